@@ -1,0 +1,1 @@
+"""The core of Amends: what a complaint is, and the rules for handling it."""

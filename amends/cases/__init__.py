@@ -1,0 +1,1 @@
+"""What a complaint is and may become: stages, outcomes, remedies."""

@@ -1,0 +1,1 @@
+"""Which case a message belongs to, why, and how far to trust it."""

@@ -1,0 +1,1 @@
+"""When things are due: policy packs, working calendars, deadlines and their derivations."""

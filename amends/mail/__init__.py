@@ -1,0 +1,1 @@
+"""Bytes in, facts out: what one message says, whoever sent it and however broken it is."""

@@ -1,0 +1,1 @@
+"""amendsd: the long-running process and the commands of the operator."""

@@ -1,0 +1,1 @@
+"""amends: the screens and commands of the handlers."""
