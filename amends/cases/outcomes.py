@@ -1,0 +1,67 @@
+"""What was found and what was done to put it right (ISO 10002:2018, 7.7 to 7.9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+
+from amends.kernel.errors import Refused
+
+
+class Outcome(StrEnum):
+    UPHELD = "upheld"
+    PARTLY_UPHELD = "partly upheld"
+    NOT_UPHELD = "not upheld"
+    WITHDRAWN = "withdrawn"
+    OUT_OF_SCOPE = "out of scope"
+
+
+# These end a case without a finding, so no final response is owed before it closes.
+WITHOUT_FINDING = frozenset({Outcome.WITHDRAWN, Outcome.OUT_OF_SCOPE})
+
+
+class Severity(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The initial assessment (ISO 10002:2018, 7.5): severity, complexity, impact, need for immediate action.
+
+    `vulnerable` says that the complainant needs particular care; it is shown wherever the case is.
+    """
+
+    severity: Severity
+    complexity: str = ""
+    impact: str = ""
+    immediate_action: bool = False
+    vulnerable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What is done to put it right: words, and money where some is paid (`amount` with its ISO 4217 `currency`)."""
+
+    description: str
+    amount: Decimal | None = None
+    currency: str = ""
+
+    def in_words(self) -> str:
+        return f"{self.description} ({self.amount} {self.currency})" if self.amount is not None else self.description
+
+
+def money(text: str, currency: str) -> tuple[Decimal, str]:
+    """Money as a person types it (`2,300.00`, `45`), exact.  Raises Refused with an example."""
+    try:
+        amount = Decimal(text.strip().replace(",", ""))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0 or amount != round(amount, 2) or amount >= Decimal(10) ** 12:
+        raise Refused(f"'{text}' is not an amount of money; write it like 2300.00.")
+    if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+        raise Refused(f"'{currency}' is not a currency; write its three letters, like GBP.")
+    return amount.quantize(Decimal("0.01")), currency

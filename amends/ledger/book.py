@@ -1,0 +1,186 @@
+"""The store: one engine, two kinds of transaction, and the settings that make a commit durable."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+from sqlmodel import Session, SQLModel
+
+from amends.kernel.errors import NeedsOperator, TryLater
+
+BUSY_SECONDS: Final = 10
+
+# 3.7.0 to 3.51.2 can corrupt an index when two connections write and checkpoint a WAL at the wrong moment
+# (the WAL-reset bug); below that, the rollback journal with FULL is as durable and safe.
+WAL_IS_SAFE_FROM: Final = (3, 51, 3)
+
+
+def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
+    return "wal" if version >= WAL_IS_SAFE_FROM else "truncate"
+
+
+class Book:
+    """The store behind every room above it.
+
+    `write()` is a durable transaction that has the write lock from its first statement (BEGIN IMMEDIATE on SQLite);
+    `read()` is a short snapshot.  Neither is held while somebody thinks or the network answers.
+    """
+
+    def __init__(self, url: URL | str, *, echo: bool = False) -> None:
+        self.url = make_url(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = self._engine(echo=echo)
+        self._writer = self.engine.execution_options(amends_write=True)
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, or None."""
+        return Path(self.url.database) if self.sqlite and self.url.database else None
+
+    def _engine(self, *, echo: bool) -> Engine:
+        if self.sqlite:
+            if self.path is not None:
+                self._refuse_missing_folder(self.path)
+            engine = create_engine(
+                self.url,
+                echo=echo,
+                poolclass=QueuePool,
+                pool_size=4,
+                max_overflow=12,
+                connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None},
+            )
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        try:
+            engine = create_engine(
+                self.url,
+                echo=echo,
+                pool_size=4,
+                max_overflow=12,
+                pool_pre_ping=True,
+                connect_args={
+                    "connect_timeout": 10,
+                    "options": "-c synchronous_commit=on -c idle_in_transaction_session_timeout=60000",
+                    "keepalives_idle": 30,
+                    "keepalives_interval": 10,
+                    "keepalives_count": 3,
+                },
+            )
+        except ModuleNotFoundError as missing:
+            raise NeedsOperator(
+                "PostgreSQL needs the extra 'postgres': install it with pip install 'amends[postgres]'."
+            ) from missing
+        return engine
+
+    @staticmethod
+    def _refuse_missing_folder(path: Path) -> None:
+        if not path.parent.is_dir():
+            raise NeedsOperator(f"The folder of the database, {path.parent}, does not exist; create it.")
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that commits at the end of the block, or leaves nothing.
+
+        Raises TryLater when the store is busy or away, NeedsOperator when the disk is full or broken.
+        """
+        with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            session.connection()
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent look; nothing is written."""
+        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.rollback()
+
+    def change_mark(self, session: Session) -> object:
+        """A value that differs when another connection has committed since (SQLite), or None where nobody can tell."""
+        if not self.sqlite:
+            return None
+        return session.connection().exec_driver_sql("PRAGMA data_version").scalar()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def add(session: Session, table: type[SQLModel], row: Mapping[str, Any]) -> int:
+    """Insert one row by Core (five times as fast as an object a row) and return its id."""
+    result = session.connection().execute(insert(table), row)
+    key = result.inserted_primary_key
+    return int(key[0]) if key is not None else 0
+
+
+def add_all(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        session.connection().execute(insert(table), rows)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    wanted = journal_mode()
+    cursor.execute("PRAGMA busy_timeout = %d" % (BUSY_SECONDS * 1000))
+    cursor.execute("PRAGMA foreign_keys = ON")
+    got = cursor.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA temp_store = MEMORY")
+    cursor.execute("PRAGMA cache_size = -8000")
+    synchronous = cursor.execute("PRAGMA synchronous").fetchone()[0]
+    cursor.close()
+    if synchronous != 2 or got.lower() not in (wanted, "memory"):
+        raise NeedsOperator(
+            f"SQLite will not commit durably here (journal {got}, synchronous {synchronous})."
+        )
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("amends_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the drivers in our words, sorted by who must act."""
+    try:
+        yield
+    except OperationalError as fault:
+        words = str(fault.orig).lower()
+        if "locked" in words or "busy" in words:
+            raise TryLater("Another program is using the database; try again in a moment.") from fault
+        if "full" in words:
+            raise NeedsOperator("The disk of the database is full; make room, nothing was lost.") from fault
+        if "disk i/o" in words:
+            raise NeedsOperator(
+                "The disk of the database reports an error; check it before going on."
+            ) from fault
+        if "unable to open" in words or "readonly" in words:
+            raise NeedsOperator(
+                "The database file cannot be opened for writing; check its owner and mode."
+            ) from fault
+        if "no such table" in words:
+            raise NeedsOperator(
+                "The database is empty or older than this program; run: amendsd migrate"
+            ) from fault
+        raise TryLater(f"The database did not answer: {_first_line(fault)}") from fault
+    except DBAPIError as fault:
+        if getattr(fault.orig, "sqlstate", None) == "42P01":
+            raise NeedsOperator(
+                "The database is empty or older than this program; run: amendsd migrate"
+            ) from fault
+        if getattr(fault.orig, "sqlstate", None) == "53100":
+            raise NeedsOperator("The disk of the database is full; make room, nothing was lost.") from fault
+        if fault.connection_invalidated:
+            raise TryLater(f"The database went away: {_first_line(fault)}") from fault
+        raise
+
+
+def _first_line(fault: DBAPIError) -> str:
+    return str(fault.orig).strip().splitlines()[0] if str(fault.orig).strip() else type(fault.orig).__name__
