@@ -30,9 +30,7 @@ UNANSWERED_STAGES: Final = OPEN_STAGES - {Stage.RESPONDED}
 # A stage may be passed over (a plain case is answered the day it comes), but never walked backwards:
 # only `reopen` leads back, and it says why.
 NEXT: Final[dict[Stage, frozenset[Stage]]] = {
-    Stage.RECEIVED: frozenset(
-        {Stage.ACKNOWLEDGED, Stage.ASSESSED, Stage.INVESTIGATING, Stage.RESPONDED, Stage.CLOSED}
-    ),
+    Stage.RECEIVED: frozenset({Stage.ACKNOWLEDGED, Stage.ASSESSED, Stage.INVESTIGATING, Stage.RESPONDED, Stage.CLOSED}),
     Stage.ACKNOWLEDGED: frozenset({Stage.ASSESSED, Stage.INVESTIGATING, Stage.RESPONDED, Stage.CLOSED}),
     Stage.ASSESSED: frozenset({Stage.INVESTIGATING, Stage.RESPONDED, Stage.CLOSED}),
     Stage.INVESTIGATING: frozenset({Stage.RESPONDED, Stage.CLOSED}),

@@ -136,9 +136,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     synchronous = cursor.execute("PRAGMA synchronous").fetchone()[0]
     cursor.close()
     if synchronous != 2 or got.lower() not in (wanted, "memory"):
-        raise NeedsOperator(
-            f"SQLite will not commit durably here (journal {got}, synchronous {synchronous})."
-        )
+        raise NeedsOperator(f"SQLite will not commit durably here (journal {got}, synchronous {synchronous}).")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -158,23 +156,15 @@ def _translated() -> Iterator[None]:
         if "full" in words:
             raise NeedsOperator("The disk of the database is full; make room, nothing was lost.") from fault
         if "disk i/o" in words:
-            raise NeedsOperator(
-                "The disk of the database reports an error; check it before going on."
-            ) from fault
+            raise NeedsOperator("The disk of the database reports an error; check it before going on.") from fault
         if "unable to open" in words or "readonly" in words:
-            raise NeedsOperator(
-                "The database file cannot be opened for writing; check its owner and mode."
-            ) from fault
+            raise NeedsOperator("The database file cannot be opened for writing; check its owner and mode.") from fault
         if "no such table" in words:
-            raise NeedsOperator(
-                "The database is empty or older than this program; run: amendsd migrate"
-            ) from fault
+            raise NeedsOperator("The database is empty or older than this program; run: amendsd migrate") from fault
         raise TryLater(f"The database did not answer: {_first_line(fault)}") from fault
     except DBAPIError as fault:
         if getattr(fault.orig, "sqlstate", None) == "42P01":
-            raise NeedsOperator(
-                "The database is empty or older than this program; run: amendsd migrate"
-            ) from fault
+            raise NeedsOperator("The database is empty or older than this program; run: amendsd migrate") from fault
         if getattr(fault.orig, "sqlstate", None) == "53100":
             raise NeedsOperator("The disk of the database is full; make room, nothing was lost.") from fault
         if fault.connection_invalidated:

@@ -44,9 +44,7 @@ class Chain:
     def entry(self, at: datetime, actor: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
         """The next event as a row without its case_id.  `data` must survive JSON unchanged (no floats)."""
         self.length += 1
-        self.head = seal(
-            self.head, reference=self.reference, seq=self.length, at=at, actor=actor, kind=kind, data=data
-        )
+        self.head = seal(self.head, reference=self.reference, seq=self.length, at=at, actor=actor, kind=kind, data=data)
         return {"seq": self.length, "at": at, "actor": actor, "kind": kind, "data": data, "hash": self.head}
 
 

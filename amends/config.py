@@ -1,0 +1,421 @@
+"""The configuration: one frozen tree, read once, checked whole, every mistake named by key and line."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from amends.kernel.errors import ConfigError
+
+Security = Literal["tls", "starttls", "none"]
+_ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+\.?[^@\s<>\"]*")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _address(value: str) -> str:
+    value = value.strip().lower()
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("must be an e-mail address such as complaints@example.org")
+    return value
+
+
+class Organisation(Section):
+    name: str = Field(min_length=1)
+    """As complainants know you; it stands in every letter."""
+    address: str
+    """The From of every letter."""
+    aliases: tuple[str, ...] = ()
+    """Other addresses that are yours: mail from them is never a complaint."""
+    timezone: str = "Europe/London"
+    region: str = "GB-ENG"
+    """Working days, as the `holidays` library names regions."""
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
+    """The languages of your letters; the first is the default."""
+    reference_prefix: str = Field(default="AM", pattern=r"^[A-Z][A-Z0-9]{0,7}$")
+    """The letters before every reference: one to eight capitals and digits."""
+    phone: str = ""
+    website: str = ""
+    external_review: str = ""
+    """How a complainant who stays dissatisfied takes the matter further (an ombudsman, a regulator)."""
+    authserv_id: str = ""
+    """The name your own mail server signs Authentication-Results with; empty: none is believed."""
+    closures: tuple[str, ...] = ()
+    """Days you are closed besides public holidays, as 2026-12-24."""
+    opens: str = Field(default="09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    closes: str = Field(default="17:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    demonstration: bool = False
+
+    _addresses = field_validator("address")(_address)
+
+    @field_validator("aliases")
+    @classmethod
+    def _aliases(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_address(one) for one in value)
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as unknown:
+            raise ValueError(f"'{value}' is no time zone; write one like Europe/London") from unknown
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        return frozenset({self.address, *self.aliases})
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+class Policy(Section):
+    pack: str = "iso-10002"
+    folder: Path | None = None
+    """Your own packs, one TOML file each; they stand before the shipped ones of the same id."""
+
+
+class Database(Section):
+    url: str = "sqlite:///amends.db"
+    """`sqlite:///file` (relative to the configuration) or `postgresql+psycopg://user@host/name`."""
+    password_file: Path | None = None
+    """A file that holds the password of PostgreSQL alone."""
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in ("localhost", "localhost.localdomain")
+
+
+class _Server(Section):
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
+    security: Security = "tls"
+    username: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    """The password alone in a file, or the name of a systemd credential."""
+    ca_file: Path | None = None
+    """Certificates to trust instead of the system's, for a server with a private authority."""
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if self.security == "none" and not _loopback(self.host):
+            raise ValueError(
+                f'security = "none" would send mail and password in clear to {self.host}; '
+                'use "tls" or "starttls" (plain text is for loopback only)'
+            )
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("give password or password_file, not both")
+        return self
+
+
+class Mailbox(_Server):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    port: int = Field(default=993, ge=1, le=65535)
+    inbox: str = "INBOX"
+    filed: str = "Amends/Filed"
+    quarantine: str = "Amends/Quarantine"
+    poll_seconds: int = Field(default=60, ge=1, le=3600)
+    idle: bool = True
+    since: AwareDatetime | None = None
+    """Mail received before this day is history: filed without letters and without clocks."""
+    max_megabytes: int = Field(default=35, ge=1, le=1000)
+    """Larger mail is set aside in quarantine from its headers; it stays whole on the server."""
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _midnight(cls, value: object) -> object:
+        text = str(value)
+        return f"{text}T00:00:00+00:00" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else value
+
+    @model_validator(mode="after")
+    def _folders(self) -> Self:
+        if len({self.inbox, self.filed, self.quarantine}) != 3:
+            raise ValueError("inbox, filed and quarantine must be three different folders")
+        return self
+
+
+class Smtp(_Server):
+    port: int = Field(default=465, ge=1, le=65535)
+    plus_addressing: bool = False
+    """Whether mail to complaints+anything@ reaches the mailbox: then Reply-To carries a signed token."""
+    receipt_copies: bool | None = None
+    """A copy of each automatic letter to our own mailbox proves delivery after a crash; default: as plus_addressing."""
+    receipt_wait_seconds: int = Field(default=900, ge=1)
+    """How long a copy may take before an uncertain automatic letter is sent again under the same Message-ID."""
+    null_return_path: bool = False
+    """Send automatic letters with an empty return path (bounces then reach nobody)."""
+    hello: str = ""
+    """The name to greet the server with; default: this machine's."""
+
+    @model_validator(mode="after")
+    def _receipts(self) -> Self:
+        if self.receipt_copies and not self.plus_addressing:
+            raise ValueError("receipt_copies needs plus_addressing = true, to know the copies when they come home")
+        return self
+
+    @property
+    def wants_receipts(self) -> bool:
+        return self.plus_addressing if self.receipt_copies is None else self.receipt_copies
+
+
+class Letters(Section):
+    undo_seconds: int = Field(default=30, ge=0, le=3600)
+    """Handlers' letters wait this long before they leave, so that they can be called back."""
+    auto_limit_per_day: int = Field(default=4, ge=1, le=100)
+    """Automatic letters to one address in 24 hours."""
+    auto_limit_per_minute: int = Field(default=600, ge=1)
+    """Automatic letters in all in one minute; above it they wait and the daemon says so."""
+    templates_folder: Path | None = None
+    """Your own letters; they stand before the shipped ones of the same name."""
+
+
+class Listener(Section):
+    lmtp: str = ""
+
+
+class Metrics(Section):
+    listen: str = ""
+
+
+class Clock(Section):
+    speed: float = Field(default=1.0, gt=0, le=100_000)
+
+
+class Handler(Section):
+    login: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")
+    name: str = ""
+    address: str = ""
+    """Where warnings go."""
+    role: Literal["handler", "supervisor", "auditor"] = "handler"
+
+    @field_validator("address")
+    @classmethod
+    def _mail(cls, value: str) -> str:
+        return _address(value) if value else ""
+
+
+class Settings(BaseSettings):
+    """The whole configuration.  `folder` is where the file stands: relative paths start there."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="AMENDS_", env_nested_delimiter="__", env_ignore_empty=True
+    )
+    organisation: Organisation
+    policy: Policy = Policy()
+    database: Database = Database()
+    mailbox: tuple[Mailbox, ...] = ()
+    smtp: Smtp | None = None
+    letters: Letters = Letters()
+    listener: Listener | None = None
+    metrics: Metrics | None = None
+    clock: Clock = Clock()
+    handler: tuple[Handler, ...] = ()
+    folder: Annotated[Path, Field(exclude=True)] = Path()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)
+
+    @model_validator(mode="after")
+    def _whole(self, info: ValidationInfo) -> Self:
+        if self.clock.speed != 1.0 and not self.organisation.demonstration:
+            raise ValueError("clock.speed: only a demonstration may run a fast clock; set it to 1.0")
+        for what, names in (
+            ("mailbox", [box.name for box in self.mailbox]),
+            ("handler", [person.login for person in self.handler]),
+        ):
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{what}: '{twice}' stands there twice; give each {what} its own name")
+        return self
+
+    def path(self, path: Path) -> Path:
+        return path if path.is_absolute() else self.folder / path
+
+    def database_url(self) -> str:
+        """The URL with a relative SQLite path made absolute and the password put in."""
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            url = make_url(self.database.url)
+        except ArgumentError as bad:
+            raise ConfigError(f"database.url: '{self.database.url}' is no database URL") from bad
+        if url.get_backend_name() == "sqlite":
+            if not url.database:
+                raise ConfigError("database.url: name a file, as in sqlite:///amends.db")
+            url = url.set(database=str(self.path(Path(url.database)).resolve()))
+        elif self.database.password_file is not None:
+            url = url.set(password=_secret_from(self, self.database.password_file, "database.password_file"))
+        return url.render_as_string(hide_password=False)
+
+    def password(self, server: _Server) -> str:
+        """The server's password, from wherever the configuration says.  Raises ConfigError if there is none."""
+        where = f"mailbox '{server.name}'" if isinstance(server, Mailbox) else "smtp"
+        if server.password is not None:
+            return server.password.get_secret_value()
+        if server.password_file is not None:
+            return _secret_from(self, server.password_file, f"{where}: password_file")
+        names = [f"imap-password-{server.name}", "imap-password"] if isinstance(server, Mailbox) else ["smtp-password"]
+        for name in names:
+            if (found := _credential(name)) is not None:
+                return found
+        raise ConfigError(
+            f"{where}: no password; give password, password_file or a systemd credential named {names[-1]}"
+        )
+
+
+def _credential(name: str) -> str | None:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder, name) if folder else None
+    return path.read_text().rstrip("\r\n") if path is not None and path.is_file() else None
+
+
+def _secret_from(settings: Settings, path: Path, key: str) -> str:
+    if len(path.parts) == 1 and (found := _credential(path.name)) is not None:
+        return found
+    try:
+        return settings.path(path).read_text().rstrip("\r\n")
+    except OSError as fault:
+        raise ConfigError(f"{key}: cannot read {settings.path(path)}: {fault.strerror}") from fault
+
+
+def find_config(given: Path | None) -> Path:
+    """The configuration file: the one given, $AMENDS_CONFIG, ./amends.toml, /etc/amends/amends.toml."""
+    if given is None and (named := os.environ.get("AMENDS_CONFIG")):
+        given = Path(named)
+    if given is not None:
+        if not given.is_file():
+            raise ConfigError(f"{given}: there is no such file; amendsd init DIR writes one to start from")
+        return given
+    for path in (Path("amends.toml"), Path("/etc/amends/amends.toml")):
+        if path.is_file():
+            return path
+    raise ConfigError(
+        "No configuration: neither ./amends.toml nor /etc/amends/amends.toml exists; "
+        "name one with --config, or write one with amendsd init DIR"
+    )
+
+
+def load(given: Path | None = None) -> Settings:
+    """The configuration, checked whole.  Raises ConfigError with one sentence for the first mistake."""
+    path = find_config(given)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"{path}: cannot be read: {fault}") from fault
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise ConfigError(f"{path}: not valid TOML: {fault}") from fault
+    if "folder" in tree:
+        raise ConfigError(f"{path}:{line_of(text, ['folder'])}: folder: unknown key")
+    try:
+        return Settings(**tree, folder=path.resolve().parent)
+    except ValidationError as fault:
+        raise ConfigError(_sentence(path, text, fault)) from None
+
+
+def _sentence(path: Path, text: str, fault: ValidationError) -> str:
+    first = min(fault.errors(), key=lambda e: (e["type"] != "extra_forbidden", line_of(text, e["loc"]) or 10**9))
+    loc = first["loc"]
+    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in loc)
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(str(loc[-1]), _keys_beside(loc), n=1)
+        message = f"unknown key{f'; did you mean {near[0]}?' if near else ''}"
+    elif first["type"] == "missing":
+        message = "is missing"
+    elif first["type"] == "string_pattern_mismatch":
+        message = f"'{first['input']}' does not fit the form {first['ctx']['pattern']}"
+    elif not first["msg"].startswith("Value error"):
+        message = f"{message[0].lower()}{message[1:]} (it is {_shown(first['input'])})"
+    if not loc and (named := re.match(r"([a-z_.]+): ", message)):  # a rule over the whole tree names its key itself
+        loc = tuple(named[1].split("."))
+        message, key = message[named.end() :], named[1]
+    line = line_of(text, loc)
+    where = f"{path}:{line}" if line else str(path)
+    return f"{where}: {key}: {message}" if key else f"{where}: {message}"
+
+
+def _shown(value: object) -> str:
+    return "a table" if isinstance(value, Mapping) else repr(value)
+
+
+def _keys_beside(loc: Sequence[str | int]) -> list[str]:
+    model: Any = Settings
+    for part in loc[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), Settings)
+    return [name for name in model.model_fields if name != "folder"]
+
+
+def line_of(text: str, loc: Sequence[str | int]) -> int | None:
+    """The line (from 1) where the key `loc` stands in the TOML `text`, or where its table begins, or None.
+
+    A scanner for pointing only: tomllib has already accepted the text.
+    """
+    names = [part for part in loc if isinstance(part, str)]
+    index = next((part for part in loc if isinstance(part, int)), 0)
+    if not names:
+        return None
+    table: list[str] = []
+    seen = -1
+    table_line = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
+            table = [part.strip().strip("\"'") for part in header[2].split(".")]
+            if table == names[: len(table)]:
+                seen += header[1] == "[["
+                if header[1] == "[" or seen == index:
+                    table_line = number
+            continue
+        in_list = seen >= 0 and table == names[: len(table)] and seen != index
+        if in_list or not (assigned := re.match(r"\s*([\w\"'.-]+)\s*=", line)):
+            continue
+        key = [part.strip("\"'") for part in assigned[1].split(".")]
+        if [*table, *key][: len(names)] == names[: len(table) + len(key)]:
+            return number
+    return table_line
