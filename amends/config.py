@@ -195,8 +195,6 @@ class Letters(Section):
     """Handlers' letters wait this long before they leave, so that they can be called back."""
     auto_limit_per_day: int = Field(default=4, ge=1, le=100)
     """Automatic letters to one address in 24 hours."""
-    auto_limit_per_minute: int = Field(default=600, ge=1)
-    """Automatic letters in all in one minute; above it they wait and the daemon says so."""
     templates_folder: Path | None = None
     """Your own letters; they stand before the shipped ones of the same name."""
 

@@ -127,7 +127,7 @@ def add_all(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str,
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     wanted = journal_mode()
-    cursor.execute("PRAGMA busy_timeout = %d" % (BUSY_SECONDS * 1000))
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     cursor.execute("PRAGMA foreign_keys = ON")
     got = cursor.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
     cursor.execute("PRAGMA synchronous = FULL")

@@ -53,9 +53,8 @@ def first_broken(reference: str, events: Iterable[Any]) -> str | None:
 
     `events` are rows with seq, at, actor, kind, data, hash in order of seq.
     """
-    previous, expected = "", 0
-    for event in events:
-        expected += 1
+    previous = ""
+    for expected, event in enumerate(events, 1):
         if event.seq != expected:
             return f"{reference}: event {expected} is missing"
         sealed = seal(

@@ -60,7 +60,8 @@ def migrate(book: Book) -> bool:
         command.upgrade(config, "head")
         connection.execute(
             text(
-                "INSERT INTO meta (name, value) SELECT 'hmac_key', :key WHERE NOT EXISTS (SELECT 1 FROM meta WHERE name = 'hmac_key')"
+                "INSERT INTO meta (name, value) SELECT 'hmac_key', :key "
+                "WHERE NOT EXISTS (SELECT 1 FROM meta WHERE name = 'hmac_key')"
             ),
             {"key": secrets.token_hex(32)},
         )

@@ -202,6 +202,7 @@ class Message(SQLModel, table=True):
     answerable: bool = False
     content_key: str = ""
     match: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    flags: list[str] = Field(default_factory=list, sa_type=JSON)
     authentication: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     defects: list[str] = Field(default_factory=list, sa_type=JSON)
     salt: str = ""

@@ -251,6 +251,7 @@ def upgrade() -> None:
         sa.Column("answerable", sa.Boolean(), nullable=False),
         sa.Column("content_key", sa.String(), nullable=False),
         sa.Column("match", sa.JSON(), nullable=False),
+        sa.Column("flags", sa.JSON(), nullable=False),
         sa.Column("authentication", sa.JSON(), nullable=False),
         sa.Column("defects", sa.JSON(), nullable=False),
         sa.Column("salt", sa.String(), nullable=False),

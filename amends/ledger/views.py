@@ -1,0 +1,785 @@
+"""Read-only questions.  They hand out frozen values, never live rows, and are what the screens and `--json` show."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Select, and_, func, or_, select, text
+from sqlmodel import Session, col
+
+from amends.kernel.errors import NotFound
+from amends.kernel.instants import iso
+from amends.ledger.tables import (
+    Arrival,
+    Attachment,
+    Case,
+    Deadline,
+    Duty,
+    Event,
+    Letter,
+    Message,
+    Note,
+    Participant,
+    Raw,
+)
+
+UNSENT: Final = ("draft", "approval", "queued", "sending", "uncertain", "failed", "bounced")
+"""What `amends outbox` lists: the letters not yet sent, and the failed ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A case as one line of a list.  Text is a stranger's: clean it before it reaches a terminal."""
+
+    id: int
+    reference: str
+    subject: str
+    complainant_name: str
+    complainant_address: str
+    stage: str
+    is_open: bool
+    waiting: str | None
+    severity: str | None
+    handler: str | None
+    received_at: datetime
+    deadline: str | None
+    due_at: datetime | None
+    due_state: str | None
+    messages: int
+    unread: int
+    vulnerable: bool
+    escalated: bool
+    undelivered: bool
+    history: bool
+    version: int
+
+    def as_json(self) -> dict[str, Any]:
+        deadline = {"kind": self.deadline, "due_at": iso(self.due_at), "state": self.due_state} if self.due_at else None
+        return {
+            "reference": self.reference,
+            "subject": self.subject,
+            "complainant": {"name": self.complainant_name, "address": self.complainant_address},
+            "stage": self.stage,
+            "waiting": self.waiting,
+            "severity": self.severity,
+            "handler": self.handler,
+            "received_at": iso(self.received_at),
+            "next_deadline": deadline,
+            "messages": self.messages,
+            "unread": self.unread,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which cases a list shows, always most urgent first.
+
+    `handler`: only this login's; "" means nobody's.  `late_at`, `due_before`: by the next deadline.
+    """
+
+    name: str = "Open"
+    handler: str | None = None
+    late_at: datetime | None = None
+    due_before: datetime | None = None
+    waiting: bool | None = None
+    undelivered: bool | None = None
+    vulnerable: bool | None = None
+    closed: bool = False
+
+
+def _where(view: View) -> list[Any]:
+    # Mail on a closed case needs eyes: it stands in the open list until somebody has read it.
+    where: list[Any] = [
+        col(Case.is_open).is_(False)
+        if view.closed
+        else or_(col(Case.is_open).is_(True), col(Case.unread) > 0, col(Case.undelivered).is_(True))
+    ]
+    if view.handler is not None:
+        where.append(col(Case.handler).is_(None) if view.handler == "" else col(Case.handler) == view.handler)
+    if view.late_at is not None:
+        where.append(col(Case.next_due_at) < view.late_at)
+    if view.due_before is not None:
+        where.append(col(Case.next_due_at) < view.due_before)
+    if view.waiting is not None:
+        where.append(col(Case.waiting).is_not(None) if view.waiting else col(Case.waiting).is_(None))
+    if view.undelivered is not None:
+        where.append(col(Case.undelivered).is_(view.undelivered))
+    if view.vulnerable is not None:
+        where.append(col(Case.vulnerable).is_(view.vulnerable))
+    return where
+
+
+def _ordered(statement: Select[Any], view: View) -> Select[Any]:
+    if view.closed:
+        return statement.order_by(col(Case.closed_at).desc(), col(Case.id).desc())
+    # What could not be delivered stands first: its clocks run and the complainant knows nothing.
+    return statement.order_by(
+        col(Case.undelivered).desc(), col(Case.next_due_at).is_(None), col(Case.next_due_at), col(Case.id)
+    )
+
+
+def queue_ids(session: Session, view: View) -> array[int]:
+    """The ids of the cases in `view`, most urgent first: a snapshot of 8 bytes a case."""
+    statement = _ordered(select(col(Case.id)).where(*_where(view)), view)
+    return array("q", session.connection().execute(statement).scalars())
+
+
+def queue_rows(session: Session, ids: Sequence[int], *, now: datetime) -> dict[int, QueueRow]:
+    """The lines for these cases, by id; a case that is gone is left out."""
+    if not ids:
+        return {}
+    rows = session.connection().execute(_ROW.where(col(Case.id).in_(list(ids))))
+    return {row.id: _queue_row(row, now) for row in rows}
+
+
+def queue(session: Session, view: View, *, now: datetime, limit: int | None = None) -> list[QueueRow]:
+    """The lines of `view`, most urgent first."""
+    statement = _ordered(_ROW.where(*_where(view)), view)
+    if limit is not None:
+        statement = statement.limit(limit)
+    return [_queue_row(row, now) for row in session.connection().execute(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The numbers over a list: in the view, late, due by `today_end`, due by `soon_end`."""
+
+    total: int
+    late: int
+    today: int
+    soon: int
+
+
+def counts(session: Session, view: View, *, now: datetime, today_end: datetime, soon_end: datetime) -> Counts:
+    due = col(Case.next_due_at)
+
+    def how_many(*where: Any) -> Any:
+        return func.count().filter(*where)
+
+    statement = select(
+        func.count(),
+        how_many(due < now),
+        how_many(and_(due >= now, due <= today_end)),
+        how_many(and_(due > today_end, due <= soon_end)),
+    ).where(*_where(view))
+    return Counts(*session.connection().execute(statement).one())
+
+
+_ROW: Final = select(
+    *(
+        col(column)
+        for column in (
+            Case.id,
+            Case.reference,
+            Case.subject,
+            Case.complainant_name,
+            Case.complainant_address,
+            Case.stage,
+            Case.is_open,
+            Case.waiting,
+            Case.severity,
+            Case.handler,
+            Case.received_at,
+            Case.next_deadline,
+            Case.next_due_at,
+            Case.messages_in,
+            Case.messages_out,
+            Case.unread,
+            Case.vulnerable,
+            Case.escalated,
+            Case.undelivered,
+            Case.history,
+            Case.version,
+        )
+    )
+)
+
+
+def _queue_row(row: Any, now: datetime) -> QueueRow:
+    return QueueRow(
+        id=row.id,
+        reference=row.reference,
+        subject=row.subject,
+        complainant_name=row.complainant_name,
+        complainant_address=row.complainant_address,
+        stage=row.stage,
+        is_open=row.is_open,
+        waiting=row.waiting,
+        severity=row.severity,
+        handler=row.handler,
+        received_at=row.received_at,
+        deadline=row.next_deadline,
+        due_at=row.next_due_at,
+        due_state=None if row.next_due_at is None else ("breached" if row.next_due_at < now else "open"),
+        messages=row.messages_in + row.messages_out,
+        unread=row.unread,
+        vulnerable=row.vulnerable,
+        escalated=row.escalated,
+        undelivered=row.undelivered,
+        history=row.history,
+        version=row.version,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineView:
+    id: int
+    kind: str
+    label: str
+    occurrence: int
+    due_at: datetime
+    due_date: str
+    state: str
+    basis: str
+    met_at: datetime | None
+    breached_at: datetime | None
+    derivation: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentView:
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """One message of a case; `letter_id` is set on those that we sent."""
+
+    id: int
+    direction: str
+    at: datetime
+    message_id: str
+    from_name: str
+    from_address: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    subject: str
+    kind: str
+    text: str
+    new_text: str
+    attachments: tuple[AttachmentView, ...]
+    match: Mapping[str, Any]
+    flags: tuple[str, ...]
+    defects: tuple[str, ...]
+    authentication: Mapping[str, Any]
+    letter_id: int | None
+    read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LetterView:
+    id: int
+    case_id: int | None
+    reference: str | None
+    kind: str
+    template: str
+    state: str
+    automatic: bool
+    staff: bool
+    author: str
+    to_name: str
+    to_address: str
+    subject: str
+    body: str
+    message_id: str | None
+    created_at: datetime
+    queued_at: datetime | None
+    next_try_at: datetime | None
+    sent_at: datetime | None
+    tries: int
+    error: str | None
+    case_version: int
+    facts: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "case": self.reference,
+            "template": self.template,
+            "state": self.state,
+            "message_id": self.message_id,
+            "to": self.to_address,
+            "subject": self.subject,
+            "queued_at": _iso(self.queued_at),
+            "sent_at": _iso(self.sent_at),
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NoteView:
+    id: int
+    at: datetime
+    author: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    seq: int
+    at: datetime
+    actor: str
+    kind: str
+    data: Mapping[str, Any]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantView:
+    address: str
+    name: str
+    role: str
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """A case whole, as one consistent look."""
+
+    row: QueueRow
+    outcome: str | None
+    remedy: str | None
+    remedy_amount: str | None
+    root_cause: str | None
+    complexity: str
+    impact: str
+    immediate_action: bool
+    waiting_reason: str | None
+    language: str
+    pack: str
+    pack_version: str
+    acknowledged_at: datetime | None
+    responded_at: datetime | None
+    closed_at: datetime | None
+    deadlines: tuple[DeadlineView, ...]
+    messages: tuple[MessageView, ...]
+    letters: tuple[LetterView, ...]
+    notes: tuple[NoteView, ...]
+    events: tuple[EventView, ...]
+    participants: tuple[ParticipantView, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return self.row.as_json() | {
+            "outcome": self.outcome,
+            "remedy": _remedy(self.remedy, self.remedy_amount),
+            "root_cause": self.root_cause,
+            "deadlines": [
+                {
+                    "kind": d.kind,
+                    "due_at": iso(d.due_at),
+                    "state": d.state,
+                    "basis": d.basis,
+                    "met_at": _iso(d.met_at),
+                }
+                for d in self.deadlines
+            ],
+            "messages": [
+                {
+                    "message_id": m.message_id,
+                    "direction": m.direction,
+                    "at": iso(m.at),
+                    "from": {"name": m.from_name, "address": m.from_address},
+                    "to": list(m.to),
+                    "subject": m.subject,
+                    "kind": m.kind,
+                    "text": m.text,
+                    "new_text": m.new_text,
+                    "attachments": [
+                        {"name": a.name, "media_type": a.media_type, "size": a.size, "sha256": a.sha256}
+                        for a in m.attachments
+                    ],
+                    "match": dict(m.match) or None,
+                }
+                for m in self.messages
+            ],
+            "letters": [letter.as_json() for letter in self.letters],
+            "notes": [{"at": iso(n.at), "author": n.author, "text": n.text} for n in self.notes],
+            "events": [
+                {"at": iso(e.at), "actor": e.actor, "kind": e.kind, "data": dict(e.data), "hash": e.hash}
+                for e in self.events
+            ],
+        }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else iso(instant)
+
+
+def _remedy(words: str | None, amount: str | None) -> dict[str, Any] | None:
+    return None if words is None and amount is None else {"description": words, "amount": amount}
+
+
+def case(session: Session, case_id: int, *, now: datetime) -> CaseView:
+    """The case whole.  Raises NotFound."""
+    row = session.get(Case, case_id)
+    if row is None:
+        raise NotFound("There is no such case.")
+    line = _queue_row(session.connection().execute(_ROW.where(col(Case.id) == case_id)).one(), now)
+    return CaseView(
+        row=line,
+        outcome=row.outcome,
+        remedy=row.remedy,
+        remedy_amount=None if row.remedy_amount is None else f"{row.remedy_amount} {row.remedy_currency}",
+        root_cause=row.root_cause,
+        complexity=row.complexity,
+        impact=row.impact,
+        immediate_action=row.immediate_action,
+        waiting_reason=row.waiting_reason,
+        language=row.language,
+        pack=row.pack,
+        pack_version=row.pack_version,
+        acknowledged_at=row.acknowledged_at,
+        responded_at=row.responded_at,
+        closed_at=row.closed_at,
+        deadlines=tuple(_deadlines(session, case_id, now)),
+        messages=tuple(_messages(session, [col(Message.case_id) == case_id])),
+        letters=tuple(_letters(session, [col(Letter.case_id) == case_id], newest_first=False)),
+        notes=tuple(
+            NoteView(n.id or 0, n.at, n.author, n.text)
+            for n in session.scalars(select(Note).where(col(Note.case_id) == case_id).order_by(col(Note.id)))
+        ),
+        events=tuple(
+            EventView(e.seq, e.at, e.actor, e.kind, e.data, e.hash)
+            for e in session.scalars(select(Event).where(col(Event.case_id) == case_id).order_by(col(Event.seq)))
+        ),
+        participants=tuple(
+            ParticipantView(p.address, p.name, p.role, p.accepted)
+            for p in session.scalars(select(Participant).where(col(Participant.case_id) == case_id))
+        ),
+    )
+
+
+def _deadlines(session: Session, case_id: int, now: datetime) -> Iterable[DeadlineView]:
+    statement = (
+        select(Deadline).where(col(Deadline.case_id) == case_id).order_by(col(Deadline.due_at), col(Deadline.id))
+    )
+    for d in session.scalars(statement):
+        late = d.state == "open" and d.due_at < now  # between the instant and the clock's next look
+        yield DeadlineView(
+            id=d.id or 0,
+            kind=d.kind,
+            label=d.label,
+            occurrence=d.occurrence,
+            due_at=d.due_at,
+            due_date=d.due_date,
+            state="breached" if late else d.state,
+            basis=d.basis,
+            met_at=d.met_at,
+            breached_at=d.breached_at,
+            derivation=tuple(d.derivation),
+        )
+
+
+def _messages(session: Session, where: Sequence[Any]) -> Iterable[MessageView]:
+    rows = list(session.scalars(select(Message).where(*where).order_by(col(Message.at), col(Message.id))))
+    files: dict[int, list[AttachmentView]] = {}
+    ids = [row.id for row in rows]
+    for a in session.scalars(
+        select(Attachment).where(col(Attachment.message_id).in_(ids)).order_by(col(Attachment.id))
+    ):
+        files.setdefault(a.message_id, []).append(AttachmentView(a.name, a.media_type, a.size, a.sha256))
+    for m in rows:
+        yield MessageView(
+            id=m.id or 0,
+            direction=m.direction,
+            at=m.at,
+            message_id=m.message_id,
+            from_name=m.from_name,
+            from_address=m.from_address,
+            to=tuple(m.to),
+            cc=tuple(m.cc),
+            subject=m.subject,
+            kind=m.kind,
+            text=m.text,
+            new_text=m.new_text,
+            attachments=tuple(files.get(m.id or 0, ())),
+            match=m.match,
+            flags=tuple(m.flags),
+            defects=tuple(m.defects),
+            authentication=m.authentication,
+            letter_id=m.letter_id,
+            read=m.read_at is not None or m.direction == "out",
+        )
+
+
+def message(session: Session, message_id: int) -> MessageView:
+    """One message, with or without a case.  Raises NotFound."""
+    for found in _messages(session, [col(Message.id) == message_id]):
+        return found
+    raise NotFound("There is no such message.")
+
+
+def _letters(session: Session, where: Sequence[Any], *, newest_first: bool) -> Iterable[LetterView]:
+    statement = select(Letter, Case.reference).outerjoin(Case, col(Case.id) == col(Letter.case_id)).where(*where)  # type: ignore[call-overload]
+    order = col(Letter.id).desc() if newest_first else col(Letter.id)
+    for letter, reference in session.execute(statement.order_by(order)):
+        yield LetterView(
+            id=letter.id,
+            case_id=letter.case_id,
+            reference=reference,
+            kind=letter.kind,
+            template=letter.template,
+            state=letter.state,
+            automatic=letter.automatic,
+            staff=letter.staff,
+            author=letter.author,
+            to_name=letter.to_name,
+            to_address=letter.to_address,
+            subject=letter.subject,
+            body=letter.body,
+            message_id=letter.message_id,
+            created_at=letter.created_at,
+            queued_at=letter.queued_at,
+            next_try_at=letter.next_try_at,
+            sent_at=letter.sent_at,
+            tries=letter.tries,
+            error=letter.error,
+            case_version=letter.case_version,
+            facts=letter.facts,
+        )
+
+
+def outbox(session: Session, *, sent_since: datetime | None = None) -> list[LetterView]:
+    """The letters not yet sent and the failed ones, newest first; with `sent_since` also those sent since then."""
+    where = col(Letter.state).in_(UNSENT)
+    if sent_since is not None:
+        where = or_(where, and_(col(Letter.state) == "sent", col(Letter.sent_at) >= sent_since))
+    return list(_letters(session, [where], newest_first=True))
+
+
+def letter(session: Session, letter_id: int) -> LetterView:
+    """Raises NotFound."""
+    for found in _letters(session, [col(Letter.id) == letter_id], newest_first=True):
+        return found
+    raise NotFound("There is no such letter.")
+
+
+def held_letters(session: Session, author: str, *, now: datetime) -> list[LetterView]:
+    """The letters of `author` that can still be called back, the next to leave first."""
+    where = [
+        col(Letter.state) == "queued",
+        col(Letter.automatic).is_(False),
+        col(Letter.author) == author,
+        col(Letter.tries) == 0,
+        col(Letter.next_try_at) > now,
+    ]
+    return sorted(_letters(session, where, newest_first=False), key=lambda one: one.next_try_at or now)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalView:
+    """A message that waits for a handler's word, or that could not be filed."""
+
+    id: int
+    state: str
+    received_at: datetime
+    sender: str
+    subject: str
+    reason: str
+    candidates: tuple[Mapping[str, Any], ...]
+    message_id: int | None
+    raw_id: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "received_at": iso(self.received_at),
+            "from": self.sender,
+            "subject": self.subject,
+            "reason": self.reason,
+            "candidates": [dict(c) for c in self.candidates],
+        }
+
+
+def tray(session: Session, state: str) -> list[ArrivalView]:
+    """The messages in `state` (held or quarantined), oldest first."""
+    statement = select(Arrival).where(col(Arrival.state) == state).order_by(col(Arrival.id))
+    return [
+        ArrivalView(
+            a.id or 0,
+            a.state,
+            a.received_at,
+            a.sender,
+            a.subject,
+            a.reason or "",
+            tuple(a.candidates),
+            a.message_id,
+            a.raw_id,
+        )
+        for a in session.scalars(statement)
+    ]
+
+
+def raw(session: Session, raw_id: int) -> tuple[str, bytes]:
+    """The SHA-256 and the compressed bytes of one message.  Raises NotFound."""
+    row = session.get(Raw, raw_id)
+    if row is None:
+        raise NotFound("There are no bytes of that message.")
+    return row.sha256, row.zstd
+
+
+def raw_id_of(session: Session, message_id: int) -> int | None:
+    return session.connection().execute(select(col(Message.raw_id)).where(col(Message.id) == message_id)).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class DutyView:
+    name: str
+    state: str
+    since: datetime
+    beat_at: datetime
+    last_error: str | None
+    detail: Mapping[str, Any]
+
+
+def duties(session: Session) -> list[DutyView]:
+    statement = select(Duty).order_by(col(Duty.name))
+    return [DutyView(d.name, d.state, d.since, d.beat_at, d.last_error, d.detail) for d in session.scalars(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many wait where, for the tabs and for `amendsd status`."""
+
+    held: int
+    quarantined: int
+    queued: int
+    uncertain: int
+    failed: int
+    oldest_queued: datetime | None
+
+
+def tally(session: Session) -> Tally:
+    connection = session.connection()
+    states = select(col(Arrival.state), func.count()).where(col(Arrival.state).in_(("held", "quarantined")))
+    arrivals: dict[str, int] = dict(connection.execute(states.group_by(col(Arrival.state))).all())  # type: ignore[arg-type]
+    wanted = ("queued", "sending", "uncertain", "failed", "bounced")
+    by_state = select(col(Letter.state), func.count(), func.min(col(Letter.queued_at))).where(
+        col(Letter.state).in_(wanted)
+    )
+    letters = {s: (n, oldest) for s, n, oldest in connection.execute(by_state.group_by(col(Letter.state)))}
+
+    def number(*names: str) -> int:
+        return sum(letters[name][0] for name in names if name in letters)
+
+    oldest = [letters[name][1] for name in ("queued", "sending") if name in letters and letters[name][1] is not None]
+    return Tally(
+        held=arrivals.get("held", 0),
+        quarantined=arrivals.get("quarantined", 0),
+        queued=number("queued", "sending"),
+        uncertain=number("uncertain"),
+        failed=number("failed", "bounced"),
+        oldest_queued=min(oldest, default=None),
+    )
+
+
+def case_id(session: Session, reference: str) -> int | None:
+    """The id of the case with exactly this reference."""
+    return session.connection().execute(select(col(Case.id)).where(col(Case.reference) == reference)).scalar()
+
+
+def cases_with_serial(session: Session, serial: int, *, limit: int = 20) -> list[int]:
+    """The cases with this serial, the newest year first: what a caller reads out is often only the number."""
+    statement = select(col(Case.id)).where(col(Case.serial) == serial).order_by(col(Case.year).desc()).limit(limit)
+    return list(session.connection().execute(statement).scalars())
+
+
+def search(session: Session, query: str, *, prefix: str, limit: int = 200) -> list[int]:
+    """The cases that `query` finds, best first: by reference, else by name or address, else by the words of their mail.
+
+    A quoted phrase stays together and -word leaves out; anything else is just words, all of which must occur.
+    """
+    from amends.kernel.refs import find_refs
+
+    found: dict[int, None] = {}
+    for ref in find_refs(query, prefix=prefix):
+        if (hit := case_id(session, str(ref))) is not None:
+            found[hit] = None
+    bare = query.strip().lstrip("#")
+    if bare.isdigit() and len(bare) <= 9:
+        found.update(dict.fromkeys(cases_with_serial(session, int(bare), limit=limit)))
+    words = _words(query)
+    if words and not found:
+        found.update(dict.fromkeys(_by_name(session, bare, limit)))
+        found.update(dict.fromkeys(_by_text(session, words, limit)))
+    return list(found)[:limit]
+
+
+def _words(query: str) -> list[tuple[str, bool]]:
+    """(phrase, wanted) pairs of a query; what is not a letter or digit only separates."""
+    pairs = []
+    for minus, phrase, word in re.findall(r'(-?)(?:"([^"]+)"|(\S+))', query):
+        tokens = re.findall(r"\w+", phrase or word)
+        if tokens:
+            pairs.append((" ".join(tokens), not minus))
+    return pairs[:16]
+
+
+def _by_name(session: Session, fragment: str, limit: int) -> Iterable[int]:
+    if len(fragment) < 2:
+        return []
+    escaped = re.sub(r"([\\%_])", r"\\\1", fragment)
+    like = f"%{escaped}%"
+    statement = (
+        select(col(Case.id))
+        .where(
+            or_(
+                col(Case.complainant_name).ilike(like, escape="\\"),
+                col(Case.complainant_address).ilike(like, escape="\\"),
+            )
+        )
+        .order_by(col(Case.is_open).desc(), col(Case.id).desc())
+        .limit(limit)
+    )
+    return session.connection().execute(statement).scalars()
+
+
+def _by_text(session: Session, words: Sequence[tuple[str, bool]], limit: int) -> Iterable[int]:
+    wanted = [phrase for phrase, want in words if want]
+    unwanted = [phrase for phrase, want in words if not want]
+    if not wanted:
+        return []
+    if session.connection().dialect.name == "sqlite":
+        match = " ".join(f'"{phrase}"*' for phrase in wanted)
+        match += "".join(f' NOT "{phrase}"' for phrase in unwanted)
+        statement = "SELECT case_id FROM search WHERE search MATCH :match ORDER BY rowid DESC LIMIT :limit"
+        hits = session.connection().execute(text(statement), {"match": match, "limit": limit * 5}).scalars()
+        return list(dict.fromkeys(hits))[:limit]
+    match = " & ".join(" <-> ".join(f"{word}:*" for word in phrase.split()) for phrase in wanted)
+    match += "".join(f" & !({' <-> '.join(phrase.split())})" for phrase in unwanted)
+    statement = (
+        "SELECT case_id, max(message_id) AS newest FROM search "
+        "WHERE to_tsvector('simple', body) @@ to_tsquery('simple', :match) "
+        "GROUP BY case_id ORDER BY newest DESC LIMIT :limit"
+    )
+    return session.connection().execute(text(statement), {"match": match, "limit": limit}).scalars().all()
+
+
+def recent_events(session: Session, after: int, *, limit: int = 500) -> list[tuple[int, int, str]]:
+    """(event id, case id, kind) of the events after id `after`, oldest first: what a screen has to redraw."""
+    statement = (
+        select(col(Event.id), col(Event.case_id), col(Event.kind))
+        .where(col(Event.id) > after)
+        .order_by(col(Event.id))
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2]) for row in session.connection().execute(statement)]
+
+
+def last_event(session: Session) -> int:
+    return session.connection().execute(select(func.max(col(Event.id)))).scalar() or 0
+
+
+def clock_face(session: Session, *, now: datetime) -> tuple[datetime | None, int]:
+    """The next instant at which the clock has something to do, and how many such instants are past."""
+    following = select(func.min(col(Deadline.tick_at))).where(col(Deadline.tick_at).is_not(None))
+    overdue = select(func.count()).where(col(Deadline.tick_at) <= now - timedelta(minutes=1))
+    return session.connection().execute(following).scalar(), session.connection().execute(overdue).scalar() or 0
