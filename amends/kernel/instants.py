@@ -15,3 +15,8 @@ def to_utc(instant: datetime) -> datetime:
 def iso(instant: datetime) -> str:
     """`2026-11-23T09:00:00Z`: ISO 8601 in UTC, whole seconds, as every --json prints it."""
     return to_utc(instant).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def wall_clock() -> datetime:
+    """The machine's clock, in UTC.  The only place in `amends` that reads it; the shells hand it in as `now`."""
+    return datetime.now(UTC)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session, SQLModel
@@ -122,6 +124,15 @@ def add(session: Session, table: type[SQLModel], row: Mapping[str, Any]) -> int:
 def add_all(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         session.connection().execute(insert(table), rows)
+
+
+def add_missing(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those of `rows` whose key is not there yet; the others are left as they are."""
+    if not rows:
+        return
+    connection = session.connection()
+    statement: Any = (sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert)(table)
+    connection.execute(statement.on_conflict_do_nothing(), rows)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

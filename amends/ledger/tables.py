@@ -245,6 +245,7 @@ class Note(SQLModel, table=True):
 class Deadline(SQLModel, table=True):
     """One obligation on one case.  `ticks` is its plan: [[instant, action, step, to], ...] in order of time.
 
+    `state` is open, met, breached or cancelled; `settled_at` says since when nothing more is owed.
     The clock fires plan entry `tick_no` when `tick_at` has come, by compare-and-set, so each fires once.
     `breached_at` is never taken back; a breached deadline may still be met, late.
     """
@@ -272,6 +273,7 @@ class Deadline(SQLModel, table=True):
     met_by: list[str] = Field(default_factory=list, sa_type=JSON)
     state: str = "open"
     met_at: datetime | None = Field(default=None, sa_type=Instant)
+    settled_at: datetime | None = Field(default=None, sa_type=Instant)
     breached_at: datetime | None = Field(default=None, sa_type=Instant)
     ticks: list[list[str]] = Field(default_factory=list, sa_type=JSON)
     tick_no: int = 0

@@ -148,6 +148,7 @@ def upgrade() -> None:
         sa.Column("met_by", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("met_at", Instant(), nullable=True),
+        sa.Column("settled_at", Instant(), nullable=True),
         sa.Column("breached_at", Instant(), nullable=True),
         sa.Column("ticks", sa.JSON(), nullable=False),
         sa.Column("tick_no", sa.Integer(), nullable=False),

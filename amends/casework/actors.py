@@ -1,0 +1,52 @@
+"""Who acts, and what their role lets them do."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from typing import Final
+
+from amends.config import Settings
+from amends.kernel.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody, or the daemon, in whose name a verb runs; `login` stands in the ledger."""
+
+    login: str
+    name: str = ""
+    role: str = "handler"
+
+    def may_write(self) -> None:
+        """Raises Refused for a role that only reads."""
+        if self.role == "auditor":
+            raise Refused(f"{self.login} is an auditor and may read everything but change nothing.")
+
+
+SYSTEM: Final = Actor("amends", "Amends", "system")
+
+
+def identify(settings: Settings, login: str | None = None) -> Actor:
+    """Who is at the desk: `login`, else the user of the operating system.
+
+    Where the configuration lists no handlers, everybody who can open the store is a supervisor (a small desk, or a
+    first try); where it does, only those in it.  Raises Refused for anybody else.
+    """
+    login = (login or getpass.getuser()).lower()
+    if not settings.handler:
+        return Actor(login, login, "supervisor")
+    for person in settings.handler:
+        if person.login == login:
+            return Actor(login, person.name or login, person.role)
+    known = ", ".join(person.login for person in settings.handler)
+    raise Refused(f"'{login}' is not among the handlers of the configuration ({known}); use --as LOGIN or add them.")
+
+
+def address_of(settings: Settings, login: str | None) -> str:
+    """Where letters for `login` go, or '' if there is no address."""
+    return next((person.address for person in settings.handler if person.login == login), "")
+
+
+def supervisors(settings: Settings) -> list[str]:
+    return [person.login for person in settings.handler if person.role == "supervisor"]

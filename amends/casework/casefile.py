@@ -1,0 +1,149 @@
+"""One case inside one transaction: its row, the growing end of its ledger, its deadlines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from amends.cases.stages import Stage, step
+from amends.casework.actors import Actor
+from amends.casework.office import Office
+from amends.kernel.errors import NotFound
+from amends.kernel.instants import iso
+from amends.ledger.book import add_all
+from amends.ledger.chain import Chain
+from amends.ledger.tables import Case, Deadline, Event
+
+
+class CaseFile:
+    """A case opened for change.  The row is locked until the transaction ends; `save` seals what happened.
+
+    Nothing else writes to `cases`, `deadlines` or `events`, so no verb can forget the ledger or the queue's order.
+    """
+
+    def __init__(self, office: Office, session: Session, row: Case, *, actor: Actor, now: datetime) -> None:
+        self.office = office
+        self.session = session
+        self.row = row
+        self.actor = actor
+        self.now = now
+        self._chain = Chain(row.reference, row.chain_length, row.chain_head)
+        self._events: list[dict[str, Any]] = []
+        self._due_changed = False
+
+    @classmethod
+    def open(cls, office: Office, session: Session, case_id: int, *, actor: Actor, now: datetime) -> CaseFile:
+        """The case, locked.  Raises NotFound."""
+        row = session.get(Case, case_id, with_for_update=True, populate_existing=True)
+        if row is None:
+            raise NotFound("There is no such case.")
+        return cls(office, session, row, actor=actor, now=now)
+
+    @property
+    def id(self) -> int:
+        assert self.row.id is not None
+        return self.row.id
+
+    def record(self, kind: str, **data: Any) -> None:
+        """Add one event.  `data` holds ids, states and digests, never what a person wrote."""
+        self._events.append(self._chain.entry(self.now, self.actor.login, kind, data))
+
+    def touch(self) -> None:
+        """Say that somebody writing a letter on this case must look again before sending it."""
+        self.row.version += 1
+
+    def to_stage(self, stage: Stage) -> None:
+        """Take the step, with its event.  Raises Refused."""
+        before = Stage(self.row.stage)
+        if before == stage:
+            return
+        self.row.stage = step(self.row.reference, before, stage)
+        self.row.is_open = stage is not Stage.CLOSED
+        self.record("stage", before=str(before), after=str(stage))
+
+    # Deadlines
+
+    def unmet(self) -> list[Deadline]:
+        """What is still owed, the earliest first; what is past due stays in it until it is met."""
+        statement = select(Deadline).where(col(Deadline.case_id) == self.id, col(Deadline.settled_at).is_(None))
+        return list(self.session.scalars(statement.order_by(col(Deadline.due_at))))
+
+    def start_deadlines(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add deadlines (rows without case_id), one event for them all."""
+        if not rows:
+            return
+        add_all(self.session, Deadline, [row | {"case_id": self.id} for row in rows])
+        self.record("deadlines-started", deadlines=deadline_facts(rows))
+        self._due_changed = True
+
+    def meet(self, letter_kind: str, *, at: datetime) -> None:
+        """A letter of this kind was sent at `at`: what it meets is met, in time or late."""
+        for deadline in self.unmet():
+            if letter_kind in deadline.met_by:
+                self.meet_one(deadline, at=at)
+
+    def meet_one(self, deadline: Deadline, *, at: datetime) -> None:
+        """The deadline is met; if it was late, the breach goes on the record first and stays there."""
+        late = at > deadline.due_at
+        if late:
+            self.breach(deadline)
+        deadline.met_at = at
+        self._settle(deadline, "breached" if late else "met")
+        self.record("deadline-met", deadline=deadline.kind, occurrence=deadline.occurrence, late=late)
+
+    def cancel_deadlines(self, *, because: str, kinds: Iterable[str] | None = None) -> None:
+        """What need not be met any more (the case was answered, closed); a breach on the record stays there."""
+        for deadline in self.unmet():
+            if kinds is not None and deadline.kind not in kinds:
+                continue
+            self._settle(deadline, "breached" if deadline.breached_at else "cancelled")
+            self.record("deadline-cancelled", deadline=deadline.kind, occurrence=deadline.occurrence, because=because)
+
+    def breach(self, deadline: Deadline) -> None:
+        """Put it on the record that the deadline passed unmet; it may still be met, late."""
+        if deadline.breached_at is not None:
+            return
+        deadline.breached_at = deadline.due_at
+        deadline.state = "breached"
+        self.session.add(deadline)
+        late = int((self.now - deadline.due_at) / timedelta(seconds=1))
+        self.record(
+            "deadline-breached", deadline=deadline.kind, occurrence=deadline.occurrence, found_late_seconds=late
+        )
+        self.touch()
+
+    def _settle(self, deadline: Deadline, state: str) -> None:
+        deadline.state = state
+        deadline.settled_at = self.now
+        deadline.tick_at = None
+        self.session.add(deadline)
+        self._due_changed = True
+
+    def save(self) -> None:
+        """Write the events and the row.  Called once, at the end of a verb."""
+        if self._due_changed:
+            self.session.flush()
+            statement = (
+                select(col(Deadline.due_at), col(Deadline.kind))
+                .where(col(Deadline.case_id) == self.id, col(Deadline.settled_at).is_(None))
+                .order_by(col(Deadline.due_at))
+                .limit(1)
+            )
+            first = self.session.connection().execute(statement).first()
+            self.row.next_due_at, self.row.next_deadline = (first[0], first[1]) if first else (None, None)
+        self.row.chain_length, self.row.chain_head = self._chain.length, self._chain.head
+        self.session.add(self.row)
+        self.session.flush()
+        add_all(self.session, Event, [event | {"case_id": self.id} for event in self._events])
+        self._events.clear()
+
+
+def deadline_facts(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"deadline": row["kind"], "occurrence": row["occurrence"], "due_at": iso(row["due_at"]), "basis": row["basis"]}
+        for row in rows
+    ]

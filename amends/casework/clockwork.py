@@ -1,0 +1,191 @@
+"""What the clock does when an instant has come: warn, write, put a breach on the record, escalate.  Each once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import func, select, update
+from sqlmodel import Session, col
+
+from amends.casework.actors import SYSTEM, supervisors
+from amends.casework.casefile import CaseFile
+from amends.casework.office import Office
+from amends.casework.plans import following_row
+from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
+from amends.kernel.instants import iso
+from amends.ledger.tables import Deadline, Letter
+from amends.letters.kinds import LetterKind
+
+LATE: Final = timedelta(minutes=5)  # a tick found later than this is marked late in the ledger
+
+
+def next_instant(office: Office) -> datetime | None:
+    """The next instant at which there is something to do."""
+    statement = select(func.min(col(Deadline.tick_at))).where(col(Deadline.tick_at).is_not(None))
+    with office.book.read() as session:
+        return session.connection().execute(statement).scalar()
+
+
+def tick(office: Office, *, now: datetime, limit: int = 200) -> int:
+    """Fire up to `limit` plan entries that are due, the oldest first; returns how many.  Call until it returns 0.
+
+    However long nobody ticked, everything due is found; however many tick at once, each entry fires once.
+    """
+    statement = (
+        select(col(Deadline.id), col(Deadline.case_id), col(Deadline.tick_no))
+        .where(col(Deadline.tick_at) <= now)
+        .order_by(col(Deadline.tick_at), col(Deadline.id))
+        .limit(limit)
+    )
+    with office.book.read() as session:
+        due = list(session.connection().execute(statement))
+    if not due:
+        return 0
+    fired = 0
+    with office.book.write() as session:
+        for deadline_id, case_id, tick_no in due:
+            fired += _fire(office, session, deadline_id, case_id, tick_no, now)
+    return fired
+
+
+def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick_no: int, now: datetime) -> int:
+    file = CaseFile.open(office, session, case_id, actor=SYSTEM, now=now)
+    deadline = session.get(Deadline, deadline_id, populate_existing=True)
+    if deadline is None or deadline.tick_no != tick_no or deadline.tick_at is None:
+        return 0  # somebody else was here, or it was met meanwhile
+    planned_at, action, step, to = deadline.ticks[tick_no]
+    following = deadline.ticks[tick_no + 1] if tick_no + 1 < len(deadline.ticks) else None
+    hit = session.connection().execute(
+        update(Deadline)
+        .where(col(Deadline.id) == deadline_id, col(Deadline.tick_no) == tick_no)
+        .values(tick_no=tick_no + 1, tick_at=datetime.fromisoformat(following[0]) if following else None)
+    )
+    if hit.rowcount != 1:
+        return 0
+    session.refresh(deadline)
+    at = datetime.fromisoformat(planned_at)
+    late = {"late_seconds": int((now - at) / timedelta(seconds=1))} if now - at > LATE else {}
+    if action == "warn":
+        _warn(file, deadline, step, to, late)
+    elif action == "letter":
+        _write(file, deadline, step)
+    elif action == "breach":
+        _breach(file, deadline, to)
+    file.save()
+    return 1
+
+
+def _staff_facts(file: CaseFile, deadline: Deadline, handler: str) -> Any:
+    return facts_of(
+        file.office,
+        file.row,
+        (),
+        deadline=deadline.label,
+        deadline_due=deadline.due_at,
+        basis=deadline.basis,
+        handler=handler,
+    )
+
+
+def _recipients(file: CaseFile, to: str) -> list[str]:
+    """The logins that a step addressed to `to` reaches: a case without a handler is the supervisors' concern."""
+    if to == "handler" and file.row.handler:
+        return [file.row.handler]
+    return supervisors(file.office.settings)
+
+
+def _warn(file: CaseFile, deadline: Deadline, step: str, to: str, late: dict[str, int]) -> None:
+    if deadline.due_at < file.now:
+        return  # found so late that only the breach is worth saying
+    file.record("deadline-warning", deadline=deadline.kind, occurrence=deadline.occurrence, step=step, to=to, **late)
+    for login in _recipients(file, to):
+        queue_staff(
+            file,
+            LetterKind.STAFF_WARNING,
+            login=login,
+            key=f"warning/{deadline.kind}/{deadline.occurrence}/{step}",
+            n=_letter_number(file),
+            facts=_staff_facts(file, deadline, login),
+        )
+
+
+def _write(file: CaseFile, deadline: Deadline, letter: str) -> None:
+    """The letter that the pack demands, unless a handler wrote since the deadline began to run."""
+    if _wrote_since(file.session, file.id, _window_start(file.session, deadline)):
+        file.record(
+            "update-not-needed", deadline=deadline.kind, occurrence=deadline.occurrence, because="a letter was sent"
+        )
+        _settle_and_follow(file, deadline)
+        return
+    kind = LetterKind(letter)
+    in_reply_to, references = thread_of(file.session, file.id)
+    following = following_row(file.office, file.session, deadline)
+    queued = queue_automatic(
+        file,
+        kind,
+        key=f"{kind}/{deadline.kind}/{deadline.occurrence}",
+        n=deadline.occurrence,
+        facts=facts_of(
+            file.office,
+            file.row,
+            [d for d in file.unmet() if d.kind != deadline.kind],
+            **({"update_due": following["due_at"]} if following else {}),
+        ),
+        in_reply_to=in_reply_to,
+        references=references,
+    )
+    if following is not None:
+        file.start_deadlines([following])
+    if queued is None:
+        file.touch()
+
+
+def _window_start(session: Session, deadline: Deadline) -> datetime:
+    """When the window of this occurrence opened: the due instant of the one before, or the start of the first."""
+    before = select(func.max(col(Deadline.due_at))).where(
+        col(Deadline.case_id) == deadline.case_id,
+        col(Deadline.kind) == deadline.kind,
+        col(Deadline.occurrence) < deadline.occurrence,
+        col(Deadline.starts_at) == deadline.starts_at,
+    )
+    return session.connection().execute(before).scalar() or deadline.starts_at
+
+
+def _wrote_since(session: Session, case_id: int, since: datetime) -> bool:
+    statement = select(col(Letter.id)).where(
+        col(Letter.case_id) == case_id,
+        col(Letter.automatic).is_(False),
+        col(Letter.sent_at) > since,
+    )
+    return session.connection().execute(statement.limit(1)).first() is not None
+
+
+def _settle_and_follow(file: CaseFile, deadline: Deadline) -> None:
+    """A handler's letter did what the update would have done; the next one is due at its own time."""
+    following = following_row(file.office, file.session, deadline)
+    file.meet_one(deadline, at=file.now)
+    if following is not None:
+        file.start_deadlines([following])
+
+
+def _breach(file: CaseFile, deadline: Deadline, to: str) -> None:
+    file.breach(deadline)
+    if not file.row.escalated:
+        file.row.escalated = True
+        file.record("escalated", deadline=deadline.kind, to=to or "supervisor", due_at=iso(deadline.due_at))
+    for login in dict.fromkeys([*_recipients(file, "handler"), *supervisors(file.office.settings)]):
+        queue_staff(
+            file,
+            LetterKind.STAFF_ESCALATION,
+            login=login,
+            key=f"breach/{deadline.kind}/{deadline.occurrence}",
+            n=_letter_number(file),
+            facts=_staff_facts(file, deadline, login),
+        )
+
+
+def _letter_number(file: CaseFile) -> int:
+    """A number no letter of this case has yet: part of its Message-ID."""
+    statement = select(func.count()).where(col(Letter.case_id) == file.id)
+    return (file.session.connection().execute(statement).scalar() or 0) + 1

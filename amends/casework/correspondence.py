@@ -1,0 +1,416 @@
+"""The verbs of letter-writing: draft, save, check, send, respond, call back, acknowledge, settle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
+from amends.cases.stages import Stage
+from amends.casework.actors import Actor
+from amends.casework.casefile import CaseFile
+from amends.casework.office import Office
+from amends.casework.post import note_receipt
+from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
+from amends.kernel.errors import Conflict, NotFound, Refused
+from amends.kernel.text import one_line, storable
+from amends.ledger.book import add
+from amends.ledger.chain import digest
+from amends.ledger.tables import Case, Letter
+from amends.letters.address import sendable
+from amends.letters.kinds import LetterKind
+
+GAP: Final = re.compile(r"\[\[(.+?)\]\]", re.DOTALL)
+TWICE: Final = timedelta(hours=24)
+
+BY_HAND: Final = (LetterKind.REPLY, LetterKind.PROGRESS_UPDATE, LetterKind.HOLDING, LetterKind.FINAL_RESPONSE)
+"""The letters a handler writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a final response says: the outcome, what puts it right, and why it happened."""
+
+    outcome: Outcome
+    remedy: Remedy | None = None
+    root_cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at before a letter may leave: `ok`, or not, and then whether it stops the letter."""
+
+    ok: bool
+    blocking: bool
+    text: str
+
+
+def draft(office: Office, case_id: int, kind: LetterKind, *, actor: Actor, now: datetime) -> int:
+    """A draft of this kind in this handler's hand: the one already begun, or a new one filled from its template."""
+    actor.may_write()
+    if kind not in BY_HAND:
+        raise Refused(f"A handler does not write the letter '{kind}'; choose one of {', '.join(BY_HAND)}.")
+    with office.book.write() as session:
+        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        begun = select(Letter).where(
+            col(Letter.case_id) == case_id,
+            col(Letter.kind) == str(kind),
+            col(Letter.state) == "draft",
+            col(Letter.author) == actor.login,
+        )
+        if (before := session.scalars(begun).first()) is not None and before.id is not None:
+            return before.id
+        facts = facts_of(office, file.row, file.unmet(), handler=actor.name or actor.login)
+        subject, body = office.templates.opening(kind, facts)
+        n = _next_number(session, case_id, kind)
+        in_reply_to, _ = thread_of(session, case_id)
+        return add(
+            session,
+            Letter,
+            {
+                "case_id": case_id,
+                "natural_key": f"{file.row.reference}/{kind}/by-hand/{n}",
+                "kind": str(kind),
+                "template": str(kind),
+                "state": "draft",
+                "automatic": False,
+                "author": actor.login,
+                "to_name": file.row.complainant_name,
+                "to_address": file.row.complainant_address,
+                "subject": subject,
+                "body": body,
+                "in_reply_to": in_reply_to,
+                "facts": {"n": n},
+                "case_version": file.row.version,
+                "created_at": now,
+            },
+        )
+
+
+def _next_number(session: Session, case_id: int, kind: LetterKind) -> int:
+    """A number that no letter of this kind on the case had yet, the automatic ones (1, 2, ...) included."""
+    statement = select(func.count()).where(col(Letter.case_id) == case_id, col(Letter.kind) == str(kind))
+    return 1000 + (session.connection().execute(statement).scalar() or 0)
+
+
+@contextmanager
+def _letter(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> Iterator[tuple[CaseFile, Letter]]:
+    """A letter and its case, locked, for one verb."""
+    actor.may_write()
+    with office.book.write() as session:
+        case_id = session.connection().execute(select(col(Letter.case_id)).where(col(Letter.id) == letter_id)).scalar()
+        if case_id is None:
+            raise NotFound("There is no such letter.")
+        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        letter = session.get(Letter, letter_id, populate_existing=True)
+        if letter is None:
+            raise NotFound("There is no such letter.")
+        yield file, letter
+        session.add(letter)
+        file.save()
+
+
+def _must_be_draft(letter: Letter) -> None:
+    if letter.state != "draft":
+        raise Refused(
+            f"This letter is {letter.state} and cannot be changed any more; call it back first if it is held."
+        )
+
+
+def save(office: Office, letter_id: int, body: str, *, subject: str | None = None, actor: Actor, now: datetime) -> None:
+    """Keep the draft as it stands."""
+    with _letter(office, letter_id, actor=actor, now=now) as (_, letter):
+        _must_be_draft(letter)
+        letter.body = storable(body)
+        if subject is not None:
+            letter.subject = one_line(subject, 300)
+
+
+def reread(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
+    """The writer has seen what is new on the case since the draft was begun."""
+    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+        _must_be_draft(letter)
+        letter.case_version = file.row.version
+
+
+def discard(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
+    """Throw a draft away; the ledger says that there was one."""
+    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+        _must_be_draft(letter)
+        letter.state = "cancelled"
+        file.record("draft-discarded", letter=letter.id, letter_kind=letter.kind)
+
+
+def checks(office: Office, letter_id: int, *, now: datetime, finding: Finding | None = None) -> list[Check]:
+    """Everything looked at before the letter may leave, what stops it first.  Raises NotFound."""
+    with office.book.read() as session:
+        letter = session.get(Letter, letter_id)
+        row = session.get(Case, letter.case_id) if letter is not None else None
+        if letter is None or row is None:
+            raise NotFound("There is no such letter.")
+        found = list(_checks(session, letter, row, finding, now))
+    return sorted(found, key=lambda check: (check.ok, not check.blocking))
+
+
+def _checks(session: Session, letter: Letter, row: Case, finding: Finding | None, now: datetime) -> Iterator[Check]:
+    gaps = [one_line(gap, 60) for gap in GAP.findall(letter.body)]
+    yield Check(not gaps, True, f"Still to write: {', '.join(gaps)}" if gaps else "All gaps are filled")
+    try:
+        sendable(letter.to_address)
+        yield Check(True, True, "The address can be written to")
+    except Refused as unfit:
+        yield Check(False, True, str(unfit))
+    yield Check(
+        bool(letter.body.strip()), True, "The letter has words" if letter.body.strip() else "The letter is empty"
+    )
+    moved_on = row.version != letter.case_version
+    yield Check(
+        not moved_on,
+        True,
+        "The case has changed since you began; read what is new"
+        if moved_on
+        else "Nothing new on the case since you began",
+    )
+    twin = select(col(Letter.sent_at), col(Letter.state)).where(
+        col(Letter.case_id) == row.id,
+        col(Letter.kind) == letter.kind,
+        col(Letter.id) != letter.id,
+        col(Letter.automatic).is_(False),
+        col(Letter.state).in_(("queued", "sending", "sent", "uncertain")),
+        col(Letter.queued_at) > now - TWICE,
+    )
+    again = session.connection().execute(twin.limit(1)).first() is not None
+    unique = letter.kind == LetterKind.FINAL_RESPONSE
+    yield Check(
+        not again,
+        unique,
+        f"A letter of this kind ({letter.kind}) went out within a day"
+        if again
+        else "No letter of this kind within a day",
+    )
+    if letter.kind == LetterKind.FINAL_RESPONSE:
+        answered = Stage(row.stage) in (Stage.RESPONDED, Stage.CLOSED)
+        yield Check(
+            not answered,
+            True,
+            "The case has been answered; reopen it first" if answered else "The case has had no final response yet",
+        )
+        if finding is None:
+            yield Check(False, True, "A final response needs an outcome (upheld, partly upheld, not upheld)")
+        else:
+            yield Check(True, True, f"Outcome: {finding.outcome}")
+            owed = finding.outcome in (Outcome.UPHELD, Outcome.PARTLY_UPHELD) and finding.remedy is None
+            yield Check(
+                not owed, False, "No remedy for a complaint that is upheld" if owed else "The remedy is recorded"
+            )
+    overdue = row.next_due_at is not None and row.next_due_at < now
+    yield Check(
+        not overdue,
+        False,
+        "A deadline has passed; say sorry for the delay, and why" if overdue else "No deadline has passed",
+    )
+
+
+def send(office: Office, letter_id: int, *, actor: Actor, now: datetime, anyway: bool = False) -> datetime:
+    """Put the letter on its way; returns when it leaves (until then it can be called back).
+
+    Raises Refused with the first check that stops it; Conflict if the case changed since the draft was begun and
+    `anyway` does not say that the writer has read what is new.
+    """
+    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+        if letter.kind == LetterKind.FINAL_RESPONSE:
+            raise Refused("A final response needs an outcome; resolve the case with it.")
+        return _post(file, letter, None, anyway=anyway)
+
+
+def respond(
+    office: Office, letter_id: int, finding: Finding, *, actor: Actor, now: datetime, anyway: bool = False
+) -> datetime:
+    """The final response: outcome, remedy and reasons (ISO 10002:2018, 7.8); the case becomes `responded`.
+
+    Returns when the letter leaves.  Called back before then, the outcome and the stage go back with it.
+    """
+    if finding.outcome in WITHOUT_FINDING:
+        raise Refused(f"'{finding.outcome}' needs no final response; close the case with it and a reason.")
+    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+        if letter.kind != LetterKind.FINAL_RESPONSE:
+            raise Refused("Only a final response gives an outcome; write one.")
+        row, remedy = file.row, finding.remedy
+        leaves_at = _post(file, letter, finding, anyway=anyway)
+        letter.facts = {**letter.facts, "stage_before": row.stage}
+        row.outcome = str(finding.outcome)
+        row.remedy = storable(remedy.description) if remedy else None
+        row.remedy_amount = remedy.amount if remedy else None
+        row.remedy_currency = (remedy.currency or None) if remedy else None
+        if finding.root_cause is not None:
+            row.root_cause = storable(finding.root_cause).strip() or None
+        row.responded_at = file.now
+        money = "" if remedy is None or remedy.amount is None else f"{remedy.amount} {remedy.currency}"
+        file.record(
+            "responded",
+            letter=letter.id,
+            outcome=row.outcome,
+            digest=digest(row.salt, row.remedy or "", money, row.root_cause or ""),
+        )
+        file.to_stage(Stage.RESPONDED)
+        return leaves_at
+
+
+def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bool) -> datetime:
+    _must_be_draft(letter)
+    for check in _checks(file.session, letter, file.row, finding, file.now):
+        if check.ok or not check.blocking:
+            continue
+        if check.text.startswith("The case has changed"):
+            if not anyway:
+                raise Conflict(
+                    f"{file.row.reference} has changed since you began this letter; read what is new, then send it."
+                )
+            continue
+        raise Refused(f"The letter cannot leave yet. {check.text}.")
+    office = file.office
+    leaves_at = file.now + office.real(timedelta(seconds=office.settings.letters.undo_seconds))
+    in_reply_to, references = thread_of(file.session, file.id)
+    rendered = office.templates.by_hand(
+        LetterKind(letter.kind), letter.subject, letter.body, reference=file.row.reference
+    )
+    letter.body = storable(letter.body)
+    enqueue(
+        file,
+        LetterKind(letter.kind),
+        rendered,
+        natural=letter.natural_key,
+        n=int(letter.facts["n"]),
+        leaves_at=leaves_at,
+        automatic=False,
+        in_reply_to=in_reply_to,
+        references=references,
+        letter=letter,
+    )
+    file.touch()
+    letter.case_version = file.row.version
+    return leaves_at
+
+
+def call_back(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
+    """Undo a letter that has not left: the same draft stands there again.  Raises Refused when it is too late."""
+    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+        if letter.state != "queued" or letter.tries or letter.automatic:
+            raise Refused("Too late: the letter has left or is leaving now.")
+        letter.state, letter.raw, letter.next_try_at, letter.queued_at = "draft", None, None, None
+        # The draft may be sent again with other words, so the next sending is another letter with its own identity.
+        letter.message_id = None
+        n = _next_number(file.session, file.id, LetterKind(letter.kind)) + letter.tries
+        letter.facts = {**letter.facts, "n": max(n, int(letter.facts["n"]) + 1)}
+        file.record("letter-called-back", letter=letter.id, letter_kind=letter.kind)
+        if letter.kind == LetterKind.FINAL_RESPONSE and file.row.responded_at is not None:
+            row = file.row
+            before = Stage(letter.facts.get("stage_before", Stage.INVESTIGATING))
+            file.record("stage", before=row.stage, after=str(before), because="the final response was called back")
+            row.stage, row.is_open = str(before), True
+            row.outcome = row.remedy = row.remedy_amount = row.remedy_currency = row.responded_at = None
+        file.touch()
+        letter.case_version = file.row.version
+
+
+def acknowledge(office: Office, case_id: int, *, actor: Actor, now: datetime) -> None:
+    """Send an acknowledgement where none went out by itself.  Raises Refused where one did, or none may."""
+    actor.may_write()
+    with office.book.write() as session:
+        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        if file.row.acknowledged_at is not None:
+            raise Refused(f"{file.row.reference} has been acknowledged.")
+        in_reply_to, references = thread_of(session, case_id)
+        queued = queue_automatic(
+            file,
+            LetterKind.ACKNOWLEDGEMENT,
+            key="acknowledgement/1",
+            n=1,
+            facts=facts_of(office, file.row, file.unmet()),
+            in_reply_to=in_reply_to,
+            references=references,
+        )
+        if queued is None:
+            raise Refused("No acknowledgement may go to this address now, or one is on its way; see the history (H).")
+        file.save()
+
+
+def resend(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
+    """Send a failed, bounced or uncertain letter once more, under the same Message-ID, to the case's address of today."""
+    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+        if letter.state not in ("failed", "bounced", "uncertain"):
+            raise Refused(f"This letter is {letter.state}; only a failed, bounced or uncertain one can be sent again.")
+        if letter.raw is None or letter.message_id is None:
+            raise Refused("This letter has no bytes any more; write a new one.")
+        file.record("letter-sent-again", letter=letter.id, before=letter.state)
+        letter.state, letter.tries, letter.next_try_at, letter.error = "queued", 0, now, None
+        letter.owner = letter.lease_until = letter.dot_at = letter.uncertain_at = None
+        _clear_undelivered(file, except_for=letter_id)
+
+
+def settle(office: Office, letter_id: int, sent: bool, *, actor: Actor, now: datetime) -> None:
+    """A handler's word on an uncertain letter: it arrived, or it is given up (then write another, or telephone)."""
+    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+        if letter.state not in ("uncertain", "failed", "bounced"):
+            raise Refused(f"This letter is {letter.state}; there is nothing to settle.")
+        if sent and letter.state != "uncertain":
+            raise Refused("The server refused this letter, so it cannot have arrived.")
+        file.record("letter-settled", letter=letter.id, before=letter.state, sent=sent)
+        if not sent:
+            letter.state = "cancelled"
+            _clear_undelivered(file, except_for=letter_id)
+    if sent:
+        with office.book.write() as session:
+            row = session.get(Letter, letter_id)
+            if row is not None:
+                note_receipt(office, session, row, now=now)
+
+
+def _clear_undelivered(file: CaseFile, *, except_for: int) -> None:
+    statement = select(col(Letter.id)).where(
+        col(Letter.case_id) == file.id,
+        col(Letter.state).in_(("failed", "bounced")),
+        col(Letter.staff).is_(False),
+        col(Letter.id) != except_for,
+    )
+    file.row.undelivered = file.session.connection().execute(statement.limit(1)).first() is not None
+
+
+def correct_address(office: Office, case_id: int, address: str, *, actor: Actor, now: datetime) -> None:
+    """Write to the complainant at another address from now on; only a handler may say so.  Raises Refused."""
+    from sqlalchemy import insert
+
+    from amends.ledger.tables import Participant
+
+    actor.may_write()
+    address = sendable(address.strip().lower())
+    with office.book.write() as session:
+        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        if file.row.complainant_address == address:
+            raise Refused("That is the address we write to already.")
+        file.record(
+            "address-corrected",
+            before=digest(file.row.salt, file.row.complainant_address),
+            after=digest(file.row.salt, address),
+        )
+        file.row.complainant_address = address
+        if session.get(Participant, (case_id, address)) is None:
+            session.connection().execute(
+                insert(Participant),
+                {
+                    "case_id": case_id,
+                    "address": address,
+                    "name": file.row.complainant_name,
+                    "role": "complainant",
+                    "accepted": True,
+                },
+            )
+        file.touch()
+        file.save()

@@ -1,0 +1,372 @@
+"""The verb `file`: what becomes of one message that was read.
+
+Runs inside the transaction and savepoint of `intake.file`; raises whatever it raises, and then nothing of it remains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, text, update
+from sqlmodel import Session, col
+
+from amends.cases.stages import Stage
+from amends.casework.actors import SYSTEM, Actor
+from amends.casework.casefile import CaseFile
+from amends.casework.handling import end_waiting
+from amends.casework.office import Office
+from amends.casework.plans import earliest, planned_rows
+from amends.casework.post import note_bounce, note_receipt
+from amends.casework.threads import cases_of, remember
+from amends.casework.writing import facts_of, queue_automatic
+from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, decide
+from amends.kernel.refs import CaseRef, find_refs
+from amends.kernel.text import clean, one_line
+from amends.ledger.book import add, add_all
+from amends.ledger.chain import digest, new_salt
+from amends.ledger.tables import Arrival, Attachment, Case, Counter, Letter, Message, Participant
+from amends.letters import tokens
+from amends.letters.kinds import LetterKind
+from amends.mail.facts import Kind, Reading
+
+
+def give_fate(office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime) -> str | None:
+    """Decide and carry out; sets `arrival.state` and returns the reference of the case, if there is one."""
+    arrival.sender, arrival.subject = reading.sender.address, one_line(reading.subject, 500)
+    if (twin := _seen_before(session, arrival, reading)) is not None:
+        arrival.state, arrival.message_id = "duplicate", twin
+        return _reference_of(session, twin)
+    if reading.kind is Kind.OWN or reading.sender.address in office.settings.organisation.own_addresses:
+        return _own(office, session, arrival, reading, now=now)
+    if reading.kind is Kind.BOUNCE and (done := _bounce(office, session, arrival, reading, now=now)) is not None:
+        return done
+    match = decide(reading.sender.address, known_of(office, session, reading))
+    if match.fate is Fate.JOIN and match.case is not None:
+        return join(office, session, arrival, reading, match, now=now)
+    if match.fate is Fate.HOLD:
+        arrival.state, arrival.reason = "held", match.because
+        arrival.candidates = [match.as_json() | {"case": case} for case in match.candidates]
+        arrival.message_id = add_message(session, arrival, reading, case_id=None, match=match)
+        return None
+    if reading.kind is not Kind.PERSON:
+        arrival.state = "quarantined"
+        arrival.reason = f"looks automatic ({reading.kind}) and belongs to no case; it was not answered"
+        arrival.message_id = add_message(session, arrival, reading, case_id=None, match=match)
+        return None
+    return open_case(office, session, arrival, reading, now=now)
+
+
+def content_key(reading: Reading) -> str:
+    """The same message delivered twice, whatever its trace headers say: Message-ID, sender, date and words agree.
+
+    Empty for a message without a Message-ID: two such mails with equal words may be two complaints.
+    """
+    if not reading.message_id:
+        return ""
+    files = [attachment.sha256 for attachment in reading.attachments]
+    parts = [reading.message_id, reading.sender.address, reading.subject, str(reading.date), reading.text, *files]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _seen_before(session: Session, arrival: Arrival, reading: Reading) -> int | None:
+    connection = session.connection()
+    same_bytes = select(col(Arrival.message_id)).where(
+        col(Arrival.raw_id) == arrival.raw_id, col(Arrival.id) != arrival.id, col(Arrival.message_id).is_not(None)
+    )
+    if (found := connection.execute(same_bytes.limit(1)).scalar()) is not None:
+        return found
+    if key := content_key(reading):
+        same_words = select(col(Message.id)).where(col(Message.content_key) == key).limit(1)
+        return connection.execute(same_words).scalar()
+    return None
+
+
+def _reference_of(session: Session, message_id: int) -> str | None:
+    statement = (
+        select(col(Case.reference))
+        .join(Message, col(Message.case_id) == col(Case.id))
+        .where(col(Message.id) == message_id)
+    )
+    return session.connection().execute(statement).scalar()
+
+
+def _own(office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime) -> str | None:
+    """Mail from our own address: the receipt copy of a letter, or something that only says it is ours.
+
+    It must be the letter itself, word for word: a forged Message-ID of ours must not swallow a complaint.
+    """
+    letter = session.scalars(select(Letter).where(col(Letter.message_id) == reading.message_id)).first()
+    if letter is not None and letter.raw is not None and _same_words(letter.body, reading.text):
+        arrival.state = "own"
+        return note_receipt(office, session, letter, now=now)
+    arrival.state = "quarantined"
+    arrival.reason = "it says that it comes from our own address, but it is no letter of ours"
+    arrival.message_id = add_message(session, arrival, reading, case_id=None, match=NEW_CASE)
+    return None
+
+
+def _same_words(ours: str, theirs: str) -> bool:
+    return "".join(ours.split()) == "".join(theirs.split())
+
+
+def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime) -> str | None:
+    """A bounce of one of our letters marks the letter and stands on its case; None if no letter of ours is meant."""
+    letter_ids = [
+        letter_id
+        for address in reading.delivered_to + tuple(m.address for m in reading.to)
+        if (letter_id := tokens.verify_bounce_address(address, office.settings.organisation.address, key=office.key))
+    ]
+    statement = select(Letter).where(col(Letter.message_id).in_([*letter_ids, *reading.failed_message_ids]))
+    letter = session.scalars(statement.limit(1)).first()
+    if letter is None or letter.case_id is None:
+        return None
+    file = CaseFile.open(office, session, letter.case_id, actor=SYSTEM, now=now)
+    match = Match(Fate.JOIN, file.row.reference, "a delivery report on a letter of ours", letter.message_id or "")
+    _attach(file, arrival, reading, match)
+    note_bounce(file, letter, permanent=reading.permanent_failure is not False, now=now)
+    file.save()
+    return file.row.reference
+
+
+def known_of(office: Office, session: Session, reading: Reading) -> Known:
+    """Collect what the store knows of the evidence in a message."""
+    organisation = office.settings.organisation
+    addresses = {m.address for m in (*reading.to, *reading.cc)} | set(reading.delivered_to)
+    by_token = [
+        ref
+        for address in sorted(addresses)
+        if (ref := tokens.verify_plus_address(address, organisation.address, key=office.key)) is not None
+    ]
+    ids = list(dict.fromkeys([*reading.in_reply_to, *reversed(reading.references)]))
+    by_own = [verified[0] for one in ids if (verified := tokens.verify_message_id(one, key=office.key)) is not None]
+    by_thread = {} if by_token or by_own else cases_of(session, ids[:60])
+    refs = find_refs(reading.subject, prefix=organisation.reference_prefix)
+    named = [*by_token, *by_own, *by_thread.values(), *map(str, refs)]
+    participants: dict[str, set[str]] = {}
+    if named:
+        statement = (
+            select(col(Case.reference), col(Participant.address), col(Participant.accepted))
+            .join(Participant, col(Participant.case_id) == col(Case.id), isouter=True)
+            .where(col(Case.reference).in_(dict.fromkeys(named)))
+        )
+        for reference, address, accepted in session.connection().execute(statement):
+            known = participants.setdefault(reference, set())
+            if accepted and address:
+                known.add(address)
+    return Known(
+        by_token=tuple(ref for ref in by_token if ref in participants),
+        by_own_id=tuple(ref for ref in by_own if ref in participants),
+        by_thread_id=by_thread,
+        by_subject=tuple(str(ref) for ref in refs if str(ref) in participants),
+        participants={reference: frozenset(known) for reference, known in participants.items()},
+    )
+
+
+def add_message(session: Session, arrival: Arrival, reading: Reading, *, case_id: int | None, match: Match) -> int:
+    """The message as a row, with its attachments and its words in the search index; returns its id."""
+    subject = clean(reading.subject, limit=1000)
+    flags = subject.flags | clean(reading.text, multiline=True).flags
+    row = {
+        "case_id": case_id,
+        "raw_id": arrival.raw_id,
+        "direction": "in",
+        "at": arrival.received_at,
+        "message_id": reading.message_id,
+        "in_reply_to": reading.in_reply_to[0] if reading.in_reply_to else "",
+        "refs": list(reading.references[-50:]),
+        "from_name": reading.sender.name,
+        "from_address": reading.sender.address,
+        "to": [m.address for m in reading.to],
+        "cc": [m.address for m in reading.cc],
+        "subject": reading.subject,
+        "text": reading.text,
+        "new_text": reading.new_text,
+        "language": reading.language,
+        "kind": str(reading.kind),
+        "answerable": reading.answerable,
+        "content_key": content_key(reading),
+        "match": match.as_json(),
+        "flags": sorted(flags),
+        "authentication": dict(reading.authentication),
+        "defects": list(reading.defects),
+        "salt": new_salt(),
+    }
+    message_id = add(session, Message, row)
+    add_all(
+        session,
+        Attachment,
+        [
+            {"message_id": message_id, "name": a.name, "media_type": a.media_type, "size": a.size, "sha256": a.sha256}
+            for a in reading.attachments
+        ],
+    )
+    if case_id is not None:
+        index_words(session, case_id, message_id, reading.subject, reading.new_text)
+    return message_id
+
+
+def index_words(session: Session, case_id: int, message_id: int | None, subject: str, words: str) -> None:
+    """Let `search` find these words; the first 100,000 characters of them."""
+    session.connection().execute(
+        text("INSERT INTO search (body, case_id, message_id) VALUES (:body, :case_id, :message_id)"),
+        {"body": f"{subject}\n{words}"[:100_000], "case_id": case_id, "message_id": message_id},
+    )
+
+
+def message_seal(salt: str, sha256: str, reading: Reading) -> str:
+    """The digest by which the ledger holds a message: its bytes, and what the desk is shown of them."""
+    return digest(salt, sha256, reading.sender.address, reading.subject, reading.text, reading.new_text)
+
+
+def _attach(file: CaseFile, arrival: Arrival, reading: Reading, match: Match) -> int:
+    """Put the message on the case with its event, and its Message-IDs into the index."""
+    session = file.session
+    message_id = arrival.message_id
+    if message_id is None:
+        message_id = add_message(session, arrival, reading, case_id=file.id, match=match)
+    else:  # it was held or set aside before
+        session.connection().execute(
+            update(Message).where(col(Message.id) == message_id).values(case_id=file.id, match=match.as_json())
+        )
+        index_words(session, file.id, message_id, reading.subject, reading.new_text)
+    arrival.state, arrival.message_id, arrival.reason = "filed", message_id, None
+    salt = session.connection().execute(select(col(Message.salt)).where(col(Message.id) == message_id)).scalar() or ""
+    file.record(
+        "message",
+        message=message_id,
+        message_kind=str(reading.kind),
+        because=match.because,
+        confidence=match.confidence,
+        standing=str(match.standing),
+        digest=message_seal(salt, reading.sha256, reading),
+    )
+    remember(session, file.id, [reading.message_id, *reading.in_reply_to, *reading.references], source="mail")
+    file.row.messages_in += 1
+    return message_id
+
+
+def join(
+    office: Office,
+    session: Session,
+    arrival: Arrival,
+    reading: Reading,
+    match: Match,
+    *,
+    now: datetime,
+    actor: Actor = SYSTEM,
+) -> str:
+    """The message joins the case.  A machine's is filed and changes nothing; a person's ends a waiting status.
+
+    A closed case stays closed, but stands in the queue until somebody has read what came.
+    """
+    case_id = session.connection().execute(select(col(Case.id)).where(col(Case.reference) == match.case)).scalar_one()
+    file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+    _attach(file, arrival, reading, match)
+    if reading.kind is Kind.PERSON:
+        file.row.unread += 1
+        file.touch()
+        if match.standing is Standing.PARTICIPANT:
+            end_waiting(file, because="the complainant wrote")
+        else:
+            _add_participant(session, file, reading, role="third party", accepted=False)
+    file.save()
+    return file.row.reference
+
+
+def _add_participant(session: Session, file: CaseFile, reading: Reading, *, role: str, accepted: bool) -> None:
+    address = reading.sender.address
+    if not address or session.get(Participant, (file.id, address)) is not None:
+        return
+    row = {"case_id": file.id, "address": address, "name": reading.sender.name, "role": role, "accepted": accepted}
+    session.connection().execute(insert(Participant), row)
+    file.record("participant", role=role, accepted=accepted, digest=digest(file.row.salt, address))
+
+
+def next_reference(session: Session, prefix: str, year: int) -> CaseRef:
+    """The next number of the year, without gaps or doubles: the counter's row stays locked until we commit."""
+    connection = session.connection()
+    raise_it = (
+        update(Counter)
+        .where(col(Counter.prefix) == prefix, col(Counter.year) == year)
+        .values(value=col(Counter.value) + 1)
+        .returning(col(Counter.value))
+    )
+    serial = connection.execute(raise_it).scalar()
+    if serial is None:
+        from amends.ledger.book import add_missing
+
+        add_missing(session, Counter, [{"prefix": prefix, "year": year, "value": 0}])
+        serial = connection.execute(raise_it).scalar_one()
+    return CaseRef(prefix, year, serial)
+
+
+def open_case(
+    office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime, actor: Actor = SYSTEM
+) -> str:
+    """A new complaint: number, deadlines, acknowledgement and ledger, at once (ISO 10002:2018, 7.2 to 7.4)."""
+    settings = office.settings
+    received = arrival.received_at.astimezone(settings.organisation.zone)
+    ref = next_reference(session, settings.organisation.reference_prefix, received.year)
+    languages = settings.organisation.languages
+    language = reading.language if reading.language in languages else languages[0]
+    deadlines = [] if arrival.history else planned_rows(office, received_at=arrival.received_at)
+    first = earliest(deadlines)
+    row = Case(
+        reference=str(ref),
+        prefix=ref.prefix,
+        year=ref.year,
+        serial=ref.serial,
+        subject=reading.subject,
+        complainant_name=reading.sender.name,
+        complainant_address=reading.sender.address,
+        salt=new_salt(),
+        language=language or "en",
+        stage=str(Stage.RECEIVED),
+        received_at=arrival.received_at,
+        opened_at=now,
+        history=arrival.history,
+        pack=office.pack.id,
+        pack_version=office.pack.version,
+        next_due_at=first["due_at"] if first else None,
+        next_deadline=first["kind"] if first else None,
+        unread=0 if arrival.history else 1,
+    )
+    session.add(row)
+    session.flush()
+    file = CaseFile(office, session, row, actor=actor, now=now)
+    file.record(
+        "opened",
+        pack=row.pack,
+        pack_version=row.pack_version,
+        received_at=arrival.received_at.isoformat(),
+        history=arrival.history,
+        digest=digest(row.salt, row.complainant_name, row.complainant_address, row.subject),
+    )
+    _add_participant(session, file, reading, role="complainant", accepted=True)
+    _attach(file, arrival, reading, NEW_CASE)
+    file.start_deadlines(deadlines)
+    if not arrival.history:
+        _acknowledge(file, reading, deadlines)
+    file.save()
+    return row.reference
+
+
+def _acknowledge(file: CaseFile, reading: Reading, deadlines: Sequence[dict[str, Any]]) -> None:
+    if not reading.answerable:
+        why = reading.not_answerable_because or "it may not be answered automatically"
+        file.record("letter-withheld", letter=str(LetterKind.ACKNOWLEDGEMENT), because=why)
+        return
+    dates = {row["kind"]: row["due_at"] for row in deadlines}
+    facts = facts_of(file.office, file.row, (), response_due=dates.get("response"), update_due=dates.get("status"))
+    queue_automatic(
+        file,
+        LetterKind.ACKNOWLEDGEMENT,
+        key="acknowledgement/1",
+        n=1,
+        facts=facts,
+        in_reply_to=reading.message_id,
+        references=[*reading.references, reading.message_id],
+    )

@@ -1,0 +1,221 @@
+"""The verbs of the desk: assess, assign, note, wait, resume, investigate, close, reopen, read, accept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlmodel import col
+
+from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
+from amends.cases.stages import Stage, Waiting
+from amends.casework.actors import Actor
+from amends.casework.casefile import CaseFile
+from amends.casework.office import Office
+from amends.kernel.errors import NotFound, Refused
+from amends.kernel.text import storable
+from amends.ledger.book import add
+from amends.ledger.chain import digest, new_salt
+from amends.ledger.tables import Case, Letter, Message, Note, Participant
+
+
+@contextmanager
+def _case(office: Office, case_id: int, *, actor: Actor, now: datetime) -> Iterator[CaseFile]:
+    """One verb: the role is checked, the case locked, and everything saved in one transaction, or nothing."""
+    actor.may_write()
+    with office.book.write() as session:
+        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        yield file
+        file.save()
+
+
+def _words(text: str, what: str) -> str:
+    text = storable(text).strip()
+    if not text:
+        raise Refused(f"{what} is empty; write a few words.")
+    return text
+
+
+def _must_be_open(file: CaseFile, verb: str) -> None:
+    if not file.row.is_open:
+        raise Refused(f"{file.row.reference} is closed; reopen it before you {verb} it.")
+
+
+def assess(office: Office, case_id: int, assessment: Assessment, *, actor: Actor, now: datetime) -> None:
+    """Record the initial assessment (ISO 10002:2018, 7.5); a later one replaces it, and both are in the ledger."""
+    with _case(office, case_id, actor=actor, now=now) as file:
+        _must_be_open(file, "assess")
+        row = file.row
+        row.severity = str(assessment.severity)
+        row.complexity, row.impact = storable(assessment.complexity), storable(assessment.impact)
+        row.immediate_action, row.vulnerable = assessment.immediate_action, assessment.vulnerable
+        file.record(
+            "assessed",
+            severity=row.severity,
+            immediate_action=row.immediate_action,
+            vulnerable=row.vulnerable,
+            digest=digest(row.salt, row.complexity, row.impact),
+        )
+        if Stage(row.stage) in (Stage.RECEIVED, Stage.ACKNOWLEDGED):
+            file.to_stage(Stage.ASSESSED)
+        file.touch()
+
+
+def investigate(office: Office, case_id: int, *, actor: Actor, now: datetime) -> None:
+    """The investigation has begun (ISO 10002:2018, 7.6)."""
+    with _case(office, case_id, actor=actor, now=now) as file:
+        _must_be_open(file, "investigate")
+        if Stage(file.row.stage) is Stage.RESPONDED:
+            raise Refused(f"{file.row.reference} has been answered; reopen it to investigate again.")
+        file.to_stage(Stage.INVESTIGATING)
+
+
+def assign(office: Office, case_id: int, handler: str | None, *, actor: Actor, now: datetime) -> None:
+    """Give the case to a handler, or to nobody.  Raises Refused for a login that the configuration does not list."""
+    known = {person.login: person.role for person in office.settings.handler}
+    if handler is not None and known and known.get(handler) in (None, "auditor"):
+        people = ", ".join(login for login, role in known.items() if role != "auditor")
+        raise Refused(f"'{handler}' cannot have cases; choose one of {people}.")
+    with _case(office, case_id, actor=actor, now=now) as file:
+        if file.row.handler == handler:
+            return
+        file.record("assigned", before=file.row.handler, after=handler)
+        file.row.handler = handler
+        file.touch()
+
+
+def note(office: Office, case_id: int, text: str, *, actor: Actor, now: datetime) -> int:
+    """Add a staff note; it is never quoted in a letter.  Returns its id."""
+    text = _words(text, "The note")
+    with _case(office, case_id, actor=actor, now=now) as file:
+        salt = new_salt()
+        row = {"case_id": case_id, "at": now, "author": actor.login, "text": text, "salt": salt}
+        note_id = add(file.session, Note, row)
+        file.record("note", note=note_id, digest=digest(salt, text))
+        return note_id
+
+
+def wait(office: Office, case_id: int, waiting: Waiting, reason: str, *, actor: Actor, now: datetime) -> None:
+    """Say for whom the case waits and why; it stops no clock."""
+    reason = _words(reason, "The reason for waiting")
+    with _case(office, case_id, actor=actor, now=now) as file:
+        _must_be_open(file, "set waiting on")
+        file.row.waiting, file.row.waiting_reason = str(waiting), reason
+        file.record("waiting", waiting=str(waiting), digest=digest(file.row.salt, reason))
+
+
+def resume(office: Office, case_id: int, *, actor: Actor, now: datetime) -> None:
+    """The case waits no longer."""
+    with _case(office, case_id, actor=actor, now=now) as file:
+        end_waiting(file, because="by hand")
+
+
+def end_waiting(file: CaseFile, *, because: str) -> None:
+    """What an answer of the complainant does by itself."""
+    if file.row.waiting is not None:
+        file.record("resumed", waited=file.row.waiting, because=because)
+        file.row.waiting = file.row.waiting_reason = None
+
+
+def close(
+    office: Office,
+    case_id: int,
+    *,
+    outcome: Outcome | None = None,
+    reason: str = "",
+    root_cause: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """End the case (ISO 10002:2018, 7.9).
+
+    A case that was answered keeps the outcome its final response gave.  One that was not can only be withdrawn or
+    out of scope, with a reason.  Raises Refused and names what is missing.
+    """
+    with _case(office, case_id, actor=actor, now=now) as file:
+        row = file.row
+        if not row.is_open:
+            raise Refused(f"{row.reference} is closed already.")
+        leaving = _letter_on_its_way(file)
+        if leaving:
+            raise Refused(f"{row.reference} has a letter on its way ({leaving}); close it when the letter has left.")
+        if Stage(row.stage) is not Stage.RESPONDED:
+            if outcome not in WITHOUT_FINDING:
+                raise Refused(
+                    f"{row.reference} has had no final response; send one first, "
+                    "or close it as withdrawn or out of scope with a reason."
+                )
+            reason = _words(reason, "The reason for closing without a final response")
+            row.outcome = str(outcome)
+        if root_cause is not None:
+            row.root_cause = storable(root_cause).strip() or None
+        row.waiting = row.waiting_reason = None
+        row.closed_at = now
+        row.escalated = False
+        file.cancel_deadlines(because="closed")
+        file.record(
+            "closed",
+            outcome=row.outcome,
+            digest=digest(row.salt, reason, row.root_cause or ""),
+        )
+        file.to_stage(Stage.CLOSED)
+        file.touch()
+
+
+def _letter_on_its_way(file: CaseFile) -> str | None:
+    from sqlalchemy import select
+
+    statement = select(col(Letter.kind)).where(
+        col(Letter.case_id) == file.id,
+        col(Letter.state).in_(("queued", "sending", "approval")),
+        col(Letter.automatic).is_(False),
+    )
+    return file.session.connection().execute(statement.limit(1)).scalar()
+
+
+def reopen(office: Office, case_id: int, reason: str, *, actor: Actor, now: datetime) -> None:
+    """Take up an answered or closed case again, as a review; its deadlines start anew from now.
+
+    What was breached stays on the record.  Raises Refused for a case that is neither answered nor closed.
+    """
+    from amends.casework.plans import planned_rows
+
+    reason = _words(reason, "The reason for reopening")
+    with _case(office, case_id, actor=actor, now=now) as file:
+        row = file.row
+        if Stage(row.stage) not in (Stage.RESPONDED, Stage.CLOSED):
+            raise Refused(f"{row.reference} is open; there is nothing to reopen.")
+        file.cancel_deadlines(because="reopened")
+        file.record("reopened", outcome_before=row.outcome, digest=digest(row.salt, reason))
+        row.outcome = row.remedy = row.remedy_amount = row.remedy_currency = None
+        row.responded_at = row.closed_at = None
+        file.to_stage(Stage.INVESTIGATING)
+        file.start_deadlines(planned_rows(office, received_at=now, session=file.session, case_id=file.id, review=True))
+        file.touch()
+
+
+def mark_read(office: Office, case_id: int, *, actor: Actor, now: datetime) -> None:
+    """The handler has seen what came in; nothing else about the case changes."""
+    if actor.role == "auditor":
+        return
+    with office.book.write() as session:
+        session.connection().execute(
+            update(Message)
+            .where(col(Message.case_id) == case_id, col(Message.direction) == "in", col(Message.read_at).is_(None))
+            .values(read_at=now)
+        )
+        session.connection().execute(update(Case).where(col(Case.id) == case_id).values(unread=0))
+
+
+def accept(office: Office, case_id: int, address: str, *, actor: Actor, now: datetime) -> None:
+    """A third party becomes a participant: from now on what they write joins the case as theirs.  Raises NotFound."""
+    with _case(office, case_id, actor=actor, now=now) as file:
+        person = file.session.get(Participant, (case_id, address))
+        if person is None:
+            raise NotFound(f"{address} has not written on {file.row.reference}.")
+        person.accepted = True
+        file.session.add(person)
+        file.record("participant-accepted", digest=digest(file.row.salt, address))
+        file.touch()

@@ -1,0 +1,112 @@
+"""The office: what every verb needs at hand, loaded when it is first wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert
+from sqlmodel import Session
+
+from amends.config import Settings
+from amends.kernel.errors import NeedsOperator
+from amends.kernel.instants import wall_clock
+from amends.ledger.book import Book
+from amends.ledger.tables import Meta
+
+if TYPE_CHECKING:  # holidays and Jinja cost 150 ms together; a list of cases needs neither
+    from amends.deadlines.calendar import WorkingCalendar
+    from amends.deadlines.packs import Pack
+    from amends.letters.render import Templates
+
+
+class Office:
+    """Settings, store, policy pack, calendar, templates and keys.  Cheap to open; the rest is lazy."""
+
+    def __init__(self, settings: Settings, book: Book, *, wall: Callable[[], datetime] = wall_clock) -> None:
+        self.settings = settings
+        self.book = book
+        self.wall = wall
+        """The machine's clock; leases and health live by it."""
+
+    def now(self) -> datetime:
+        """The business clock: the machine's, or in a demonstration one that runs `clock.speed` times as fast."""
+        return self.business(self.wall())
+
+    def business(self, wall: datetime) -> datetime:
+        """The business instant at which the machine's clock shows `wall`."""
+        speed = self.settings.clock.speed
+        return wall if speed == 1.0 else self._anchor + (wall - self._anchor) * speed
+
+    def real(self, span: timedelta) -> timedelta:
+        """How far the business clock moves while `span` passes for a person at the screen."""
+        return span * self.settings.clock.speed
+
+    @cached_property
+    def _anchor(self) -> datetime:
+        """When the fast clock was started; every program on this store shares it."""
+        with self.book.write() as session:
+            found = read_meta(session, "clock_anchor")
+            if found is None:
+                found = self.wall().isoformat()
+                write_meta(session, "clock_anchor", found)
+        return datetime.fromisoformat(found)
+
+    @cached_property
+    def key(self) -> bytes:
+        """The secret behind every token and Message-ID, made with the store."""
+        with self.book.read() as session:
+            found = read_meta(session, "hmac_key")
+        if found is None:
+            raise NeedsOperator("The database has no signing key; run: amendsd migrate")
+        return bytes.fromhex(found)
+
+    @cached_property
+    def pack(self) -> Pack:
+        from amends.deadlines.packs import load_pack
+
+        return load_pack(self.settings.policy.pack, self.pack_folders)
+
+    @property
+    def pack_folders(self) -> list[Path]:
+        from amends.kernel.share import config_folder
+
+        own = self.settings.policy.folder
+        return [*([self.settings.path(own)] if own else []), config_folder() / "policies"]
+
+    @cached_property
+    def calendar(self) -> WorkingCalendar:
+        from amends.deadlines.calendar import calendar_for
+
+        return calendar_for(self.settings.organisation)
+
+    @cached_property
+    def templates(self) -> Templates:
+        from amends.kernel.share import templates_folder
+        from amends.letters.render import Templates
+
+        own = self.settings.letters.templates_folder
+        folders = [*([self.settings.path(own)] if own else []), templates_folder()]
+        return Templates.load(folders, self.settings.organisation.languages)
+
+
+def open_office(settings: Settings, *, wall: Callable[[], datetime] = wall_clock) -> Office:
+    """The office of these settings.  Touches the store only when something is asked of it."""
+    return Office(settings, Book(settings.database_url()), wall=wall)
+
+
+def read_meta(session: Session, name: str) -> str | None:
+    row = session.get(Meta, name)
+    return None if row is None else row.value
+
+
+def write_meta(session: Session, name: str, value: str) -> None:
+    row = session.get(Meta, name)
+    if row is None:
+        session.connection().execute(insert(Meta), {"name": name, "value": value})
+    else:
+        row.value = value
+        session.add(row)

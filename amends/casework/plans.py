@@ -1,0 +1,80 @@
+"""From the pack's rules to rows: the deadlines of a case with everything the clock will have to do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from amends.casework.office import Office
+from amends.deadlines.clocks import PlannedDeadline, next_occurrence, plan
+from amends.ledger.tables import Deadline
+
+
+def row_of(planned: PlannedDeadline, *, occurrence: int) -> dict[str, Any]:
+    """A planned deadline as a row without its case_id."""
+    ticks = [[tick.at.isoformat(), str(tick.kind), tick.step, tick.to] for tick in planned.ticks]
+    return {
+        "kind": planned.rule_id,
+        "label": planned.label,
+        "occurrence": occurrence,
+        "basis": planned.basis,
+        "starts_at": planned.starts_at,
+        "due_at": planned.due_at,
+        "due_date": planned.due_date.isoformat(),
+        "derivation": list(planned.derivation),
+        "met_by": list(planned.met_by),
+        "state": "open",
+        "ticks": ticks,
+        "tick_no": 0,
+        "tick_at": planned.ticks[0].at if planned.ticks else None,
+    }
+
+
+def planned_rows(
+    office: Office,
+    *,
+    received_at: datetime,
+    session: Session | None = None,
+    case_id: int | None = None,
+    review: bool = False,
+) -> list[dict[str, Any]]:
+    """The rows of all deadlines that receipt starts.
+
+    A review starts what the complainant is owed again, except the acknowledgement; occurrences count on.
+    """
+    rows = []
+    for planned in plan(office.pack, office.calendar, trigger="receipt", at=received_at):
+        if review and "acknowledgement" in planned.met_by:
+            continue
+        before = last_occurrence(session, case_id, planned.rule_id) if session is not None and case_id else 0
+        rows.append(row_of(planned, occurrence=before + planned.occurrence))
+    return rows
+
+
+def last_occurrence(session: Session, case_id: int, kind: str) -> int:
+    statement = select(func.max(col(Deadline.occurrence))).where(
+        col(Deadline.case_id) == case_id, col(Deadline.kind) == kind
+    )
+    return session.connection().execute(statement).scalar() or 0
+
+
+def following_row(office: Office, session: Session, deadline: Deadline) -> dict[str, Any] | None:
+    """The row of the next occurrence of a recurring deadline, or None."""
+    planned = next_occurrence(
+        office.pack,
+        office.calendar,
+        rule_id=deadline.kind,
+        occurrence=deadline.occurrence,
+        starts_at=deadline.starts_at,
+    )
+    if planned is None:
+        return None
+    return row_of(planned, occurrence=last_occurrence(session, deadline.case_id, deadline.kind) + 1)
+
+
+def earliest(rows: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    return min(rows, key=lambda row: row["due_at"], default=None)

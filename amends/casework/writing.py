@@ -1,0 +1,216 @@
+"""From facts to a letter in the outbox: what every letter has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from amends.casework.actors import address_of
+from amends.casework.casefile import CaseFile
+from amends.casework.office import Office
+from amends.casework.threads import remember
+from amends.kernel.errors import Refused
+from amends.ledger.book import add
+from amends.ledger.chain import digest, new_salt
+from amends.ledger.tables import Case, Letter, Message
+from amends.letters import tokens
+from amends.letters.address import sendable
+from amends.letters.envelope import Envelope, build
+from amends.letters.kinds import LetterFacts, LetterKind
+from amends.letters.render import Rendered
+
+
+def facts_of(office: Office, row: Case, deadlines: Sequence[Any], **more: Any) -> LetterFacts:
+    """What a template may know of a case: words and dates, nothing that acts."""
+    organisation = office.settings.organisation
+    due = {d.kind: d.due_at for d in sorted(deadlines, key=lambda d: d.due_at, reverse=True)}
+    return LetterFacts(
+        organisation=organisation.name,
+        organisation_address=organisation.address,
+        phone=organisation.phone,
+        website=organisation.website,
+        external_review=organisation.external_review,
+        timezone=organisation.timezone,
+        language=row.language,
+        reference=row.reference,
+        subject=row.subject,
+        complainant=row.complainant_name,
+        received_at=row.received_at,
+        response_due=due.get("response"),
+        update_due=due.get("status"),
+        **more,
+    )
+
+
+def automatic_gate(office: Office, session: Session, to: str, *, now: datetime) -> str | None:
+    """Why no automatic letter may go to `to` now, or None.  (RFC 3834, 2: limits against loops and floods)"""
+    if to in office.settings.organisation.own_addresses:
+        return "the address is our own"
+    try:
+        sendable(to)
+    except Refused as unfit:
+        return str(unfit)
+    limit = office.settings.letters.auto_limit_per_day
+    statement = select(func.count()).where(
+        col(Letter.to_address) == to,
+        col(Letter.queued_at) > now - timedelta(days=1),
+        col(Letter.automatic).is_(True),
+        col(Letter.staff).is_(False),
+    )
+    sent = session.connection().execute(statement).scalar() or 0
+    return (
+        f"{sent} automatic letters went to this address within a day (the limit is {limit})" if sent >= limit else None
+    )
+
+
+def queue_automatic(
+    file: CaseFile,
+    kind: LetterKind,
+    *,
+    key: str,
+    n: int,
+    facts: LetterFacts,
+    in_reply_to: str = "",
+    references: Sequence[str] = (),
+) -> int | None:
+    """Queue an automatic letter to the complainant, once for each `key`; None, with the reason in the ledger, if the gate is shut."""
+    to = file.row.complainant_address
+    natural = f"{file.row.reference}/{key}"
+    if _exists(file.session, natural):
+        return None
+    if (reason := automatic_gate(file.office, file.session, to, now=file.now)) is not None:
+        file.record("letter-withheld", letter=str(kind), because=reason.replace(to, "the address"))
+        return None
+    rendered = file.office.templates.render(kind, facts)
+    return enqueue(
+        file,
+        kind,
+        rendered,
+        natural=natural,
+        n=n,
+        leaves_at=file.now,
+        automatic=True,
+        in_reply_to=in_reply_to,
+        references=references,
+    )
+
+
+def queue_staff(file: CaseFile, kind: LetterKind, *, login: str | None, key: str, n: int, facts: LetterFacts) -> None:
+    """Queue a letter to a handler or supervisor who has an address; the screens show the same without one."""
+    to = address_of(file.office.settings, login)
+    natural = f"{file.row.reference}/{key}/{login}"
+    if not to or _exists(file.session, natural):
+        return
+    rendered = file.office.templates.render(kind, facts)
+    enqueue(file, kind, rendered, natural=natural, n=n, leaves_at=file.now, automatic=True, staff_to=(login or "", to))
+
+
+def _exists(session: Session, natural: str) -> bool:
+    statement = select(col(Letter.id)).where(col(Letter.natural_key) == natural)
+    return session.connection().execute(statement).first() is not None
+
+
+def thread_of(session: Session, case_id: int) -> tuple[str, list[str]]:
+    """(the Message-ID to answer, the References) from the newest message of the complainant on the case."""
+    statement = (
+        select(col(Message.message_id), col(Message.refs), col(Message.in_reply_to))
+        .where(col(Message.case_id) == case_id, col(Message.direction) == "in", col(Message.kind) == "person")
+        .where(col(Message.message_id) != "")
+        .order_by(col(Message.at).desc(), col(Message.id).desc())
+        .limit(1)
+    )
+    newest = session.connection().execute(statement).first()
+    if newest is None:
+        return "", []
+    return newest[0], [*newest[1], newest[0]]
+
+
+def enqueue(
+    file: CaseFile,
+    kind: LetterKind,
+    rendered: Rendered,
+    *,
+    natural: str,
+    n: int,
+    leaves_at: datetime,
+    automatic: bool,
+    in_reply_to: str = "",
+    references: Sequence[str] = (),
+    staff_to: tuple[str, str] | None = None,
+    letter: Letter | None = None,
+) -> int:
+    """Fix the words, the bytes and the Message-ID of a letter and put it in the outbox; returns its id.
+
+    `letter` is a handler's draft that becomes the letter; otherwise a new row is made.
+    """
+    office, row = file.office, file.row
+    organisation, smtp = office.settings.organisation, office.settings.smtp
+    to_name, to = staff_to or (row.complainant_name, row.complainant_address)
+    message_id = tokens.message_id(row.reference, str(kind), n, key=office.key, domain=organisation.domain)
+    plus = smtp is not None and smtp.plus_addressing
+    reply_to = tokens.plus_address(row.reference, organisation.address, key=office.key) if plus else None
+    raw = build(
+        Envelope(
+            from_name=organisation.name,
+            from_address=organisation.address,
+            to_name=to_name,
+            to_address=to,
+            subject=rendered.subject,
+            date=file.now,
+            message_id=message_id,
+            in_reply_to=in_reply_to,
+            references=tuple(references),
+            reply_to=None if staff_to else reply_to,
+            kind=kind,
+            automatic=automatic,
+            text=rendered.text,
+            html=rendered.html,
+            language=row.language,
+        )
+    )
+    salt = new_salt()
+    values: dict[str, Any] = {
+        "case_id": file.id,
+        "natural_key": natural,
+        "kind": str(kind),
+        "template": str(kind),
+        "state": "queued",
+        "automatic": automatic,
+        "staff": staff_to is not None,
+        "author": file.actor.login,
+        "to_name": to_name,
+        "to_address": to,
+        "subject": rendered.subject,
+        "body": rendered.text,
+        "message_id": message_id,
+        "in_reply_to": in_reply_to,
+        "raw": raw,
+        "salt": salt,
+        "case_version": row.version,
+        "queued_at": file.now,
+        "next_try_at": leaves_at,
+        "receipt": automatic and staff_to is None and smtp is not None and smtp.wants_receipts,
+    }
+    if letter is None:
+        letter_id = add(file.session, Letter, values | {"created_at": file.now})
+    else:
+        for name, value in values.items():
+            setattr(letter, name, value)
+        file.session.add(letter)
+        file.session.flush()
+        letter_id = letter.id or 0
+    if staff_to is None:
+        remember(file.session, file.id, (message_id,), source="letter")
+    file.record(
+        "letter-queued",
+        letter=letter_id,
+        letter_kind=str(kind),
+        automatic=automatic,
+        staff=staff_to is not None,
+        digest=digest(salt, to, rendered.subject, rendered.text),
+    )
+    return letter_id
