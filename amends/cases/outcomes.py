@@ -60,7 +60,7 @@ def money(text: str, currency: str) -> tuple[Decimal, str]:
         amount = Decimal(text.strip().replace(",", ""))
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or amount != round(amount, 2) or amount >= Decimal(10) ** 12:
+    if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 12 or amount != round(amount, 2):
         raise Refused(f"'{text}' is not an amount of money; write it like 2300.00.")
     if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise Refused(f"'{currency}' is not a currency; write its three letters, like GBP.")

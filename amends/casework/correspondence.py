@@ -343,7 +343,7 @@ def acknowledge(office: Office, case_id: int, *, actor: Actor, now: datetime) ->
 
 
 def resend(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
-    """Send a failed, bounced or uncertain letter once more, under the same Message-ID, to the case's address of today."""
+    """Send a failed, bounced or uncertain letter once more, under the same Message-ID."""
     with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
         if letter.state not in ("failed", "bounced", "uncertain"):
             raise Refused(f"This letter is {letter.state}; only a failed, bounced or uncertain one can be sent again.")

@@ -77,7 +77,10 @@ def queue_automatic(
     in_reply_to: str = "",
     references: Sequence[str] = (),
 ) -> int | None:
-    """Queue an automatic letter to the complainant, once for each `key`; None, with the reason in the ledger, if the gate is shut."""
+    """Queue an automatic letter to the complainant, once for each `key`.
+
+    None, with the reason in the ledger, if the gate is shut.
+    """
     to = file.row.complainant_address
     natural = f"{file.row.reference}/{key}"
     if _exists(file.session, natural):

@@ -1,0 +1,91 @@
+"""Each wrong configuration in bad/ beside the one sentence it must give."""
+
+from pathlib import Path
+
+import pytest
+
+from amends.config import load
+from amends.kernel.errors import ConfigError
+
+BAD = Path(__file__).parent / "bad"
+
+GOOD = """\
+[organisation]
+name = "Northwind Homes"
+address = "Complaints@Northwind.example"
+reference_prefix = "NW"
+
+[[mailbox]]
+name = "complaints"
+host = "127.0.0.1"
+port = 1143
+security = "none"
+username = "complaints"
+password = "secret"
+since = "2026-01-01"
+
+[smtp]
+host = "localhost"
+port = 1025
+security = "none"
+plus_addressing = true
+"""
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "amends.toml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.mark.parametrize("case", sorted(BAD.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_wrong_configuration_gives_one_sentence_with_key_and_line(case):
+    with pytest.raises(ConfigError) as refused:
+        load(case)
+    sentence = str(refused.value).replace(str(case), "FILE")
+    assert sentence == case.with_suffix(".expected").read_text().strip()
+    assert "\n" not in sentence
+
+
+def test_relative_paths_start_at_the_configuration(good):
+    assert load(good).database_url() == f"sqlite:///{good.parent.resolve()}/amends.db"
+
+
+def test_the_environment_overrides_a_setting(good, monkeypatch):
+    monkeypatch.setenv("AMENDS_LETTERS__UNDO_SECONDS", "7")
+    monkeypatch.setenv("AMENDS_ORGANISATION__NAME", "Southwind")
+    settings = load(good)
+    assert (settings.letters.undo_seconds, settings.organisation.name) == (7, "Southwind")
+
+
+def test_addresses_are_compared_in_lower_case(good):
+    assert load(good).organisation.own_addresses == {"complaints@northwind.example"}
+
+
+def test_a_password_never_shows(good):
+    assert "secret" not in repr(load(good))
+
+
+def test_a_password_comes_from_a_file_or_a_systemd_credential(good, tmp_path, monkeypatch):
+    (tmp_path / "pw").write_text("from a file\n")
+    good.write_text(GOOD.replace('password = "secret"', 'password_file = "pw"'))
+    settings = load(good)
+    assert settings.password(settings.mailbox[0]) == "from a file"
+    good.write_text(GOOD.replace('password = "secret"', ""))
+    settings = load(good)
+    with pytest.raises(ConfigError, match="credential named imap-password"):
+        settings.password(settings.mailbox[0])
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "imap-password").write_text("from systemd")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    assert settings.password(settings.mailbox[0]) == "from systemd"
+
+
+def test_no_configuration_says_where_one_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AMENDS_CONFIG", raising=False)
+    with pytest.raises(ConfigError, match="amendsd init"):
+        load()
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "missing.toml")
