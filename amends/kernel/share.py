@@ -1,4 +1,4 @@
-"""Where the shipped letters, settings and units are: beside the packages in a checkout, inside `amends` once installed."""
+"""Where the shipped letters, settings and units are: beside `amends` in a checkout, inside it once installed."""
 
 from __future__ import annotations
 

@@ -78,8 +78,11 @@ def plus_token(reference: CaseRef | str, key: bytes) -> str:
     return f"{said}.{_mac(key, 'reply', said, _ADDRESS_MAC)}"
 
 
-def reply_address(own_address: str, reference: CaseRef | str, key: bytes) -> str:
-    """`complaints+TOKEN@domain`: answers to it name their case.  Raises ConfigError if our address is too long."""
+def plus_address(reference: CaseRef | str, own_address: str, key: bytes) -> str:
+    """`complaints+TOKEN@domain`, the Reply-To: an answer to it names its case.
+
+    Raises ConfigError if our own address is too long to carry a token.
+    """
     return _tagged(own_address, plus_token(reference, key))
 
 
@@ -92,40 +95,44 @@ def verify_plus_address(address: str, own_address: str, key: bytes) -> str | Non
     return _reference(found[1], found[2], found[3])
 
 
-def bounce_address(own_address: str, reference: CaseRef | str, kind: str, n: int, key: bytes) -> str:
-    """The envelope sender of that letter (`complaints+b.TOKEN@domain`): a bounce comes home to it (VERP).
+def bounce_address(message_id: str, own_address: str, key: bytes) -> str:
+    """The envelope sender of the letter of that Message-ID (`complaints+b.TOKEN@domain`): a bounce comes home to it.
 
-    Raises ConfigError if our own address is too long to carry it.
+    Raises ConfigError if our own address is too long to carry a token, ValueError if the Message-ID is not ours.
     """
-    return _tagged(own_address, _letter_token("b", reference, kind, n, key))
+    return _tagged(own_address, _letter_token("b", message_id, key))
 
 
-def verify_bounce_address(address: str, own_address: str, key: bytes) -> LetterName | None:
-    """The letter whose envelope sender `address` is, or None."""
+def verify_bounce_address(address: str, own_address: str, key: bytes) -> str | None:
+    """The Message-ID of the letter whose envelope sender `address` is, or None."""
     return _letter(address, own_address, key, "b")
 
 
-def receipt_address(own_address: str, reference: CaseRef | str, kind: str, n: int, key: bytes) -> str:
-    """Where the copy of that letter goes that proves its acceptance (`complaints+r.TOKEN@domain`)."""
-    return _tagged(own_address, _letter_token("r", reference, kind, n, key))
+def receipt_address(message_id: str, own_address: str, key: bytes) -> str:
+    """Where the copy of that letter goes that proves its acceptance (`complaints+r.TOKEN@domain`); raises as above."""
+    return _tagged(own_address, _letter_token("r", message_id, key))
 
 
-def verify_receipt_address(address: str, own_address: str, key: bytes) -> LetterName | None:
-    """The letter whose receipt copy was sent to `address`, or None."""
+def verify_receipt_address(address: str, own_address: str, key: bytes) -> str | None:
+    """The Message-ID of the letter whose receipt copy was sent to `address`, or None."""
     return _letter(address, own_address, key, "r")
 
 
-def _letter_token(purpose: str, reference: CaseRef | str, kind: str, n: int, key: bytes) -> str:
-    said = f"{_without_check_digits(reference)}.{_SHORT.get(kind, kind)}.{n}"
+def _letter_token(purpose: str, message_id: str, key: bytes) -> str:
+    found = _MESSAGE_ID.fullmatch(message_id)
+    if found is None:
+        raise ValueError(f"{message_id!r} is not a Message-ID of ours")
+    said = f"{found[1]}-{found[2]}-{found[3]}.{_SHORT.get(found[5], found[5])}.{found[6]}"
     return f"{purpose}.{said}.{_mac(key, purpose, said, _ADDRESS_MAC)}"
 
 
-def _letter(address: str, own_address: str, key: bytes, purpose: str) -> LetterName | None:
+def _letter(address: str, own_address: str, key: bytes, purpose: str) -> str | None:
     token = _tag(address, own_address)
     found = _LETTER.fullmatch(token) if token else None
     if found is None or found[1] != purpose or not _agrees(found[7], key, purpose, token[2 : found.end(6)]):
         return None
-    return LetterName(_reference(found[2], found[3], found[4]), _LONG.get(found[5], found[5]), int(found[6]))
+    reference = _reference(found[2], found[3], found[4])
+    return message_id(reference, _LONG.get(found[5], found[5]), int(found[6]), key, own_address.rpartition("@")[2])
 
 
 def _without_check_digits(reference: CaseRef | str) -> str:

@@ -1,0 +1,127 @@
+"""The kinds of letters, and what a letter may know of its case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+
+class LetterKind(StrEnum):
+    """What a letter is for; the value names its template, and its Message-ID."""
+
+    ACKNOWLEDGEMENT = "acknowledgement"
+    PROGRESS_UPDATE = "progress-update"
+    HOLDING = "holding"  # we need longer, and here is why
+    FINAL_RESPONSE = "final-response"
+    REPLY = "reply"  # a handler's letter about anything else
+    STAFF_WARNING = "staff-warning"
+    STAFF_ESCALATION = "staff-escalation"
+
+    @property
+    def for_staff(self) -> bool:
+        return self in (LetterKind.STAFF_WARNING, LetterKind.STAFF_ESCALATION)
+
+    @property
+    def template(self) -> str:
+        """Its place in the folder of a language, without the ending."""
+        return f"staff/{self.removeprefix('staff-')}" if self.for_staff else str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFacts:
+    """What a template may know: words and instants, nothing that acts.  An empty string or None means: not known.
+
+    Instants are aware; the letter says them as days in `timezone`, in the words of its own language.  A deadline is
+    an instant at which something is missed, so one at midnight belongs to the day that ends with it.
+    """
+
+    organisation: str
+    organisation_address: str
+    reference: str
+    received_at: datetime
+    timezone: str = "UTC"
+    language: str = ""
+    """ISO 639-1, of the complainant; empty, or one without letters: the organisation's first."""
+    region: str = ""
+    """Where the organisation is (GB-ENG): it decides how a date is written."""
+    phone: str = ""
+    website: str = ""
+    external_review: str = ""
+    subject: str = ""
+    complainant: str = ""
+    """The display name as it came; the letter greets by it only if it looks like a name."""
+    response_due: datetime | None = None
+    update_due: datetime | None = None
+    written_at: datetime | None = None
+    """When the letter is written: a date that has passed by then is not promised again."""
+    handler: str = ""
+    outcome: str = ""
+    remedy: str = ""
+    reasons: str = ""
+    next_steps: str = ""
+    deadline: str = ""
+    deadline_due: datetime | None = None
+    basis: str = ""
+
+
+# What only a person can say; a draft shows it as a gap, and a letter with a gap does not leave.
+GAPS: Final = {
+    "en": {
+        "outcome": "your decision: upheld, partly upheld or not upheld",
+        "reasons": "what you looked into, what you found, and why, point by point",
+        "remedy": "what you will do to put it right, and by when; delete this paragraph if there is nothing",
+        "next_steps": "what happens next",
+        "message": "your message",
+    }
+}
+
+SAMPLE: Final = LetterFacts(
+    organisation="Northwind Homes",
+    organisation_address="complaints@northwind.example",
+    reference="NW-2026-000042-17",
+    received_at=datetime(2026, 11, 23, 9, 0, tzinfo=UTC),
+    timezone="Europe/London",
+    region="GB-ENG",
+    phone="020 7946 0000",
+    website="https://northwind.example",
+    external_review="You can ask the ombudsman to look at it.\nTheir service is free.",
+    subject="No heating since Friday",
+    complainant="Edith Kowalski",
+    response_due=datetime(2026, 12, 21, 17, 0, tzinfo=UTC),
+    update_due=datetime(2026, 12, 7, 17, 0, tzinfo=UTC),
+    written_at=datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
+    handler="Amara Osei",
+    outcome="upheld",
+    remedy="We will replace the boiler by 30 November.",
+    reasons="The engineer came late.\n\nWe should have told you.",
+    next_steps="Our engineer will telephone you tomorrow.",
+    deadline="Final response",
+    deadline_due=datetime(2026, 12, 21, 17, 0, tzinfo=UTC),
+    basis="ISO 10002:2018, 7.8",
+)
+"""Facts that know everything; every template is tried with it, with `OVERDUE` and with `SPARSE`."""
+
+OVERDUE: Final = replace(SAMPLE, written_at=datetime(2027, 1, 4, 9, 0, tzinfo=UTC))
+"""The same when the day that we had promised has passed."""
+
+SPARSE: Final = replace(
+    SAMPLE,
+    phone="",
+    website="",
+    external_review="",
+    subject="",
+    complainant="",
+    response_due=None,
+    update_due=None,
+    handler="",
+    outcome="",
+    remedy="",
+    reasons="",
+    next_steps="",
+    deadline="",
+    deadline_due=None,
+    basis="",
+)
+"""Facts that know as little as a case can."""
