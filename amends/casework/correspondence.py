@@ -67,7 +67,7 @@ def draft(office: Office, case_id: int, kind: LetterKind, *, actor: Actor, now: 
         )
         if (before := session.scalars(begun).first()) is not None and before.id is not None:
             return before.id
-        facts = facts_of(office, file.row, file.unmet(), handler=actor.name or actor.login)
+        facts = facts_of(office, file.row, file.unmet(), handler=actor.name or actor.login, written_at=now)
         subject, body = office.templates.opening(kind, facts)
         n = _next_number(session, case_id, kind)
         in_reply_to, _ = thread_of(session, case_id)

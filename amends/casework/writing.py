@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,6 +36,7 @@ def facts_of(office: Office, row: Case, deadlines: Sequence[Any], **more: Any) -
         website=organisation.website,
         external_review=organisation.external_review,
         timezone=organisation.timezone,
+        region=organisation.region,
         language=row.language,
         reference=row.reference,
         subject=row.subject,
@@ -88,7 +90,8 @@ def queue_automatic(
     if (reason := automatic_gate(file.office, file.session, to, now=file.now)) is not None:
         file.record("letter-withheld", letter=str(kind), because=reason.replace(to, "the address"))
         return None
-    rendered = file.office.templates.render(kind, facts)
+    # A day that we had promised and that has passed is said as such and not promised again.
+    rendered = file.office.templates.render(kind, replace(facts, written_at=file.now))
     return enqueue(
         file,
         kind,
