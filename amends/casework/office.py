@@ -81,7 +81,14 @@ class Office:
     def calendar(self) -> WorkingCalendar:
         from amends.deadlines.calendar import calendar_for
 
-        return calendar_for(self.settings.organisation)
+        organisation = self.settings.organisation
+        return calendar_for(
+            region=organisation.region,
+            zone=organisation.zone,
+            closures=organisation.closures,
+            opens=organisation.opens,
+            closes=organisation.closes,
+        )
 
     @cached_property
     def templates(self) -> Templates:
