@@ -1,0 +1,1 @@
+"""Keeping the duties alive: threads that are restarted, health that is reported, a watchdog fed by work."""
