@@ -21,7 +21,7 @@ from amends.casework.office import Office
 from amends.casework.plans import earliest, planned_rows
 from amends.casework.post import note_bounce, note_receipt
 from amends.casework.threads import cases_of, remember
-from amends.casework.writing import facts_of, queue_automatic
+from amends.casework.writing import facts_of, promises, queue_automatic
 from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, decide
 from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
@@ -359,8 +359,8 @@ def _acknowledge(file: CaseFile, reading: Reading, deadlines: Sequence[dict[str,
         why = reading.not_answerable_because or "it may not be answered automatically"
         file.record("letter-withheld", letter=str(LetterKind.ACKNOWLEDGEMENT), because=why)
         return
-    dates = {row["kind"]: row["due_at"] for row in deadlines}
-    facts = facts_of(file.office, file.row, (), response_due=dates.get("response"), update_due=dates.get("status"))
+    answer, update = promises((row["due_at"], row["met_by"]) for row in deadlines)
+    facts = facts_of(file.office, file.row, (), response_due=answer, update_due=update)
     queue_automatic(
         file,
         LetterKind.ACKNOWLEDGEMENT,

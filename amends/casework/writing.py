@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from amends.casework.threads import remember
 from amends.kernel.errors import Refused
 from amends.ledger.book import add
 from amends.ledger.chain import digest, new_salt
-from amends.ledger.tables import Case, Letter, Message
+from amends.ledger.tables import Case, Deadline, Letter, Message
 from amends.letters import tokens
 from amends.letters.address import sendable
 from amends.letters.envelope import Envelope, build
@@ -25,11 +25,14 @@ from amends.letters.kinds import LetterFacts, LetterKind
 from amends.letters.render import Rendered
 
 
-def facts_of(office: Office, row: Case, deadlines: Sequence[Any], **more: Any) -> LetterFacts:
-    """What a template may know of a case: words and dates, nothing that acts."""
+def facts_of(office: Office, row: Case, deadlines: Iterable[Deadline], **more: Any) -> LetterFacts:
+    """What a template may know of a case: words and dates, nothing that acts.
+
+    The days that it may promise are those of `deadlines`; `more` are facts that the caller knows better.
+    """
     organisation = office.settings.organisation
-    due = {d.kind: d.due_at for d in sorted(deadlines, key=lambda d: d.due_at, reverse=True)}
-    return LetterFacts(
+    answer, update = promises((deadline.due_at, deadline.met_by) for deadline in deadlines)
+    facts = LetterFacts(
         organisation=organisation.name,
         organisation_address=organisation.address,
         phone=organisation.phone,
@@ -42,10 +45,25 @@ def facts_of(office: Office, row: Case, deadlines: Sequence[Any], **more: Any) -
         subject=row.subject,
         complainant=row.complainant_name,
         received_at=row.received_at,
-        response_due=due.get("response"),
-        update_due=due.get("status"),
-        **more,
+        response_due=answer,
+        update_due=update,
     )
+    return replace(facts, **more)
+
+
+def promises(deadlines: Iterable[tuple[datetime, Sequence[str]]]) -> tuple[datetime | None, datetime | None]:
+    """Until when the answer, and until when the next word is owed: the earliest (due, met by) of each sort.
+
+    What a progress update meets asks for word; what only a final response meets asks for the answer.
+    """
+    answer: datetime | None = None
+    update: datetime | None = None
+    for due_at, met_by in deadlines:
+        if LetterKind.PROGRESS_UPDATE in met_by:
+            update = due_at if update is None else min(update, due_at)
+        elif LetterKind.FINAL_RESPONSE in met_by:
+            answer = due_at if answer is None else min(answer, due_at)
+    return answer, update
 
 
 def automatic_gate(office: Office, session: Session, to: str, *, now: datetime) -> str | None:
