@@ -1,0 +1,179 @@
+"""The commands of `amendsd`, their options and their exit status.  What they do is in the modules beside this one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli import say
+
+if TYPE_CHECKING:  # pydantic and SQLAlchemy cost 300 ms; --help needs neither
+    from amends.casework.office import Office
+    from amends.config import Settings
+
+app = typer.Typer(
+    name="amendsd",
+    help="Amends, the daemon that answers a complaints mailbox, and the commands of its operator.",
+    epilog="Exit status: 0 done; 1 a check failed or something was not found; 2 wrong usage or configuration.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # Rich costs half of the time that --help may take
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+policy = typer.Typer(help="The policy packs: which there are, and what each demands.", no_args_is_help=True)
+app.add_typer(policy, name="policy")
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The configuration; default: $AMENDS_CONFIG, ./amends.toml, /etc/amends/amends.toml.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """One command from its words to its exit status; every foreseeable fault is one sentence."""
+    from amends.kernel.errors import AmendsError, ConfigError
+
+    say.speak_utf8()
+    try:
+        status = app(args=list(argv), prog_name="amendsd", standalone_mode=False)
+        sys.stdout.flush()
+    except ConfigError as wrong:
+        say.error(str(wrong))
+        return 2
+    except AmendsError as fault:
+        say.error(str(fault))
+        return 1
+    except typer.TyperException as usage:
+        _explain(usage)
+        return usage.exit_code
+    except BrokenPipeError:  # `amendsd ... | head`: who reads has seen enough
+        _silence_stdout()
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def _explain(usage: typer.TyperException) -> None:
+    words, context = usage.format_message(), getattr(usage, "ctx", None)
+    if context is not None and words == context.get_help():  # no command at all: the help is the answer
+        typer.echo(words, err=True)
+        return
+    say.error(f"{words.rstrip('.')}; see {context.command_path if context else 'amendsd'} --help.")
+
+
+def _silence_stdout() -> None:
+    """Python flushes standard output at its end, and would complain about the broken pipe once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say.line(f"amendsd {version('amends')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _amendsd(
+    context: typer.Context,
+    config: Config = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    context.obj = config
+
+
+def _settings(context: typer.Context, config: Path | None) -> Settings:
+    from amends.config import load
+
+    return load(config or context.find_root().obj)
+
+
+def _office(context: typer.Context, config: Path | None) -> Office:
+    from amends.casework.office import open_office
+
+    return open_office(_settings(context, config))
+
+
+@app.command()
+def run(context: typer.Context, config: Config = None) -> int:
+    """Run the daemon in the foreground.
+
+    It logs to standard error and ends within 10 seconds of SIGTERM or SIGINT.
+    """
+    from daemon.house import run_house
+
+    return run_house(_settings(context, config)) or 0
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where amends.toml shall stand.")],
+) -> int:
+    """Write a configuration, ready to edit.
+
+    Every setting is explained in it; only its owner can read it; an existing one is not touched.
+    """
+    from daemon.cli.starting import write_configuration
+
+    return write_configuration(folder)
+
+
+@app.command()
+def migrate(context: typer.Context, config: Config = None) -> int:
+    """Make the database, or bring it up to date."""
+    from daemon.cli.store import migrate
+
+    return migrate(_office(context, config))
+
+
+@app.command()
+def status(context: typer.Context, as_json: Json = False, config: Config = None) -> int:
+    """Say how the daemon and its mail fare.
+
+    Exit status 1 when it is not ready (not running, or a duty cannot do its work) or something is overdue.
+    """
+    from daemon.cli.status import status
+
+    return status(_office(context, config), as_json=as_json)
+
+
+@app.command()
+def verify(context: typer.Context, as_json: Json = False, config: Config = None) -> int:
+    """Prove that the ledger is whole.
+
+    Re-computes every chain, compares it with the rows, and prints one root digest to keep elsewhere.
+    Exit status 1, with the first broken link, if history was altered.
+    """
+    from daemon.cli.store import verify
+
+    return verify(_office(context, config), as_json=as_json)
+
+
+@app.command()
+def parse(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Messages, one a file; - is standard input.")],
+    as_json: Json = False,
+) -> int:
+    """Show what is read in messages.
+
+    Needs no database and no configuration, and never fails on a message: what cannot be read is told.
+    """
+    from daemon.cli.parsing import parse
+
+    return parse(files, as_json=as_json)

@@ -1,0 +1,125 @@
+"""`amendsd status`: how the daemon, its mailboxes, its letters and its clock fare, from what stands in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from amends.casework.audit import LastVerdict, last_verdict
+from amends.casework.office import Office
+from amends.kernel.instants import iso
+from amends.ledger.schema import require_current
+from amends.ledger.views import DutyView, Tally, clock_face, duties, tally
+from daemon.cli import say
+
+FRESH: Final = timedelta(minutes=2)
+"""A duty writes its row every quarter of a minute; one that has not for so long has no daemon behind it."""
+
+
+def at_work(rows: Sequence[DutyView], *, now: datetime) -> bool:
+    """Whether a daemon was there a moment ago.  `now` is the wall clock."""
+    return any(_alive(row, now) for row in rows)
+
+
+def _alive(row: DutyView, now: datetime) -> bool:
+    return row.state != "stopped" and now - row.beat_at <= FRESH
+
+
+def status(office: Office, *, as_json: bool) -> int:
+    """Exit status 1 when the daemon is not ready or something is overdue."""
+    require_current(office.book)
+    now = office.wall()
+    with office.book.read() as session:
+        rows = duties(session)
+        counts = tally(session)
+        following, overdue = clock_face(session, now=office.now())
+        verdict = last_verdict(session)
+    shown = _document(rows, counts, following, overdue, verdict, now=now)
+    if as_json:
+        say.document(shown)
+    else:
+        _print(shown, running=at_work(rows, now=now))
+    return 0 if shown["ready"] and not overdue else 1
+
+
+def _document(
+    rows: Sequence[DutyView],
+    counts: Tally,
+    following: datetime | None,
+    overdue: int,
+    verdict: LastVerdict,
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    shown = [_duty(row, now) for row in rows]
+    return {
+        "ready": bool(shown) and all(one["state"] in ("running", "standby") for one in shown),
+        "duties": shown,
+        "intake": [_intake(row, now) for row in rows if "mailbox" in row.detail],
+        "held": counts.held,
+        "quarantined": counts.quarantined,
+        "outbox": {
+            "queued": counts.queued,
+            "uncertain": counts.uncertain,
+            "failed": counts.failed,
+            "oldest": None if counts.oldest_queued is None else iso(counts.oldest_queued),
+        },
+        "clock": {"next": None if following is None else iso(following), "overdue": overdue},
+        "ledger": {
+            "verified_at": None if verdict.verified_at is None else iso(verdict.verified_at),
+            "intact": verdict.intact,
+        },
+    }
+
+
+def _duty(row: DutyView, now: datetime) -> dict[str, Any]:
+    """As its row says, but `silent` where the row is too old to believe."""
+    silent = row.state != "stopped" and not _alive(row, now)
+    return {
+        "name": row.name,
+        "state": "silent" if silent else row.state,
+        "since": iso(row.beat_at if silent else row.since),
+        "last_error": row.last_error,
+    }
+
+
+def _intake(row: DutyView, now: datetime) -> dict[str, Any]:
+    return {
+        "mailbox": row.detail["mailbox"],
+        "connected": bool(row.detail.get("connected")) and _alive(row, now),
+        "last_poll": row.detail.get("last_poll"),
+        "waiting": row.detail.get("waiting", 0),
+        "unaccounted": row.detail.get("unaccounted", 0),
+    }
+
+
+def _print(shown: dict[str, Any], *, running: bool) -> None:
+    if not running:
+        say.line(say.coloured("The daemon is not running; start it with systemctl start amendsd.", "31"))
+    elif not shown["ready"]:
+        say.line(say.coloured("Not ready: see the duties that do not run.", "31"))
+    else:
+        say.line(say.coloured("Ready.", "32"))
+    rows = [
+        ["  " + one["name"], one["state"], f"since {one['since']}", say.harmless(one["last_error"] or "")]
+        for one in shown["duties"]
+    ]
+    say.table(rows)
+    for box in shown["intake"]:
+        connected = "connected" if box["connected"] else "not connected"
+        say.line(
+            f"mailbox {box['mailbox']}: {connected}, last looked at {box['last_poll'] or 'never'}, "
+            f"{box['waiting']} waiting, {box['unaccounted']} unaccounted for"
+        )
+    letters, clock, ledger = shown["outbox"], shown["clock"], shown["ledger"]
+    say.line(f"mail: {shown['held']} held, {shown['quarantined']} in quarantine")
+    oldest = f", the oldest since {letters['oldest']}" if letters["oldest"] else ""
+    say.line(
+        f"letters: {letters['queued']} queued{oldest}, {letters['uncertain']} uncertain, {letters['failed']} failed"
+    )
+    say.line(f"clock: next at {clock['next'] or 'no time'}, {clock['overdue']} overdue")
+    if ledger["verified_at"] is None:
+        say.line("ledger: never verified; run amendsd verify")
+    else:
+        say.line(f"ledger: {'intact' if ledger['intact'] else 'NOT INTACT'}, verified at {ledger['verified_at']}")
