@@ -199,8 +199,62 @@ class Letters(Section):
     """Your own letters; they stand before the shipped ones of the same name."""
 
 
+def listening_at(value: str) -> Path | tuple[str, int]:
+    """Where a server listens: the path of `unix:PATH`, or the host and port of `127.0.0.1:2424` or `[::1]:2424`.
+
+    Raises ValueError with a sentence that shows the form.
+    """
+    kind, colon, path = value.partition(":")
+    if colon and kind == "unix" and path:
+        return Path(path)
+    host, _, port = value.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    named = bool(bare) and not {"[", "]"} & set(bare) and (":" in bare) == (bare != host)
+    if not named or not (port.isascii() and port.isdigit()):
+        raise ValueError("must be unix:PATH, or an address and port such as 127.0.0.1:2424")
+    if not 1 <= int(port) <= 65535:
+        raise ValueError(f"the port must be from 1 to 65535 (it is {int(port)})")
+    return bare, int(port)
+
+
 class Listener(Section):
     lmtp: str = ""
+    """Where your mail server hands mail over by LMTP: unix:amends-lmtp.sock (mode 0660) or 127.0.0.1:2424."""
+    smtp: str = ""
+    """The same by SMTP, as 127.0.0.1:2525; off loopback only with certificate and key, and STARTTLS demanded."""
+    certificate: Path | None = None
+    """PEM with the chain, for STARTTLS on smtp; a renewed file is taken up by itself."""
+    key: Path | None = None
+    """PEM; readable by the daemon alone."""
+    max_megabytes: int = Field(default=35, ge=1, le=1000)
+    """Larger mail is refused (552): your mail server tells its sender."""
+    max_connections: int = Field(default=50, ge=1, le=1000)
+    max_recipients: int = Field(default=100, ge=1, le=10_000)
+    timeout_seconds: int = Field(default=300, ge=1, le=3600)
+    """A client that is silent for so long is disconnected; so is one that hands nothing over in four times that."""
+
+    @field_validator("lmtp", "smtp")
+    @classmethod
+    def _place(cls, value: str) -> str:
+        if value:
+            listening_at(value)
+        return value
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if not self.lmtp and not self.smtp:
+            raise ValueError('give lmtp or smtp an address to listen on, such as lmtp = "unix:amends-lmtp.sock"')
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together; give both or neither")
+        for name, value in (("lmtp", self.lmtp), ("smtp", self.smtp)):
+            at = listening_at(value) if value else None
+            if not isinstance(at, tuple) or _loopback(at[0]) or (name == "smtp" and self.certificate is not None):
+                continue
+            raise ValueError(
+                f"{name} = {value!r} would take mail in clear from the network; use a loopback address or unix:PATH"
+                + (", or give certificate and key" if name == "smtp" else "")
+            )
+        return self
 
 
 class Metrics(Section):
