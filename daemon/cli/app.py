@@ -177,3 +177,101 @@ def parse(
     from daemon.cli.parsing import parse
 
     return parse(files, as_json=as_json)
+
+
+def _settings_if_any(context: typer.Context, config: Path | None) -> Settings | None:
+    """The configuration, or None where there is none and none was named."""
+    from amends.config import find_config, load
+    from amends.kernel.errors import ConfigError
+
+    given = config or context.find_root().obj
+    try:
+        path = find_config(given)
+    except ConfigError:
+        if given is not None or os.environ.get("AMENDS_CONFIG"):
+            raise
+        return None
+    return load(path)
+
+
+@policy.command("list")
+def policy_list(context: typer.Context, as_json: Json = False, config: Config = None) -> int:
+    """List the packs there are.
+
+    Needs no configuration; one that is there may add packs of your own.
+    """
+    from daemon.cli.policies import list_packs
+
+    return list_packs(_settings_if_any(context, config), as_json=as_json)
+
+
+@policy.command("explain")
+def policy_explain(
+    context: typer.Context,
+    pack: Annotated[str, typer.Argument(metavar="PACK", help="Its id, or an alias.")],
+    received: Annotated[
+        str,
+        typer.Option(
+            "--received", metavar="T", help="When the complaint came: 2026-11-23T09:00:00Z, or a day alone (its noon)."
+        ),
+    ],
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="R", help="Whose working days: GB-ENG, IE, DE-BY, or none.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", metavar="Z", help="Whose days; default: that of the region.")
+    ] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option("--event", metavar="NAME=T", help="What else happened, and when; may be given again."),
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> int:
+    """Show the deadlines of a complaint.
+
+    Every deadline of the pack, conditional ones too, in order, with its basis and how it was worked out.
+    """
+    from daemon.cli.policies import explain
+
+    return explain(
+        _settings_if_any(context, config),
+        pack,
+        received=received,
+        region=region,
+        timezone=timezone,
+        events=event or [],
+        as_json=as_json,
+    )
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="DIR", help="Where it lives, and stays; default: a scratch folder."),
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option("--speed", min=0.001, max=100_000, help="How fast the clock runs; 1440 is a day in a minute."),
+    ] = None,
+    every: Annotated[float | None, typer.Option("--every", min=0.1, help="Seconds between two mails.")] = None,
+    open_screen: Annotated[bool, typer.Option("--open", help="Open the handlers' screen on it.")] = False,
+    imap_port: Annotated[int, typer.Option("--imap-port", min=0, max=65535, help="0: a free one.")] = 0,
+    smtp_port: Annotated[int, typer.Option("--smtp-port", min=0, max=65535, help="0: a free one.")] = 0,
+) -> int:
+    """Run a demonstration.
+
+    The real daemon on an embedded mail server in a scratch folder, with invented complainants writing in.
+    """
+    from daemon.demo.show import EVERY, SPEED, Options, show
+
+    options = Options(
+        folder=folder,
+        speed=SPEED if speed is None else speed,
+        every=EVERY if every is None else every,
+        open_screen=open_screen,
+        imap_port=imap_port,
+        smtp_port=smtp_port,
+    )
+    return show(options, say=say.line)
