@@ -116,13 +116,16 @@ def _record(office: Office, session: Session, letter: Letter, kind: str, *, now:
     file.save()
 
 
-def claim(office: Office, owner: str, *, limit: int = 50, now: datetime) -> list[Claimed]:
-    """Make up to `limit` letters whose time has come ours, oldest first; nobody else can claim them."""
+def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = False, now: datetime) -> list[Claimed]:
+    """Make up to `limit` letters whose time has come ours, oldest first; nobody else can claim them.
+
+    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt).
+    """
     organisation, smtp = office.settings.organisation, office.settings.smtp
     with office.book.write() as session:
         statement = (
             select(Letter)
-            .where(col(Letter.state) == "queued", col(Letter.next_try_at) <= now)
+            .where(*_waiting(by_hand_only), col(Letter.next_try_at) <= now)
             .order_by(col(Letter.next_try_at), col(Letter.id))
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -152,18 +155,24 @@ def claim(office: Office, owner: str, *, limit: int = 50, now: datetime) -> list
         return claimed
 
 
-def before_dot(office: Office, owner: str, letter_id: int, *, done: Sequence[Carried], now: datetime) -> bool:
+def before_dot(
+    office: Office, owner: str, letter_id: int, *, done: Sequence[Carried], receipt: bool = True, now: datetime
+) -> bool:
     """The point of no return for `letter_id`, made durable together with what came of the letters before it.
 
+    `receipt` is False when the server would not take the receipt copy: then no copy is evidence of nothing.
     False: the letter is not ours any more (our lease ran out), so the dot must not be sent.
     """
+    values: dict[str, Any] = {"dot_at": now, "lease_until": office.wall() + LEASE}
+    if not receipt:
+        values["receipt"] = False
     with office.book.write() as session:
         for carried in done:
             _settle(office, session, carried, now=now)
         hit = session.connection().execute(
             update(Letter)
             .where(col(Letter.id) == letter_id, col(Letter.owner) == owner, col(Letter.state) == "sending")
-            .values(dot_at=now, lease_until=office.wall() + LEASE)
+            .values(**values)
         )
         return hit.rowcount == 1
 
@@ -316,8 +325,13 @@ def settle_uncertain(office: Office, *, last_complete_poll: datetime | None, now
         return len(letters)
 
 
-def next_leaving(office: Office) -> datetime | None:
+def _waiting(by_hand_only: bool) -> list[Any]:
+    queued = col(Letter.state) == "queued"
+    return [queued, col(Letter.automatic).is_(False)] if by_hand_only else [queued]
+
+
+def next_leaving(office: Office, *, by_hand_only: bool = False) -> datetime | None:
     """When the next queued letter may leave, or None."""
-    statement = select(func.min(col(Letter.next_try_at))).where(col(Letter.state) == "queued")
+    statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only))
     with office.book.read() as session:
         return session.connection().execute(statement).scalar()
