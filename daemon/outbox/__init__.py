@@ -1,0 +1,1 @@
+"""The outbox duty, and the courier that carries its letters to the mail server."""
