@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
 from amends.casework.actors import SYSTEM, supervisors
@@ -13,28 +15,38 @@ from amends.casework.casefile import CaseFile
 from amends.casework.office import Office
 from amends.casework.plans import following_row
 from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
+from amends.kernel.errors import NeedsOperator, TryLater
 from amends.kernel.instants import iso
+from amends.kernel.text import one_line
+from amends.ledger.columns import key
 from amends.ledger.tables import Deadline, Letter
 from amends.letters.kinds import LetterKind
 
 LATE: Final = timedelta(minutes=5)  # a tick found later than this is marked late in the ledger
 
 
-def next_instant(office: Office) -> datetime | None:
-    """The next instant at which there is something to do."""
-    statement = select(func.min(col(Deadline.tick_at))).where(col(Deadline.tick_at).is_not(None))
+def next_instant(office: Office, *, failed: Collection[int] = ()) -> datetime | None:
+    """The next instant at which there is something to do; the deadlines in `failed` are passed over."""
+    statement = select(func.min(col(Deadline.tick_at))).where(col(Deadline.tick_at).is_not(None), *_but_for(failed))
     with office.book.read() as session:
         return session.connection().execute(statement).scalar()
 
 
-def tick(office: Office, *, now: datetime, limit: int = 200) -> int:
+def _but_for(failed: Collection[int]) -> list[Any]:
+    return [col(Deadline.id).not_in(list(failed))] if failed else []
+
+
+def tick(office: Office, *, now: datetime, limit: int = 200, failed: dict[int, str] | None = None) -> int:
     """Fire up to `limit` plan entries that are due, the oldest first; returns how many.  Call until it returns 0.
 
     However long nobody ticked, everything due is found; however many tick at once, each entry fires once.
+    Each fires under its own savepoint.  With `failed` (deadline id: why), one that cannot be acted on is entered there,
+    and those that stand there are passed over, so that one case never stops the clock of the others; without it, the
+    error is raised.
     """
     statement = (
-        select(col(Deadline.id), col(Deadline.case_id), col(Deadline.tick_no))
-        .where(col(Deadline.tick_at) <= now)
+        select(key(Deadline.id), col(Deadline.case_id), col(Deadline.tick_no))
+        .where(col(Deadline.tick_at) <= now, *_but_for(failed or ()))
         .order_by(col(Deadline.tick_at), col(Deadline.id))
         .limit(limit)
     )
@@ -45,7 +57,16 @@ def tick(office: Office, *, now: datetime, limit: int = 200) -> int:
     fired = 0
     with office.book.write() as session:
         for deadline_id, case_id, tick_no in due:
-            fired += _fire(office, session, deadline_id, case_id, tick_no, now)
+            try:
+                with session.begin_nested():
+                    fired += _fire(office, session, deadline_id, case_id, tick_no, now)
+            except (TryLater, NeedsOperator, OperationalError):
+                raise
+            except Exception as fault:
+                if failed is None:
+                    raise
+                session.expire_all()
+                failed[deadline_id] = one_line(f"{type(fault).__name__}: {fault}", 300)
     return fired
 
 
