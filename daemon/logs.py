@@ -1,8 +1,9 @@
 """The log: one event a line with its fields, to standard error.
 
 On a terminal `09:30:02 info  outbox.sent letter=17 took_ms=4`; elsewhere one JSON object a line; under journald with
-the priority before it (sd-daemon(3)).  Events carry ids, never addresses, subjects, bodies or secrets; what slips into the
-text of an error is taken out here, and control characters are escaped, so that nobody outside can write a log line.
+the priority before it (sd-daemon(3)).  Events carry ids, never addresses, subjects, bodies or
+secrets; what slips into the text of an error is taken out here, and control characters are escaped, so that nobody
+outside can write a log line.
 
 Lines are written by a thread of their own.  A journal that has stopped reading must not stop the answering of mail:
 then lines are dropped, and counted when it reads again.

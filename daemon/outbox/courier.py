@@ -47,7 +47,7 @@ class Away(TryLater):
 
 
 class CutOff(Away):
-    """The connection broke within a letter, before its dot; whether by chance or because of that letter is not known."""
+    """The connection broke within a letter, before its dot: by chance or because of that letter, nobody knows."""
 
 
 class Courier:
@@ -134,15 +134,15 @@ class Courier:
         offered = wire.esmtp_features.get("auth", "").upper().split()
         user, password = self._smtp.username, self._password
         if "PLAIN" in offered:
-            code, words = wire.docmd("AUTH", f"PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")
+            code = wire.docmd("AUTH", f"PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")[0]
         elif "LOGIN" in offered:
-            code, words = wire.docmd("AUTH", "LOGIN")
+            code = wire.docmd("AUTH", "LOGIN")[0]
             for answer in (user, password):
                 if code == 334:
-                    code, words = wire.docmd(_base64(answer))
+                    code = wire.docmd(_base64(answer))[0]
         elif "CRAM-MD5" in offered:
-            wire.user, wire.password = user, password  # type: ignore[attr-defined]  (where smtplib looks for them)
-            code, words = _tried(lambda: wire.auth("CRAM-MD5", wire.auth_cram_md5))
+            wire.user, wire.password = user, password
+            code = _tried(lambda: wire.auth("CRAM-MD5", wire.auth_cram_md5))[0]
         else:
             raise Away(
                 f"{self._server} offers no log-in that we know; take smtp.username out if it wants none.", patience=60

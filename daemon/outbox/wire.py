@@ -66,7 +66,8 @@ class Wire(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         """The next whole reply.  Raises Broken for anything else."""
-        until, lines, code = time.monotonic() + self.reply_within, [], b""
+        until, code = time.monotonic() + self.reply_within, b""
+        lines: list[bytes] = []
         while len(lines) < _MOST_LINES:
             found = _LINE.fullmatch(self._line(until).rstrip(b"\r\n"))
             if found is None or (code and found[1] != code):

@@ -14,7 +14,10 @@ class Pulse(Protocol):
     """Set when the duty is to end: finish what cannot be left half done, and return."""
 
     def beat(self, **detail: Any) -> None:
-        """The duty is at work: the watchdog may be fed, and its row says `running`, with this detail for `status`."""
+        """The duty is at work: the watchdog may be fed, and its row says `running`, with this detail for `status`.
+
+        `leader=False` in the detail: another daemon does this work, and the row is that one's to write.
+        """
 
     def failing(self, error: str, **detail: Any) -> None:
         """The duty lives but cannot do its work (the server is away): its row says so; it goes on by itself."""

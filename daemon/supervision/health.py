@@ -136,6 +136,8 @@ class Registrar:
     def _write(self) -> None:
         for heart in self._hearts:
             state, error, detail = heart.seen()
+            if detail.get("leader") is False and error is None:
+                continue  # the daemon that does the work writes the row
             known, now = self._known[heart.name], time.monotonic()
             new = (state, error) != (known.state, known.error)
             if not new and now - self._written_at.get(heart.name, -WRITE_EVERY) < WRITE_EVERY * 0.9:
@@ -147,7 +149,7 @@ class Registrar:
     def _report(self, name: str, state: str, error: str | None, detail: dict[str, Any]) -> bool:
         try:
             rows.report(self._office, name, state, now=self._office.wall(), error=error, detail=detail)
-        except Exception as fault:  # noqa: BLE001  (the duties say what is wrong with the store; this thread must live on)
+        except Exception as fault:  # the duties say what is wrong with the store; this thread must live on
             if not self._store_is_broken:
                 known = isinstance(fault, AmendsError)
                 log.warning("health.not-written", why=str(fault), exc_info=None if known else fault)

@@ -34,10 +34,10 @@ def is_dead(owner: str) -> bool:
 
 
 def _place() -> str:
-    return f"{_machine()}/{_read('/proc/sys/kernel/random/boot_id')[:8]}/{_pid_namespace()}"
+    return f"{this_machine()}/{_read('/proc/sys/kernel/random/boot_id')[:8]}/{_pid_namespace()}"
 
 
-def _machine() -> str:
+def this_machine() -> str:
     """The host's name and the beginning of its machine id: cloned machines share one, seldom both."""
     return f"{socket.gethostname().replace('/', '-')}.{_read('/etc/machine-id')[:8]}"
 

@@ -1,0 +1,1 @@
+"""The clock duty, and the doubt about the clock itself."""

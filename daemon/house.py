@@ -1,0 +1,161 @@
+"""The daemon whole: its duties, built from the configuration and run until somebody says stop."""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from amends.casework import duty as rows
+from amends.casework.office import Office, open_office
+from amends.config import Settings
+from amends.kernel.errors import ConfigError, NeedsOperator, TryLater
+from amends.kernel.refs import CaseRef
+from amends.ledger import views
+from amends.ledger.schema import migrate
+from amends.letters import tokens
+from amends.letters.kinds import LetterKind
+from daemon import logs
+from daemon.clock.doubt import ClockDoubt
+from daemon.clock.duty import ClockDuty
+from daemon.outbox.duty import OutboxDuty
+from daemon.supervision.bell import Bell, rung_by_signals
+from daemon.supervision.duty import Duty, Wake
+from daemon.supervision.supervisor import Supervisor, pause_after
+from daemon.supervision.systemd import Systemd
+
+log = structlog.get_logger()
+
+DONE: Final = 0
+FELL: Final = 1
+WRONG_CONFIGURATION: Final = 2
+
+
+def run_house(settings: Settings, *, bell: Bell | None = None) -> int:
+    """Run the daemon until SIGTERM, SIGINT or the bell: 0.  Fallen: 1.  The configuration is wrong: 2.
+
+    A wrong configuration and a store that cannot be used are one sentence on standard error.
+    """
+    systemd = Systemd()
+    bell = bell or Bell()
+    finish_log = logs.configure()
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # SIGABRT, which the watchdog sends: all stacks, to see what hung
+    try:
+        with rung_by_signals(bell):
+            return _run(settings, systemd, bell)
+    except ConfigError as wrong:
+        log.error("house.wrong-configuration", why=str(wrong))
+        return WRONG_CONFIGURATION
+    except NeedsOperator as fault:
+        log.error("house.fell", why=str(fault))
+        return FELL
+    except Exception as fault:
+        log.critical("house.fell", why=f"{type(fault).__name__}: {fault}", exc_info=fault)
+        return FELL
+    finally:
+        finish_log()
+
+
+def _run(settings: Settings, systemd: Systemd, bell: Bell) -> int:
+    office = open_office(settings)
+    try:
+        if not _store_is_ready(office, systemd, bell):
+            return DONE
+        require_whole(office)
+        unfinished = Supervisor(office, build(office), systemd=systemd).run(bell)
+    finally:
+        office.book.close()
+    log.info("house.ended", unfinished=unfinished)
+    return DONE
+
+
+def _store_is_ready(office: Office, systemd: Systemd, bell: Bell) -> bool:
+    """Bring the store up to date; a database that is not there yet is waited for.  False: told to stop meanwhile."""
+    failures = 0
+    while True:
+        try:
+            if migrate(office.book):
+                log.info("house.migrated")
+            return True
+        except TryLater as away:
+            failures += 1
+            pause = pause_after(failures, spread=0.0)
+            log.warning("house.waits-for-store", why=str(away), again_in_s=round(pause))
+            systemd.status("waiting for the database")
+            if bell.wait(pause):
+                return False
+
+
+def require_whole(office: Office) -> None:
+    """Raise ConfigError now for what would otherwise stop the first case or the first letter."""
+    settings = office.settings
+    _ = office.pack, office.calendar, office.templates
+    if settings.smtp is not None and settings.smtp.plus_addressing:
+        longest = CaseRef(settings.organisation.reference_prefix, 2026, 999_999)
+        for kind in LetterKind:
+            name = tokens.message_id(longest, str(kind), 1, office.key, settings.organisation.domain)
+            tokens.bounce_address(name, settings.organisation.address, office.key)
+
+
+def build(office: Office) -> list[Duty]:
+    """The duties that the configuration asks for.  Raises ConfigError for a password that cannot be found."""
+    settings = office.settings
+    doubt = ClockDoubt(office)
+    duties: list[Duty] = []
+    wake: Wake = _nobody
+    if settings.smtp is not None:
+        polled = last_complete_poll(office, [intake_name(box.name) for box in settings.mailbox])
+        outbox = OutboxDuty(office, last_complete_poll=polled, in_doubt=doubt.sentence)
+        duties.append(outbox)
+        wake = outbox.wake
+    else:
+        log.warning("house.no-smtp", why="The configuration has no [smtp]: letters are written, and wait.")
+    duties.append(ClockDuty(office, doubt, wake_outbox=wake))
+    if settings.mailbox:
+        from daemon.intake.duty import IntakeDuty
+
+        duties.extend(IntakeDuty(office, box, wake_outbox=wake) for box in settings.mailbox)
+    _forget_others(office, {duty.name for duty in duties})
+    return duties
+
+
+def intake_name(mailbox: str) -> str:
+    """The name of the duty that watches this mailbox."""
+    return f"intake {mailbox}"
+
+
+def last_complete_poll(office: Office, names: list[str]) -> Callable[[], datetime | None]:
+    """When all mailboxes had been looked at whole, from the rows of the intake duties (business clock), or None.
+
+    A row says it in `last_poll`: the instant, by the machine's clock, at which a look began that came to its end and
+    whose messages all have their fate.
+    """
+
+    def ask() -> datetime | None:
+        with office.book.read() as session:
+            found = {row.name: row.detail.get("last_poll") for row in views.duties(session)}
+        polls = [found.get(name) for name in names]
+        if not polls or not all(isinstance(poll, str) for poll in polls):
+            return None
+        return office.business(min(datetime.fromisoformat(str(poll)) for poll in polls))
+
+    return ask
+
+
+def _forget_others(office: Office, names: set[str]) -> None:
+    """Take the rows of mailboxes out of the list that are not configured any more."""
+    with office.book.read() as session:
+        old = [
+            row.name for row in views.duties(session) if row.name.startswith(intake_name("")) and row.name not in names
+        ]
+    for name in old:
+        rows.forget(office, name)
+
+
+def _nobody() -> None:
+    """There is no outbox to wake."""

@@ -1,0 +1,233 @@
+"""The outbox duty: claims letters whose time has come, has each carried, and writes down what came of it."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from amends.casework import post
+from amends.casework.office import Office
+from amends.casework.post import Accepted, Carried, Claimed, Deferred, Rejected, Result, Unknown
+from amends.kernel.instants import iso
+from daemon.outbox.courier import Away, Courier, CutOff
+from daemon.supervision.duty import Pulse
+from daemon.supervision.owner import is_dead, our_name
+
+log = structlog.get_logger()
+
+_LOOK_EVERY: Final = 5.0  # seconds; letters that other programs queue (the screens) wake nobody here
+_KEEP_CONNECTION: Final = 15.0  # seconds without a letter; servers tire of the silent
+_KEEP_HOUSE_EVERY: Final = 30.0
+_LONGEST_PAUSE: Final = 120.0
+_LIMIT_PAUSE: Final = 3600.0
+_BATCH: Final = 50
+_BREAKS: Final = 3  # so many connections in a row that one letter broke, and it has to stand back
+
+_LIMIT: Final = re.compile(
+    r"\b(?:5\.4\.5|5\.1\.90|4\.7\.28)\b"
+    r"|(?:daily|hourly) .{0,30}(?:limit|quota)"
+    r"|(?:sending|submission|message) (?:limit|quota|rate)[^.]{0,20}exceeded"
+    r"|exceeded .{0,30}(?:sending|message|recipient)[^.]{0,20}(?:limit|quota|rate)"
+    r"|too many (?:messages|recipients)[^.]{0,20}(?:day|hour)",
+    re.IGNORECASE,
+)
+"""What providers say when we have sent enough (Gmail: 5.4.5 and 4.7.28; Exchange Online: 5.1.90; and others)."""
+
+
+def provider_limit(answer: str) -> bool:
+    """Whether this refusal speaks of the sender's quota: it stands against every letter, not against this one."""
+    return _LIMIT.search(answer) is not None
+
+
+def pause_after(failures: int, *, spread: float) -> float:
+    """Seconds before the server is asked again after `failures` (1, 2, ...) in vain: 2, 4, 8, ... 120, and a tenth."""
+    return float(min(2.0 ** min(failures, 10), _LONGEST_PAUSE) * (1 + spread / 10))
+
+
+class OutboxDuty:
+    """The letters of one store over one mail server.  Any number of them may run at once; each has its own `owner`."""
+
+    name = "outbox"
+    silence = 180.0
+
+    def __init__(
+        self,
+        office: Office,
+        *,
+        last_complete_poll: Callable[[], datetime | None],
+        in_doubt: Callable[[], str | None] = lambda: None,
+        owner: str | None = None,
+        owner_is_dead: Callable[[str], bool] = is_dead,
+    ) -> None:
+        self._office = office
+        self._last_complete_poll = last_complete_poll
+        self._in_doubt = in_doubt
+        self._owner = owner or our_name()
+        self._is_dead = owner_is_dead
+        self.bell = threading.Event()
+        """Set by whoever queued a letter in this process."""
+        self._pulse: Pulse | None = None
+        self._courier = Courier(office.settings, hurry=self._hurry)
+        self._done: list[Carried] = []  # what came of letters and is not in the store yet
+        self._failures = 0
+        self._broke: tuple[int, int] = (0, 0)  # the letter on which connections broke lately, and how many
+        self._used_at = 0.0
+        self._kept_house_at: float | None = None
+        self._sent = 0
+
+    def wake(self) -> None:
+        self.bell.set()
+
+    def _hurry(self) -> bool:
+        """Asked about once a second while the server is listened to: alive, and break off if we are to end."""
+        return self._pulse is not None and self._pulse.wait(0)
+
+    def run(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        self._write_down()
+        self._release(also_ours=True)  # nothing is in hand now: what bears our name was lost when we fell
+        self._kept_house_at = None
+        while not pulse.stopping.is_set():
+            self._keep_house()
+            held = self._in_doubt()
+            wait = self._seconds_to_next(by_hand_only=held is not None)
+            if wait <= 0:
+                self._round(pulse, by_hand_only=held is not None)
+            else:
+                self._say(pulse, held)
+                self._rest(pulse, wait)
+        self._courier.close()
+
+    def _say(self, pulse: Pulse, held: str | None) -> None:
+        if held is not None:
+            pulse.failing(f"Automatic letters are held. {held}", sent=self._sent)
+        else:
+            pulse.beat(sent=self._sent)
+
+    def _seconds_to_next(self, *, by_hand_only: bool) -> float:
+        """Real seconds until the next letter may leave; many if there is none."""
+        leaves = post.next_leaving(self._office, by_hand_only=by_hand_only)
+        if leaves is None:
+            return _KEEP_HOUSE_EVERY
+        return (leaves - self._office.now()) / timedelta(seconds=1) / self._office.settings.clock.speed
+
+    def _rest(self, pulse: Pulse, seconds: float) -> None:
+        if time.monotonic() - self._used_at > _KEEP_CONNECTION:
+            self._courier.close()
+        pulse.wait(min(seconds, _LOOK_EVERY), woken_by=self.bell)
+
+    def _round(self, pulse: Pulse, *, by_hand_only: bool) -> None:
+        """One batch: claim, carry, write down."""
+        claimed = post.claim(self._office, self._owner, limit=_BATCH, by_hand_only=by_hand_only, now=self._office.now())
+        hold = False
+        while claimed and not hold and not pulse.stopping.is_set():
+            letter = claimed[0]
+            try:
+                hold = self._carry(letter)
+            except Away as away:
+                self._away(pulse, claimed, away)
+                return
+            del claimed[0]
+            self._failures, self._broke, self._used_at = 0, (0, 0), time.monotonic()
+            pulse.beat(sent=self._sent)
+        self._write_down()
+        if hold:
+            self._limit_reached(pulse, claimed)
+        else:
+            post.give_back(self._office, self._owner, [one.letter_id for one in claimed], now=self._office.now())
+
+    def _carry(self, letter: Claimed) -> bool:
+        """Carry one letter; True if the provider says that it was one too many."""
+        began = time.monotonic()
+        result = self._courier.carry(letter, lambda receipt: self._before_dot(letter, receipt=receipt))
+        if result is None:
+            log.warning("outbox.lost", letter=letter.letter_id)
+            return False
+        limit = isinstance(result, Deferred | Rejected) and provider_limit(result.answer)
+        if limit:
+            result = Deferred(result.answer)
+        self._done.append(Carried(letter.letter_id, result))
+        self._tell(letter, result, took=time.monotonic() - began)
+        return limit
+
+    def _before_dot(self, letter: Claimed, *, receipt: bool) -> bool:
+        ours = post.before_dot(
+            self._office, self._owner, letter.letter_id, done=self._done, receipt=receipt, now=self._office.now()
+        )
+        self._done.clear()
+        return ours
+
+    def _tell(self, letter: Claimed, result: Result, *, took: float) -> None:
+        fields = {"letter": letter.letter_id, "took_ms": round(took * 1000)}
+        if isinstance(result, Accepted):
+            self._sent += 1
+            log.info("outbox.sent", **fields)
+            return
+        code = result.answer[:3] if result.answer[:3].isdigit() else None
+        names = {Deferred: "outbox.deferred", Rejected: "outbox.failed", Unknown: "outbox.uncertain"}
+        log.warning(names[type(result)], **fields, code=code, why=result.answer)
+
+    def _write_down(self) -> None:
+        if self._done:
+            post.record(self._office, self._done, now=self._office.now())
+            self._done.clear()
+
+    def _away(self, pulse: Pulse, claimed: list[Claimed], away: Away) -> None:
+        """No connection: everything is given back, and nothing is tried for a while that grows with each failure."""
+        letter = claimed[0]
+        if isinstance(away, CutOff) and not pulse.stopping.is_set():
+            before = self._broke[1] if self._broke[0] == letter.letter_id else 0
+            self._broke = (letter.letter_id, before + 1)
+            if self._broke[1] >= _BREAKS:  # perhaps the letter is to blame: the others need not wait behind it
+                self._done.append(Carried(letter.letter_id, Deferred(str(away))))
+                self._broke = (0, 0)
+                del claimed[0]
+        self._write_down()
+        stopping = pulse.stopping.is_set()
+        ids = [one.letter_id for one in claimed]
+        post.give_back(self._office, self._owner, ids, error=None if stopping else str(away), now=self._office.now())
+        if not stopping:
+            self._failures += 1
+            self._pause(pulse, str(away), max(pause_after(self._failures, spread=_dice()), away.patience))
+
+    def _limit_reached(self, pulse: Pulse, claimed: list[Claimed]) -> None:
+        why = "The mail provider says that we have sent enough for now; letters wait an hour."
+        ids = [one.letter_id for one in claimed]
+        post.give_back(self._office, self._owner, ids, error=why, now=self._office.now())
+        self._courier.close()
+        self._pause(pulse, why, _LIMIT_PAUSE)
+
+    def _pause(self, pulse: Pulse, why: str, seconds: float) -> None:
+        log.warning("outbox.waits", why=why, again_in_s=round(seconds))
+        pulse.failing(why, sent=self._sent)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not pulse.wait(min(left, _KEEP_HOUSE_EVERY)):
+            self._keep_house()
+
+    def _keep_house(self) -> None:
+        """Now and then: letters of dead owners come back, and uncertain ones are settled by what the mailbox shows."""
+        if self._kept_house_at is not None and time.monotonic() - self._kept_house_at < _KEEP_HOUSE_EVERY:
+            return
+        self._kept_house_at = time.monotonic()
+        self._release()
+        polled = self._last_complete_poll()
+        if again := post.settle_uncertain(self._office, last_complete_poll=polled, now=self._office.now()):
+            log.warning("outbox.queued-again", letters=again, polled=iso(polled) if polled else None)
+
+    def _release(self, *, also_ours: bool = False) -> None:
+        def dead(owner: str) -> bool:
+            return (also_ours and owner == self._owner) or (owner != self._owner and self._is_dead(owner))
+
+        if found := post.release(self._office, owner_is_dead=dead, now=self._office.now()):
+            log.warning("outbox.released", letters=found)
+
+
+def _dice() -> float:
+    return random.random()  # noqa: S311  (dice, not a secret)
