@@ -1,0 +1,300 @@
+"""What the writer of a message added: without the quoted mail and without the signature.
+
+mail-parser-reply finds where the quoted mail begins in the forms that mailers use; around it stands what it cannot do:
+answers written into a quotation are kept, quotations by `>` go, and no stranger's text can make it run for long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_READ: Final = 200_000  # characters; nobody writes a longer answer, and what is quoted behind it does not count
+_LIBRARY_READ: Final = 20_000
+_LONG_LINE: Final = 400
+
+# ── The forms of an attribution: a line or two that say who wrote what follows ──
+
+_WROTE: Final = (
+    r"wrote|writes|said|schrieb|schreef|a [ée]crit|[ée]crit|escribi[óo]|escreveu|ha scritto|scrisse|skrev|kirjoitti|napisa[łl](?:\(a\)|a)?"
+    r"|napsal(?:\(a\)|a)?|nap[íi]sal(?:\(a\)|a)?|[íi]rta|a scris|a écrit|va escriure|je napisao|je napisal\(a\)|писал(?:\(а\)|а)?|пише|написал(?:\(а\)|а)?|написа|пишет"
+    r"|έγραψε|yazdı|şunu yazdı|đã viết|写道|寫道|님이 작성|作成しました|のメッセージ|כתב|كتب"
+)
+_ON: Final = (
+    r"on|am|le|el|em|il|op|den|dne|dnia|d[ňn]a|w dniu|pe|po|на|в|ons|tir|man|tor|fre|l[øo]r|s[øo]n|on the|at|vào|ziua|în data|mon|tue|wed|thu|fri|sat|sun"
+    r"|lun|mar|mer|jeu|ven|sam|dim|m[åa]|ti|to|su|la|ke|pe|de|a|fr[åa]n"
+)
+_ENDS_WITH_WROTE: Final = re.compile(rf"(?:{_WROTE})(?:[^\n]{{0,80}}[:：])?\s*$", re.IGNORECASE)
+_DATE: Final = re.compile(
+    r"\d{1,2}[./:\-]\d{1,2}|\d{4}|\d{1,2}(?:st|nd|rd|th|\.|\. )?\s?(?:of )?[^\W\d_]{3,10}|[^\W\d_]{3,10}\.? \d{1,2}",
+    re.IGNORECASE,
+)
+_MAIL: Final = re.compile(r"[^\s<>@]+@[^\s<>@]+\.[^\s<>@]+")
+_STARTS_ON: Final = re.compile(rf"[>\s*_-]*(?:{_ON})\b", re.IGNORECASE)
+
+_SEPARATOR: Final = re.compile(
+    r"""[>\s]*(?:
+      [-_=*]{2,}\s*(?:original|forwarded|reply|start\ of|begin|urspr[üu]ngliche|weitergeleitete|message\ d|message\ transf|original-?nachricht|mensaje|mensagem|messaggio|oorspronkelijk|doorgestuurd|oprindelig|videresendt|ursprungligt|vidarebefordrat
+        |opprinnelig|alkuper[äa]inen|v[äa]litetty|oryginalna|wiadomo|p[ůu]vodn[íi]|p[ôo]vodn|eredeti|mesaj|исходное|пересланное|пересылаемое|оригинал|原始|原文|转发|轉寄|元のメッセージ|원본)[^\n]{0,60}?[-_=*]{2,}\s*
+    | [-_=*]{5,}\s*original\ message[-_=*\s]*
+    | begin\ forwarded\ message\s*: | (?:anfang\ der\ weitergeleiteten\ nachricht|d[ée]but\ du\ message\ (?:transf[ée]r[ée]|r[ée]exp[ée]di[ée])|inicio\ del\ mensaje\ reenviado|inizio\ messaggio\ inoltrato|begin\ doorgestuurd\ bericht|in[íi]cio\ da\ mensagem\ (?:reencaminhada|encaminhada))\s*:
+    | -{3,}\s*(?:original\ message|reply\ (?:above|message))\s*-{0,}\s*
+    | [-=_*\#\s]{0,20}(?:please\ )?(?:type\ your\ reply|write\ (?:your\ reply|above)|reply|respond|antwort\w*)\b[^\n]{0,40}\b(?:above|[üu]ber|below)\b[^\n]{0,20}\bline\b[^\n]{0,40}
+    | [-=_*\#]{2,}\s*(?:please\ )?(?:reply|type\ your\ reply)\ above\ this\ line\s*[-=_*\#]*\s*
+    )$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_RULE: Final = re.compile(r"\s*(?:_{10,}|-{20,}|={20,})\s*$")
+
+_FROM: Final = r"from|von|de|da|van|fra|fr[åa]n|l[äa]hett[äa]j[äa]|od|felad[óo]|от|від|发件人|寄件者|寄件人|差出人|보낸\s?사람|de la|kimden|expéditeur|remitente|mittente|afzender|avsändare|absender|从"
+_OTHERS: Final = (
+    r"sent|to|cc|bcc|subject|date|reply-to|organization|importance|attachments|gesendet|an|betreff|datum|kopie|antwort an|envoy[ée]|[àa]|objet|cc|date|copie|enviado(?: el)?|enviada(?: em)?|para|asunto|assunto|fecha|data"
+    r"|inviato|a|oggetto|verzonden|aan|onderwerp|sendt|til|emne|dato|skickat|till|[äa]mne|l[äa]hetetty|vastaanottaja|aihe|p[äa]iv[äa]m[äa][äa]r[äa]|kopio|wys[łl]ano|do|temat|odesl[áa]no|komu|p[řr]edm[ěe]t|kopia|odoslan[ée]|predmet"
+    r"|k[üu]ldve|c[íi]mzett|t[áa]rgy|отправлено|кому|тема|дата|копия|发送时间|收件人|主题|日期|抄送|寄件日期|傳送時間|主旨|副本|送信日時|宛先|件名|보낸\s?날짜|받는\s?사람|제목|참조|trimis|c[ăa]tre|subiect|g[öo]nderildi|kime|konu|tarih"
+)
+_HEAD_LINE: Final = re.compile(
+    rf"[>\s]*[*_]{{0,2}}(?:({_FROM})|({_OTHERS}))\s?[*_]{{0,2}}\s?[:：]\s?[*_]{{0,2}}\s*(.*)$", re.IGNORECASE
+)
+
+
+def new_text(text: str, languages: Sequence[str] = ()) -> str:
+    """`text` as its writer wrote it: without quoted mail, without a signature.
+
+    Answers between the lines of a quotation are kept.  A message that is a quotation and nothing else gives "".
+    Never raises; takes time linear in the length of the text.
+    """
+    text = text[:_READ].replace("\u200b", "")
+    lines = [line.rstrip() for line in text.split("\n")]
+    if not _may_quote(text):
+        return _trimmed(_without_signature(lines))
+    end = _end_of_new(lines, languages)
+    kept = _without_quoted(lines[:end])
+    return _trimmed(_without_signature(kept))
+
+
+_HINT: Final = re.compile(r"^\s*>|[:：]\s*$|^\s*[-_=*#]{2,}|[:：]\s*\S+@|^[\s*>]*[^\n:：]{1,24}[:：]", re.MULTILINE)
+
+
+def _may_quote(text: str) -> bool:
+    return _HINT.search(text) is not None
+
+
+# ── Where the quoted mail begins ──
+
+
+def _end_of_new(lines: list[str], languages: Sequence[str]) -> int:
+    """The number of lines before the mail that is quoted whole below the answer (or all of them)."""
+    for at, line in enumerate(lines):
+        if not line.strip() or len(line) > 2000:
+            continue
+        if _begins_quoted(lines, at) and not _answered_below(lines, at):
+            return at
+    return min(len(lines), _library_end(lines, languages))
+
+
+def _begins_quoted(lines: list[str], at: int) -> bool:
+    line = lines[at]
+    if _SEPARATOR.match(line):
+        return True
+    if _RULE.match(line):
+        return _is_head(lines, _next_line(lines, at + 1))
+    return _is_head(lines, at) or _attribution(lines, at) > 0
+
+
+def _next_line(lines: list[str], at: int) -> int:
+    while at < len(lines) and not lines[at].strip():
+        at += 1
+    return at
+
+
+def _is_head(lines: list[str], at: int) -> bool:
+    """Whether the head of a mail, as Outlook and others quote it, begins here: From, and two more, one with a value."""
+    if at >= len(lines) or len(lines[at]) > 500:
+        return False
+    first = _HEAD_LINE.match(lines[at])
+    if first is None:
+        return False
+    names: set[str] = set()
+    came_from = bool(first[1]) or ("@" in first[3])
+    mail = "@" in lines[at]
+    misses = 0
+    for line in lines[at : at + 14]:
+        found = _HEAD_LINE.match(line[:500])
+        if found is None:
+            if not line.strip() and len(names) >= 3:
+                break
+            misses += 1
+            if misses > 3:
+                break
+            continue
+        names.add((found[1] or found[2]).lower())
+        came_from = came_from or bool(found[1])
+        mail = mail or "@" in line
+    return came_from and bool(first[1] or mail) and (len(names) >= 3 or (len(names) >= 2 and mail and bool(first[1])))
+
+
+def _attribution(lines: list[str], at: int) -> int:
+    """How many lines, from this one, say who wrote the quoted mail that follows; 0 if they do not."""
+    line = lines[at].strip()
+    if not _ATTRIBUTED_START.match(line):
+        return 0
+    joined = ""
+    for count in range(1, 5):
+        if at + count > len(lines):
+            return 0
+        piece = lines[at + count - 1].strip()
+        if count > 1 and not piece:
+            return 0
+        joined = f"{joined} {piece.lstrip('> ')}".strip()
+        if len(joined) > 500:
+            return 0
+        if _is_attribution(joined, quoted_next=_quoted_next(lines, at + count)):
+            return count
+    return 0
+
+
+_ATTRIBUTED_START: Final = re.compile(r"[>\s]*\S")
+_BARE_DATE_AND_MAIL: Final = re.compile(
+    r"\d{4}[-/.年]\s?\d{1,2}[-/.月]\s?\d{1,2}.{0,40}<?[^\s<>@]+@[^\s<>@]+>?.{0,20}[:：]$|.{0,80}<[^\s<>@]+@[^\s<>@]+>\s?(?:on|am)?.{0,60}\d{4}.{0,30}[:：]$"
+)
+
+
+def _is_attribution(joined: str, *, quoted_next: bool) -> bool:
+    if not joined.endswith((":", "：")) and not (quoted_next and re.search(rf"(?:{_WROTE})$", joined, re.IGNORECASE)):
+        return False
+    if _BARE_DATE_AND_MAIL.match(joined):
+        return True
+    if not _ENDS_WITH_WROTE.search(joined):
+        return quoted_next and bool(_DATE.search(joined)) and bool(_MAIL.search(joined))
+    dated, mail = bool(_DATE.search(joined)), bool(_MAIL.search(joined))
+    if _STARTS_ON.match(joined) and (dated or mail):
+        return True
+    return (dated and mail) or (quoted_next and (dated or mail or len(joined) < 120))
+
+
+def _quoted_next(lines: list[str], at: int) -> bool:
+    at = _next_line(lines, at)
+    return at < len(lines) and lines[at].lstrip().startswith(">")
+
+
+def _answered_below(lines: list[str], at: int) -> bool:
+    """Whether the writer's own lines follow within or below a quotation by `>` that begins here."""
+    after = at + (_attribution(lines, at) or 1)
+    begin = _next_line(lines, after)
+    if begin >= len(lines) or not lines[begin].lstrip().startswith(">"):
+        return False
+    wrapped = True  # a line that broke off its quoted one
+    for index in range(begin, len(lines)):
+        line = lines[index].strip()
+        if line.startswith(">"):
+            wrapped = True
+            continue
+        if not line:
+            wrapped = False
+            continue
+        if line == "--" or _SIGNATURE.match(lines[index]) or _begins_quoted(lines, index):
+            return False
+        if not wrapped:
+            return True
+        wrapped = len(lines[index - 1]) > 60 and len(line) < 30
+        if not wrapped:
+            return True
+    return False
+
+
+def _library_end(lines: list[str], languages: Sequence[str]) -> int:
+    """The line at which mail-parser-reply sees quoted mail begin, if what it sees bears a look.
+
+    Its expressions are quadratic in a line and take a list of dates for a head: it gets short lines, and is believed
+    only where the lines hold an address.
+    """
+    sample = "\n".join(line.strip()[:_LONG_LINE] for line in lines)[:_LIBRARY_READ]
+    if not _LIBRARY_HINT.search(sample) or sample.count(":") > 400:
+        return len(lines)
+    from mailparser_reply import EmailMessage
+    from mailparser_reply.constants import MAIL_LANGUAGES
+
+    known = [one for tag in languages if (one := tag.lower()[:2]) in MAIL_LANGUAGES] or ["en", "de", "fr"]
+    replies = EmailMessage(text=sample, languages=known).read().replies
+    at = 0
+    for reply in replies:
+        if reply.headers and "@" in reply.headers and _MAIL.search(reply.headers):
+            head = reply.headers.split("\n", 1)[0].strip()
+            return next(
+                (index for index in range(at, len(lines)) if lines[index].strip()[:_LONG_LINE] == head), len(lines)
+            )
+        at += 0
+    return len(lines)
+
+
+_LIBRARY_HINT: Final = re.compile(r"@[^\n]*[:：][ \t]*$|^[* ]*[^\W\d_]{2,12}[:：][^\n]*@", re.MULTILINE)
+
+
+# ── Quotations line by line ──
+
+
+def _without_quoted(lines: list[str]) -> list[str]:
+    """The lines that are no quotation, without the attributions that stand above one."""
+    kept: list[str] = []
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        if line.lstrip().startswith(">") and not line.lstrip().startswith(">:"):
+            if kept and kept[-1].strip():
+                kept.append("")
+            at += 1
+            continue
+        count = _attribution(lines, at) if line.strip() and len(line) <= 2000 else 0
+        if count and _quoted_next(lines, at + count):
+            at += count
+            continue
+        kept.append(line)
+        at += 1
+    return kept
+
+
+# ── Signatures ──
+
+_SIGNATURE: Final = re.compile(r"\s*(?:--\s?|__|—|--\s?\xa0)\s*$")
+_SENT_FROM: Final = re.compile(
+    r"""\s*[*_<\[(-]*\s*(?:
+      sent\ (?:from|via|with|using)\ (?:my\ |the\ |a\ )?[^\n]{1,80} | get\ outlook\ for\ [^\n]{1,80} | sent\ (?:on|by)\ the\ (?:go|move|sprint)[^\n]{0,60}
+    | (?:von|mit)\ mein(?:em|er)\ [^\n]{1,60}\ (?:gesendet|geschickt) | gesendet\ (?:von|mit|[üu]ber)\ [^\n]{1,80} | diese\ nachricht\ wurde\ von\ meine[^\n]{1,80}\ gesendet
+    | envoy[ée]\ (?:depuis|de|[àa]\ partir\ de)\ (?:mon|ma|l[ea'])[^\n]{1,80} | t[ée]l[ée]charger\ outlook\ pour[^\n]{1,80}
+    | enviado\ (?:desde|do|de|a\ partir\ d[oe]|pelo)\ (?:mi|meu|el|o|un|minha)\ ?[^\n]{1,80} | inviato\ (?:da|dal|con)\ [^\n]{1,80}
+    | verzonden\ (?:vanaf|met|via|vanuit)\ [^\n]{1,80} | verstuurd\ vanaf\ [^\n]{1,80} | sendt\ fra\ (?:min|mit)\ [^\n]{1,80} | skickat\ fr[åa]n\ (?:min|mitt)\ [^\n]{1,80}
+    | l[äa]hetetty\ [^\n]{1,60} | wys[łl]ane\ z\ [^\n]{1,80} | odesl[áa]no\ z\ [^\n]{1,80} | отправлено\ (?:с|из)\ [^\n]{1,80} | 从我的[^\n]{1,40}发送 | iphoneから送信
+    )[*_>\])-]*\s*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_CLOSING_LINES: Final = 30  # a block behind `-- ` that is longer is no signature
+_RULE_AS_SIGNATURE: Final = re.compile(r"\s*(?:_{3,}|-{3,}|\*{3,}|={3,})\s*$")
+
+
+def _without_signature(lines: list[str]) -> list[str]:
+    """Cut what stands behind the signature's delimiter (RFC 3676 4.3), and the line that a telephone adds."""
+    for at, line in enumerate(lines):
+        if _SIGNATURE.match(line) and any(one.strip() for one in lines[:at]):
+            if sum(bool(one.strip()) for one in lines[at + 1 :]) <= _CLOSING_LINES:
+                lines = lines[:at]
+                break
+    end = len(lines)
+    while end and not lines[end - 1].strip():
+        end -= 1
+    if end and _SENT_FROM.match(lines[end - 1][:200]) and any(line.strip() for line in lines[: end - 1]):
+        end -= 1
+        while end and (not lines[end - 1].strip() or _SENT_RULE.match(lines[end - 1])):
+            end -= 1
+    return lines[:end]
+
+
+_SENT_RULE: Final = re.compile(r"\s*[-_]{2,}\s*$")
+
+
+def _trimmed(lines: list[str]) -> str:
+    out: list[str] = []
+    for line in lines:
+        if line.strip() or (out and out[-1]):
+            out.append(line.rstrip())
+    return "\n".join(out).strip("\n")
