@@ -27,6 +27,7 @@ from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
 from amends.ledger.book import add, add_all
 from amends.ledger.chain import digest, new_salt
+from amends.ledger.columns import key
 from amends.ledger.tables import Arrival, Attachment, Case, Counter, Letter, Message, Participant
 from amends.letters import tokens
 from amends.letters.kinds import LetterKind
@@ -262,7 +263,7 @@ def join(
 
     A closed case stays closed, but stands in the queue until somebody has read what came.
     """
-    case_id = session.connection().execute(select(col(Case.id)).where(col(Case.reference) == match.case)).scalar_one()
+    case_id = session.connection().execute(select(key(Case.id)).where(col(Case.reference) == match.case)).scalar_one()
     file = CaseFile.open(office, session, case_id, actor=actor, now=now)
     _attach(file, arrival, reading, match)
     if reading.kind is Kind.PERSON:

@@ -22,6 +22,7 @@ from amends.casework.office import Office
 from amends.kernel.errors import NeedsOperator, NotFound, TryLater
 from amends.kernel.text import one_line
 from amends.ledger.book import add
+from amends.ledger.columns import key
 from amends.ledger.tables import Arrival, Raw
 from amends.mail.facts import Reading
 
@@ -113,11 +114,9 @@ def _store_one(session: Session, item: Incoming, now: datetime) -> Stored:
 
 def known_uids(office: Office, mailbox: str, uidvalidity: int) -> set[int]:
     """The UIDs of this mailbox that the store knows; the server's set less this one is what there is to fetch."""
-    statement = select(col(Arrival.uid)).where(
-        col(Arrival.mailbox) == mailbox, col(Arrival.uidvalidity) == uidvalidity, col(Arrival.uid).is_not(None)
-    )
+    statement = select(col(Arrival.uid)).where(col(Arrival.mailbox) == mailbox, col(Arrival.uidvalidity) == uidvalidity)
     with office.book.read() as session:
-        return set(session.connection().execute(statement).scalars())  # type: ignore[arg-type]
+        return {uid for uid in session.connection().execute(statement).scalars() if uid is not None}
 
 
 def unmoved(office: Office, mailbox: str, uidvalidity: int) -> list[tuple[int, str]]:
@@ -153,7 +152,7 @@ def pending(office: Office, *, mailbox: str | None = None, limit: int = 50) -> l
 
     so that a message that kills its reader is known to have done so.
     """
-    statement = select(col(Arrival.id), col(Arrival.tries), col(Arrival.received_at), col(Raw.zstd)).join(
+    statement = select(key(Arrival.id), col(Arrival.tries), col(Arrival.received_at), col(Raw.zstd)).join(
         Raw, col(Raw.id) == col(Arrival.raw_id)
     )
     statement = statement.where(col(Arrival.state) == "stored").order_by(col(Arrival.id)).limit(limit)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import DateTime, String
 from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import Mapped
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel import col
+
+
+def key(column: int | None) -> Mapped[int]:
+    """The primary key of a table in a statement.  An object that is not stored yet has None; no stored row has."""
+    return cast("Mapped[int]", col(column))
 
 
 class Instant(TypeDecorator[datetime]):

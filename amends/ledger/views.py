@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
 from sqlmodel import Session, col
 
-from amends.kernel.errors import NotFound
+from amends.kernel.errors import NotFound, Refused
 from amends.kernel.instants import iso
+from amends.kernel.text import clean
+from amends.ledger.columns import key
 from amends.ledger.tables import (
     Arrival,
     Attachment,
@@ -114,7 +116,7 @@ def _where(view: View) -> list[Any]:
     return where
 
 
-def _ordered(statement: Select[Any], view: View) -> Select[Any]:
+def _ordered(statement: Select[*tuple[Any, ...]], view: View) -> Select[*tuple[Any, ...]]:
     if view.closed:
         return statement.order_by(col(Case.closed_at).desc(), col(Case.id).desc())
     # What could not be delivered stands first: its clocks run and the complainant knows nothing.
@@ -125,7 +127,7 @@ def _ordered(statement: Select[Any], view: View) -> Select[Any]:
 
 def queue_ids(session: Session, view: View) -> array[int]:
     """The ids of the cases in `view`, most urgent first: a snapshot of 8 bytes a case."""
-    statement = _ordered(select(col(Case.id)).where(*_where(view)), view)
+    statement = _ordered(select(key(Case.id)).where(*_where(view)), view)
     return array("q", session.connection().execute(statement).scalars())
 
 
@@ -170,7 +172,7 @@ def counts(session: Session, view: View, *, now: datetime, today_end: datetime, 
     return Counts(*session.connection().execute(statement).one())
 
 
-_ROW: Final = select(
+_ROW: Final[Select[*tuple[Any, ...]]] = select(
     *(
         col(column)
         for column in (
@@ -518,11 +520,11 @@ def message(session: Session, message_id: int) -> MessageView:
 
 
 def _letters(session: Session, where: Sequence[Any], *, newest_first: bool) -> Iterable[LetterView]:
-    statement = select(Letter, Case.reference).outerjoin(Case, col(Case.id) == col(Letter.case_id)).where(*where)  # type: ignore[call-overload]
+    statement = select(Letter, col(Case.reference)).outerjoin(Case, col(Case.id) == col(Letter.case_id)).where(*where)
     order = col(Letter.id).desc() if newest_first else col(Letter.id)
     for letter, reference in session.execute(statement.order_by(order)):
         yield LetterView(
-            id=letter.id,
+            id=letter.id or 0,
             case_id=letter.case_id,
             reference=reference,
             kind=letter.kind,
@@ -549,7 +551,7 @@ def _letters(session: Session, where: Sequence[Any], *, newest_first: bool) -> I
 
 def outbox(session: Session, *, sent_since: datetime | None = None) -> list[LetterView]:
     """The letters not yet sent and the failed ones, newest first; with `sent_since` also those sent since then."""
-    where = col(Letter.state).in_(UNSENT)
+    where: ColumnElement[bool] = col(Letter.state).in_(UNSENT)
     if sent_since is not None:
         where = or_(where, and_(col(Letter.state) == "sent", col(Letter.sent_at) >= sent_since))
     return list(_letters(session, [where], newest_first=True))
@@ -660,7 +662,7 @@ class Tally:
 def tally(session: Session) -> Tally:
     connection = session.connection()
     states = select(col(Arrival.state), func.count()).where(col(Arrival.state).in_(("held", "quarantined")))
-    arrivals: dict[str, int] = dict(connection.execute(states.group_by(col(Arrival.state))).all())  # type: ignore[arg-type]
+    arrivals = {row[0]: row[1] for row in connection.execute(states.group_by(col(Arrival.state)))}
     wanted = ("queued", "sending", "uncertain", "failed", "bounced")
     by_state = select(col(Letter.state), func.count(), func.min(col(Letter.queued_at))).where(
         col(Letter.state).in_(wanted)
@@ -670,7 +672,7 @@ def tally(session: Session) -> Tally:
     def number(*names: str) -> int:
         return sum(letters[name][0] for name in names if name in letters)
 
-    oldest = [letters[name][1] for name in ("queued", "sending") if name in letters and letters[name][1] is not None]
+    oldest = [at for name in ("queued", "sending") if name in letters and (at := letters[name][1]) is not None]
     return Tally(
         held=arrivals.get("held", 0),
         quarantined=arrivals.get("quarantined", 0),
@@ -683,13 +685,40 @@ def tally(session: Session) -> Tally:
 
 def case_id(session: Session, reference: str) -> int | None:
     """The id of the case with exactly this reference."""
-    return session.connection().execute(select(col(Case.id)).where(col(Case.reference) == reference)).scalar()
+    return session.connection().execute(select(key(Case.id)).where(col(Case.reference) == reference)).scalar()
 
 
 def cases_with_serial(session: Session, serial: int, *, limit: int = 20) -> list[int]:
     """The cases with this serial, the newest year first: what a caller reads out is often only the number."""
-    statement = select(col(Case.id)).where(col(Case.serial) == serial).order_by(col(Case.year).desc()).limit(limit)
+    statement = select(key(Case.id)).where(col(Case.serial) == serial).order_by(col(Case.year).desc()).limit(limit)
     return list(session.connection().execute(statement).scalars())
+
+
+def named_case(session: Session, name: str, *, prefix: str) -> int:
+    """The one case that `name` is: a whole reference, or a serial that only one case has.
+
+    Raises NotFound, or Refused with the references where several cases have the serial.
+    """
+    from amends.kernel.refs import CaseRef
+
+    shown = clean(name, identifier=True, limit=60).text
+    if (ref := CaseRef.parse(name, prefix=prefix)) is not None:
+        if (found := case_id(session, str(ref))) is None:
+            raise NotFound(f"There is no case {ref}; check the reference.")
+        return found
+    bare = name.strip().lstrip("#")
+    if not (bare.isascii() and bare.isdigit() and len(bare) <= 9):
+        raise NotFound(
+            f"'{shown}' is no reference of ours; write it whole, with its check digits, or the serial alone."
+        )
+    ids = cases_with_serial(session, int(bare))
+    if not ids:
+        raise NotFound(f"There is no case with the serial {bare}.")
+    if len(ids) > 1:
+        statement = select(col(Case.reference)).where(col(Case.id).in_(ids)).order_by(col(Case.year).desc())
+        several = ", ".join(session.connection().execute(statement).scalars())
+        raise Refused(f"Several cases have the serial {bare}: {several}; write the whole reference.")
+    return ids[0]
 
 
 def search(session: Session, query: str, *, prefix: str, limit: int = 200) -> list[int]:
@@ -729,7 +758,7 @@ def _by_name(session: Session, fragment: str, limit: int) -> Iterable[int]:
     escaped = re.sub(r"([\\%_])", r"\\\1", fragment)
     like = f"%{escaped}%"
     statement = (
-        select(col(Case.id))
+        select(key(Case.id))
         .where(
             or_(
                 col(Case.complainant_name).ilike(like, escape="\\"),
@@ -739,7 +768,7 @@ def _by_name(session: Session, fragment: str, limit: int) -> Iterable[int]:
         .order_by(col(Case.is_open).desc(), col(Case.id).desc())
         .limit(limit)
     )
-    return session.connection().execute(statement).scalars()
+    return session.connection().execute(statement).scalars().all()
 
 
 def _by_text(session: Session, words: Sequence[tuple[str, bool]], limit: int) -> Iterable[int]:
@@ -766,7 +795,7 @@ def _by_text(session: Session, words: Sequence[tuple[str, bool]], limit: int) ->
 def recent_events(session: Session, after: int, *, limit: int = 500) -> list[tuple[int, int, str]]:
     """(event id, case id, kind) of the events after id `after`, oldest first: what a screen has to redraw."""
     statement = (
-        select(col(Event.id), col(Event.case_id), col(Event.kind))
+        select(key(Event.id), col(Event.case_id), col(Event.kind))
         .where(col(Event.id) > after)
         .order_by(col(Event.id))
         .limit(limit)
