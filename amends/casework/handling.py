@@ -74,6 +74,7 @@ def investigate(office: Office, case_id: int, *, actor: Actor, now: datetime) ->
 
 def assign(office: Office, case_id: int, handler: str | None, *, actor: Actor, now: datetime) -> None:
     """Give the case to a handler, or to nobody.  Raises Refused for a login that the configuration does not list."""
+    actor.may_write()
     known = {person.login: person.role for person in office.settings.handler}
     if handler is not None and known and known.get(handler) in (None, "auditor"):
         people = ", ".join(login for login, role in known.items() if role != "auditor")
