@@ -52,8 +52,28 @@ class Check:
     text: str
 
 
-def draft(office: Office, case_id: int, kind: LetterKind, *, actor: Actor, now: datetime) -> int:
-    """A draft of this kind in this handler's hand: the one already begun, or a new one filled from its template."""
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a writer says from the start; None leaves the gap in the draft, an empty string leaves the paragraph out."""
+
+    message: str | None = None
+    outcome: str | None = None
+    reasons: str | None = None
+    remedy: str | None = None
+    next_steps: str | None = None
+
+    def facts(self) -> dict[str, str]:
+        names = ("outcome", "reasons", "remedy", "next_steps")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+def draft(
+    office: Office, case_id: int, kind: LetterKind, *, words: Words | None = None, actor: Actor, now: datetime
+) -> int:
+    """A draft of this kind in this handler's hand: the one already begun, or a new one filled from its template.
+
+    Raises Refused if there are `words` for it and one was begun: nothing that somebody wrote is written over.
+    """
     actor.may_write()
     if kind not in BY_HAND:
         raise Refused(f"A handler does not write the letter '{kind}'; choose one of {', '.join(BY_HAND)}.")
@@ -66,9 +86,16 @@ def draft(office: Office, case_id: int, kind: LetterKind, *, actor: Actor, now: 
             col(Letter.author) == actor.login,
         )
         if (before := session.scalars(begun).first()) is not None and before.id is not None:
+            if words is not None:
+                raise Refused(
+                    f"You have begun a letter of this kind on {file.row.reference} (letter {before.id}); "
+                    "finish it and send it, or discard it."
+                )
             return before.id
-        facts = facts_of(office, file.row, file.unmet(), handler=actor.name or actor.login, written_at=now)
-        subject, body = office.templates.opening(kind, facts)
+        given = (words or Words()).facts()
+        facts = facts_of(office, file.row, file.unmet(), handler=actor.name or actor.login, written_at=now, **given)
+        message = None if words is None else words.message
+        subject, body = office.templates.opening(kind, facts, message=message, known=given)
         n = _next_number(session, case_id, kind)
         in_reply_to, _ = thread_of(session, case_id)
         return add(

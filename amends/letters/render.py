@@ -8,7 +8,7 @@ nothing, and cannot run or grow without bound.  What a complainant wrote is a va
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
@@ -293,11 +293,16 @@ class Templates:
         html = _words(pair.html, {**context, "message": text, "subject": subject, "range": _bounded_range()})
         return Rendered(_with_reference(subject, facts.reference), text, html)
 
-    def opening(self, kind: LetterKind, facts: LetterFacts) -> tuple[str, str]:
-        """(subject, body) of a draft for a handler to finish; what only a person knows stands there as `[[what]]`."""
+    def opening(
+        self, kind: LetterKind, facts: LetterFacts, *, message: str | None = None, known: Collection[str] = ()
+    ) -> tuple[str, str]:
+        """(subject, body) of a draft for a handler to finish; what only a person knows stands there as `[[what]]`.
+
+        `message` is what the writer says already; a fact named in `known` has its say even where it is empty.
+        """
         pair = self._choose(kind, facts.language)
-        context = _context(_with_gaps(facts, pair.language), pair.language)
-        context["message"] = _gap("message", pair.language)
+        context = _context(_with_gaps(facts, pair.language, known), pair.language)
+        context["message"] = _gap("message", pair.language) if message is None else storable(message).strip()
         subject, text = _parted(pair.text, _words(pair.text, context))
         return _with_reference(subject, facts.reference), text
 
@@ -423,6 +428,7 @@ def _gap(name: str, language: str) -> str:
     return f"[[{GAPS.get(language, GAPS['en'])[name]}]]"
 
 
-def _with_gaps(facts: LetterFacts, language: str) -> LetterFacts:
-    missing = {n: _gap(n, language) for n in ("outcome", "reasons", "remedy", "next_steps") if not getattr(facts, n)}
+def _with_gaps(facts: LetterFacts, language: str, known: Collection[str] = ()) -> LetterFacts:
+    gaps = (name for name in ("outcome", "reasons", "remedy", "next_steps") if name not in known)
+    missing = {name: _gap(name, language) for name in gaps if not getattr(facts, name)}
     return replace(facts, **missing)  # type: ignore[arg-type]  # all of them are strings
