@@ -1,0 +1,359 @@
+"""The handlers' commands, each as the shell runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from amends.casework import post
+from amends.kernel.instants import wall_clock
+from amends.mail.facts import Kind
+from tests.builders import a_mail, case_of, file_mail, post_all
+from tui.cli import hoisted
+from tui.lines import Desk, cut, due_in_words, width
+
+QUEUE_FIELDS = {
+    *("reference", "subject", "complainant", "stage", "waiting", "severity", "handler", "received_at"),
+    *("next_deadline", "messages", "unread"),
+}
+
+
+@pytest.fixture
+def ref(office):
+    """A case that came just now."""
+    return file_mail(office, a_mail(), now=wall_clock()).reference
+
+
+def held_message(office):
+    file_mail(office, a_mail(sender="stranger@example.net", subject="About NW-2026-000001-00", text="Me too"))
+    (reference,) = [file_mail(office, a_mail(), now=wall_clock()).reference]
+    filed = file_mail(office, a_mail(sender="stranger@example.net", subject=f"Re: {reference}"), now=wall_clock())
+    assert filed.state == "held"
+    return filed.arrival_id, reference
+
+
+# Lists
+
+
+def test_the_queue_as_json_has_the_fields_that_scripts_rely_on(shell, ref):
+    (row,) = shell("queue", "--json").json
+    assert set(row) == QUEUE_FIELDS
+    assert row["complainant"] == {"name": "Edith Kowalski", "address": "edith@example.org"}
+    assert row["next_deadline"]["state"] == "open"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["received_at"])
+
+
+def test_the_queue_in_words_fits_eighty_columns_and_says_what_is_due(shell, office, ref):
+    file_mail(office, a_mail(name="Wei " * 40, subject="長い件名" * 40), now=wall_clock())
+    lines = shell("queue").out.splitlines()
+    assert max(width(line) for line in lines) <= 80
+    assert lines[0].split() == ["REFERENCE", "DUE", "STAGE", "NEW", "HANDLER"]
+    assert re.fullmatch(rf"{ref}  ack .*  received  1 new  nobody", lines[1])
+    assert lines[2] == "    Edith Kowalski: No heating since Friday"
+
+
+def test_an_empty_list_says_so(shell):
+    assert shell("queue").out == "No cases here.\n"
+    assert shell("outbox").out == "Every letter has been sent.\n"
+    assert shell("held").out == "Nothing is held.\n"
+    assert shell("quarantine").out == "Nothing is in quarantine.\n"
+    assert shell("queue", "--json").json == []
+
+
+def test_each_view_shows_its_own_cases(shell, office):
+    mine, waiting, closed, late = (
+        file_mail(office, a_mail(), now=wall_clock() - timedelta(days=n)).reference for n in (0, 0, 0, 60)
+    )
+    shell("take", mine)
+    shell("wait", waiting, "--for", "complainant", "--reason", "photographs")
+    shell("close", closed, "--outcome", "withdrawn", "--reason", "sorted out")
+
+    def seen(view):
+        return {row["reference"] for row in shell("queue", "--view", view, "--json").json}
+
+    assert seen("mine") == {mine}
+    assert seen("waiting") == {waiting}
+    assert seen("late") == {late}
+    assert seen("nobody") == {waiting, late, closed}  # what came on the closed case is not read yet
+    shell("read", closed)
+    assert seen("open") == {mine, waiting, late}
+    assert seen("closed") == {closed}
+    assert len(shell("queue", "--limit", "2", "--json").json) == 2
+
+
+def test_search_finds_by_reference_name_and_words(shell, office, ref):
+    other = file_mail(office, a_mail(sender="bob@example.org", name="Bob", text="mould"), now=wall_clock()).reference
+
+    def found(*words):
+        return [row["reference"] for row in shell("search", *words, "--json").json]
+
+    assert found(ref.lower()) == [ref]
+    assert found("kowal") == [ref]
+    assert found("mould") == [other]
+    assert found("no", "such", "thing") == []
+    assert other in shell("search", "mould").out
+
+
+# One case
+
+
+def test_show_as_json_has_the_case_whole(shell, office, ref):
+    post_all(office, now=wall_clock())
+    case = shell("show", ref, "--json").json
+    assert QUEUE_FIELDS | {"outcome", "remedy", "root_cause", "deadlines", "messages", "letters", "events"} <= set(case)
+    assert set(case["deadlines"][0]) == {"kind", "due_at", "state", "basis", "met_at"}
+    assert [m["direction"] for m in case["messages"]] == ["in", "out"]
+    assert {*case["messages"][0]} == {
+        *("message_id", "direction", "at", "from", "to", "subject", "kind", "text", "new_text", "attachments", "match"),
+    }
+    assert case["letters"][0]["state"] == "sent"
+    assert set(case["events"][0]) == {"at", "actor", "kind", "data", "hash"}
+
+
+def test_show_in_words_reads_from_top_to_bottom(shell, office, ref):
+    shell("note", ref, "Rang her; no answer.")
+    said = shell("show", ref, "--history").out
+    places = [said.index(word) for word in (ref, "From:", "Deadlines:", "Messages:", "Letters:", "Notes:", "History:")]
+    assert places == sorted(places)
+    assert "My flat has had no heating since Friday." in said
+    assert max(width(line) for line in said.splitlines()) <= 80
+
+
+def test_what_strangers_wrote_cannot_reach_the_terminal_as_a_command(shell, office):
+    evil = "\x1b]0;owned\x07\x9b31m\u202egpj.exe\x00"
+    reading = a_mail(
+        name=f"Edith{evil}", subject=f"Sub{evil}", text=f"Text{evil}\nmore", attachments=[(f"a{evil}.pdf", "x/y", b"1")]
+    )
+    ref = file_mail(office, reading, now=wall_clock()).reference
+    said = shell("show", ref).out + shell("queue").out + shell("search", "Edith").out
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", said)
+
+
+def test_a_case_is_named_by_its_reference_or_by_a_serial_that_is_its_own(shell, office, ref):
+    for name in (ref, ref.lower(), ref.replace("-", " "), "1", "000001", "#1"):
+        assert shell("show", name, "--json").json["reference"] == ref
+    last_year = wall_clock() - timedelta(days=400)
+    file_mail(office, a_mail(), now=last_year)
+    said = shell("show", "1")
+    assert said.status == 1
+    assert "Several cases have the serial 1" in said.err and ref in said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("NW-2026-000001-99", "is no reference of ours"),
+        ("99", "no case with the serial 99"),
+        ("nonsense", "is no reference of ours"),
+        ("\x1b[31m1", "is no reference of ours"),
+        ("²", "is no reference of ours"),
+    ],
+)
+def test_a_case_that_is_not_there_is_one_sentence_and_status_1(shell, ref, name, words):
+    said = shell("show", name)
+    assert (said.status, said.out) == (1, "")
+    assert words in said.err and said.err.count("\n") == 1 and "\x1b" not in said.err
+
+
+# Verbs
+
+
+def test_a_case_is_worked_from_receipt_to_closure(shell, office, ref):
+    post_all(office, now=wall_clock())
+    assert shell("take", ref).out == f"{ref}: it is yours now.\n"
+    assert shell("assess", ref, "--severity", "high", "--vulnerable", "--json").json["severity"] == "high"
+    assert shell("investigate", ref, "--json").json["stage"] == "investigating"
+    said = shell(
+        *("respond", ref, "--outcome", "upheld", "--text", "The engineer came late.", "--remedy", "A new boiler"),
+        *("--amount", "120", "--currency", "GBP", "--root-cause", "no spare parts", "--json"),
+    )
+    assert said.status == 0, said.err
+    assert said.json["state"] == "queued"
+    post_all(office, now=wall_clock() + timedelta(minutes=1))
+    assert shell("close", ref).status == 0
+    case = shell("show", ref, "--json").json
+    assert (case["stage"], case["outcome"], case["handler"]) == ("closed", "upheld", "amara")
+    assert case["remedy"] == {"description": "A new boiler", "amount": "120.00 GBP"}
+    letter = case["messages"][-1]["text"]
+    assert "You were right to complain." in letter and "The engineer came late." in letter
+    assert "A new boiler (120.00 GBP)" in letter and "[[" not in letter and "no spare parts" not in letter
+    assert shell("reopen", ref, "--reason", "she disagrees", "--json").json["stage"] == "investigating"
+
+
+def test_a_reply_takes_the_place_of_the_gap_in_its_template(shell, office, ref):
+    said = shell("letter", ref, "--text", "We will ring you at ten.")
+    assert re.search(r"leaves .*; until then: amends undo \d+", said.out)
+    letter = case_of(office, ref).letters[-1]
+    assert "Dear Edith Kowalski," in letter.body and "We will ring you at ten." in letter.body
+    assert "[[" not in letter.body
+
+
+def test_a_letter_comes_from_standard_input_or_a_file(shell, office, ref, tmp_path):
+    assert shell("letter", ref, stdin="From a pipe: ü\n").status == 0
+    assert "From a pipe: ü" in case_of(office, ref).letters[-1].body
+    (tmp_path / "words").write_text("From a file.")
+    assert shell("letter", ref, "--kind", "holding", "--file", str(tmp_path / "words")).status == 0
+    assert "From a file." in case_of(office, ref).letters[-1].body
+    assert shell("letter", ref, "--text", "x", "--file", str(tmp_path / "words")).status == 2
+    assert shell("letter", ref, "--file", str(tmp_path / "none")).status == 2
+    assert shell("note", ref, stdin="\udcff").status == 2
+
+
+def test_a_whole_letter_is_sent_as_it_is_written(shell, office, ref):
+    assert shell("letter", ref, "--kind", "progress-update", "--text", "Hello", "--whole").status == 0
+    assert case_of(office, ref).letters[-1].body == "Hello\n"
+    assert shell("letter", ref, "--kind", "progress-update", "--text", "Hello").status == 2
+
+
+def test_a_draft_is_printed_kept_and_never_written_over(shell, office, ref):
+    said = shell("draft", ref, "--json").json
+    assert "[[your message]]" in said["body"]
+    again = shell("letter", ref, "--text", "Other words")
+    assert again.status == 1 and f"letter {said['id']}" in again.err
+    gap = shell("send", str(said["id"]))
+    assert gap.status == 1 and "Still to write" in gap.err
+    assert shell("discard", str(said["id"]), "--json").json["state"] == "cancelled"
+
+
+def test_the_newest_letter_is_called_back_without_its_number(shell, office, ref):
+    shell("letter", ref, "--text", "First")
+    shell("letter", ref, "--kind", "holding", "--text", "Second")
+    assert shell("undo", "--json").json["template"] == "holding"
+    assert shell("undo", "--json").json["template"] == "reply"
+    said = shell("undo")
+    assert said.status == 1 and "None of your letters" in said.err
+
+
+def test_a_letter_that_nobody_can_know_of_is_settled_or_sent_again(shell, office, ref):
+    post_all(office, now=wall_clock(), result=post.Unknown("the line died"))
+    (letter,) = shell("outbox", "--json").json
+    assert letter["state"] == "uncertain"
+    assert "the line died" in shell("outbox").out
+    assert shell("resend", str(letter["id"]), "--json").json["state"] == "queued"
+    post_all(office, now=wall_clock(), result=post.Unknown("again"))
+    assert shell("settle", str(letter["id"]), "--arrived", "--json").json["state"] == "sent"
+    assert shell("settle", str(letter["id"]), "--given-up").status == 1
+
+
+def test_nobody_and_only_those_who_handle_can_have_a_case(shell, ref):
+    assert shell("assign", ref, "sam", "--json").json["handler"] == "sam"
+    assert shell("assign", ref, "nobody", "--json").json["handler"] is None
+    said = shell("assign", ref, "audrey")
+    assert said.status == 1 and "choose one of amara, sam" in said.err
+
+
+def test_an_auditor_reads_everything_and_changes_nothing(shell, ref):
+    assert shell("show", ref, login="audrey").status == 0
+    for words in (("note", ref, "x"), ("take", ref), ("letter", ref, "--text", "x"), ("close", ref)):
+        said = shell(*words, login="audrey")
+        assert said.status == 1 and "is an auditor" in said.err
+
+
+# The tray
+
+
+def test_a_held_message_is_listed_with_its_candidates_and_joined(shell, office):
+    message, reference = held_message(office)
+    (row,) = shell("held", "--json").json
+    assert set(row) == {"id", "received_at", "from", "subject", "reason", "candidates"}
+    assert (row["id"], row["candidates"][0]["case"]) == (message, reference)
+    assert reference in shell("held").out
+
+
+def test_a_message_is_dismissed_with_a_reason(shell, office):
+    message, _ = held_message(office)
+    assert shell("held", "dismiss", str(message)).status == 2
+    assert shell("held", "dismiss", str(message), "--why", "advertising").status == 0
+    assert shell("held", "--json").json == []
+    assert shell("held", "dismiss", "999", "--why", "x").status == 1
+
+
+def test_the_quarantine_lists_what_looked_automatic(shell, office):
+    file_mail(office, a_mail(kind=Kind.BULK, sender="news@shop.example", subject="Sale"), now=wall_clock())
+    (row,) = shell("quarantine", "--json").json
+    assert row["from"] == "news@shop.example" and "looks automatic" in row["reason"]
+
+
+# The shell itself
+
+
+def test_config_and_as_may_stand_before_or_after_the_command():
+    assert hoisted(["queue", "--as", "sam", "--json", "--config=x"]) == ["--as", "sam", "--config=x", "queue", "--json"]
+    assert hoisted(["held", "file", "7", "--as", "complaint"]) == ["held", "file", "7", "--as", "complaint"]
+    assert hoisted(["note", "1", "--", "--as", "x"]) == ["note", "1", "--", "--as", "x"]
+    assert hoisted(["queue", "--as"]) == ["--as", "queue"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["frobnicate"],
+        ["queue", "--view", "mad"],
+        ["queue", "--limit", "0"],
+        ["show"],
+        ["assess", "1", "--severity", "x"],
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_status_2(shell, words):
+    said = shell(*words)
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("amends: ") and said.err.count("\n") == 1
+
+
+def test_a_stranger_at_the_desk_and_a_missing_configuration_are_status_2(shell, capsys, tmp_path):
+    from tui.__main__ import main
+
+    said = shell("queue", login="mallory")
+    assert said.status == 2 and "not among the handlers" in said.err
+    assert main(["queue", "--config", str(tmp_path / "none.toml")]) == 2
+    assert "there is no such file" in capsys.readouterr().err
+
+
+def test_a_store_that_is_missing_or_empty_is_said_and_not_made(shell, office):
+    path = office.book.path
+    path.unlink()
+    said = shell("queue")
+    assert said.status == 2 and "amendsd migrate" in said.err
+    assert not path.exists()
+    path.touch()
+    assert shell("queue").status == 2
+
+
+def test_money_without_form_is_wrong_usage(shell, ref):
+    wrong = shell("respond", ref, "--outcome", "upheld", "--text", "x", "--remedy", "y", "--amount", "ten")
+    assert wrong.status == 2 and "write it like 2300.00" in wrong.err
+    assert case_of(shell.office, ref).letters[-1].kind == "acknowledgement"
+
+
+def test_help_and_the_program_need_nothing_heavy():
+    heavy = "{'sqlalchemy', 'textual', 'pydantic'}"
+    code = f"import sys\nfrom tui.__main__ import main\nmain(['--help'])\nprint({heavy} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_output_into_a_closed_pipe_is_no_error(shell, office, ref):
+    code = (
+        "import os, sys; r, w = os.pipe(); os.close(r); os.dup2(w, 1)\n"
+        f"from tui.__main__ import main; sys.exit(main(['queue', '--config', {str(shell.config)!r}, '--as', 'amara']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_due_dates_are_said_in_words():
+    now = wall_clock().replace(year=2026, month=11, day=23, hour=9, minute=0, second=0, microsecond=0)
+    desk = Desk(now.tzinfo, now)
+    said = [due_in_words(now + timedelta(**d), desk) for d in ({"days": -3}, {"hours": -1}, {"hours": 8}, {"days": 1})]
+    assert said == ["late 3 days", "late 1 hour", "today 17:00", "tomorrow"]
+    assert due_in_words(now + timedelta(days=42), desk) == "4 Jan 2027"
+
+
+def test_wide_letters_are_cut_by_columns_not_by_number():
+    assert cut("長い件名です", 7) == "長い件…"
+    assert width("é") == 1 and json.dumps(cut("abc", 3)) == '"abc"'
