@@ -118,6 +118,7 @@ def run(context: typer.Context, config: Config = None) -> int:
     """
     from daemon.house import run_house
 
+    os.umask(0o077)  # what it makes (the database, a socket) is its own user's
     return run_house(_settings(context, config)) or 0
 
 
@@ -132,6 +133,20 @@ def init(
     from daemon.cli.starting import write_configuration
 
     return write_configuration(folder)
+
+
+@app.command()
+def check(context: typer.Context, as_json: Json = False, config: Config = None) -> int:
+    """Try everything that the configuration names.
+
+    Log-in to the mail servers, folders (the missing ones are made), database, letters, policy pack, clock; no mail is
+    sent.  Exit status 1 if anything is wrong; a warning alone is none.
+    """
+    from amends.config import find_config
+    from daemon.cli.checking import check
+
+    settings = _settings(context, config)
+    return check(settings, find_config(config or context.find_root().obj), as_json=as_json)
 
 
 @app.command()
@@ -167,8 +182,15 @@ def verify(context: typer.Context, as_json: Json = False, config: Config = None)
 
 @app.command()
 def parse(
+    context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Messages, one a file; - is standard input.")],
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines for a program.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="Tells which addresses are ours; not needed.", show_default=False
+        ),
+    ] = None,
 ) -> int:
     """Show what is read in messages.
 
@@ -176,7 +198,8 @@ def parse(
     """
     from daemon.cli.parsing import parse
 
-    return parse(files, as_json=as_json)
+    given = config or context.find_root().obj
+    return parse(files, _settings(context, given) if given is not None else None, as_json=as_json)
 
 
 def _settings_if_any(context: typer.Context, config: Path | None) -> Settings | None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from amends.mail.facts import Mailbox, Reading
 from amends.mail.read import read
 from amends.mail.report import as_json as report
 from daemon.cli import say
 
+if TYPE_CHECKING:
+    from amends.config import Settings
 
-def parse(files: Sequence[Path], *, as_json: bool) -> int:
+
+def parse(files: Sequence[Path], settings: Settings | None, *, as_json: bool) -> int:
     """Exit status 1 if a file could not be opened; the others are read all the same."""
+    own, authserv, languages = _ours(settings)
     missing = 0
     for number, file in enumerate(files):
         try:
@@ -22,7 +27,7 @@ def parse(files: Sequence[Path], *, as_json: bool) -> int:
             say.error(f"{file}: cannot be read: {fault.strerror or fault}.")
             missing += 1
             continue
-        reading = read(raw)
+        reading = read(raw, own_addresses=own, trusted_authserv=authserv, languages=languages)
         if as_json:
             say.record(report(str(file), reading))
         else:
@@ -30,6 +35,13 @@ def parse(files: Sequence[Path], *, as_json: bool) -> int:
                 say.line()
             _print(str(file), reading)
     return 1 if missing else 0
+
+
+def _ours(settings: Settings | None) -> tuple[frozenset[str], str, tuple[str, ...]]:
+    if settings is None:
+        return frozenset(), "", ()
+    organisation = settings.organisation
+    return organisation.own_addresses, organisation.authserv_id, organisation.languages
 
 
 def _print(file: str, reading: Reading) -> None:

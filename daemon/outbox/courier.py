@@ -259,6 +259,21 @@ class Courier:
             self._drop()
         return self._refused(result, reply)
 
+    def refuses_sender(self, address: str) -> str | None:
+        """What the server says against letters from `address`, or None.  No letter is begun.  Raises Away."""
+        self.open()
+        wire = self._wire
+        assert wire is not None
+        wire.reply_within = STEP_SECONDS
+        try:
+            reply = wire.docmd(f"MAIL FROM:<{address}>")
+            if reply[0] != 421:
+                wire.docmd("RSET")
+        except Broken as why:
+            self._drop()
+            raise Away(f"{self._server} broke off: {why}.") from why
+        return None if _is(reply, 2) else _said(reply)
+
     def close(self) -> None:
         """Take leave of the server; what it says to that is of no interest."""
         if self._wire is not None and self._wire.sock is not None:
