@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -104,11 +104,25 @@ class Book:
             yield session
             session.rollback()
 
-    def change_mark(self, session: Session) -> object:
-        """A value that differs when another connection has committed since (SQLite), or None where nobody can tell."""
-        if not self.sqlite:
-            return None
-        return session.connection().exec_driver_sql("PRAGMA data_version").scalar()
+    @contextmanager
+    def watch(self) -> Iterator[Callable[[], bool]]:
+        """A kept connection, and a function that says whether anything may have been committed since it last asked.
+
+        PRAGMA data_version only compares with an earlier look of the same connection.  Where nobody can tell
+        (PostgreSQL) the answer is always yes.
+        """
+        with _translated(), self.engine.connect() as connection:
+            marks: list[object] = []
+
+            def changed() -> bool:
+                if not self.sqlite:
+                    return True
+                with _translated():
+                    marks.append(connection.exec_driver_sql("PRAGMA data_version").scalar())
+                    connection.rollback()  # or its shared lock would keep every writer out
+                return len(marks) < 2 or marks.pop(0) != marks[-1]
+
+            yield changed
 
     def close(self) -> None:
         self.engine.dispose()
