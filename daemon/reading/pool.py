@@ -21,7 +21,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from amends.config import Settings
 from amends.kernel.errors import TryLater
-from daemon.reading.worker import Limits, confine, read_some
+from daemon.reading.worker import Desk, Limits, confine, read_some
 
 if TYPE_CHECKING:
     from amends.mail.facts import Reading
@@ -79,7 +79,8 @@ class ReadingPool:
         self._workers = workers or max(2, min(4, os.cpu_count() or 2))
         self._limits = limits or Limits()
         self._quiet_seconds = quiet_seconds
-        self._initargs = (self._limits, reader, organisation.own_addresses, organisation.authserv_id)
+        desk = Desk(organisation.own_addresses, organisation.authserv_id, organisation.languages)
+        self._initargs = (self._limits, reader, desk)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([reader, "daemon.reading.worker"])
         self._lock = threading.RLock()

@@ -7,8 +7,9 @@ import importlib
 import os
 import resource
 import signal
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from amends.kernel.text import one_line
@@ -28,10 +29,19 @@ _set_up: dict[str, Any] = {}
 NEVER_SAY_MORE: Final = 300
 
 
-def confine(limits: Limits, module: str, own_addresses: frozenset[str], trusted_authserv: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Whose mail it is, as the reader must know it."""
+
+    own_addresses: frozenset[str]
+    trusted_authserv: str
+    languages: tuple[str, ...]
+
+
+def confine(limits: Limits, module: str, desk: Desk) -> None:
     """Give up whatever reading does not need, for good, and load the reader.
 
-    No file may be written (pipes are not files), no process started (the kernel does not hold root to it), no core left.
+    No file may be written (pipes are not files), no process started (root is not held to that), no core left.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a reader that hangs in C code hears no Python handler
     reader = importlib.import_module(module)
@@ -45,7 +55,8 @@ def confine(limits: Limits, module: str, own_addresses: frozenset[str], trusted_
         lowest = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(limit, (lowest, lowest))
     os.environ.clear()
-    _set_up.update(reader=reader, limits=limits, own_addresses=own_addresses, trusted_authserv=trusted_authserv)
+    sys.dont_write_bytecode = True
+    _set_up.update(reader=reader, limits=limits, desk=desk)
     gc.collect()
     gc.freeze()
 
@@ -56,26 +67,31 @@ def read_some(raws: Sequence[bytes], headers_only: bool) -> list[Reading | str]:
 
 
 def _read_one(raw: bytes, headers_only: bool) -> Reading | str:
+    desk: Desk = _set_up["desk"]
     _allow_cpu_seconds(_set_up["limits"].cpu_seconds)
-    if not headers_only:
-        try:
-            found: Reading = _set_up["reader"].read(raw, **_who_we_are())
-        except Exception as fault:  # noqa: BLE001  (whatever a stranger's bytes do to the reader, the message has a fate)
-            return _read_headers(raw, f"only the headers could be read ({_said(fault)})")
-        return found
-    return _read_headers(raw, "only the headers were read")
-
-
-def _read_headers(raw: bytes, defect: str) -> Reading | str:
+    if headers_only:
+        return _read_headers(raw, "reading the whole took its process down; only the header was read")
     try:
-        found: Reading = _set_up["reader"].read_headers(raw, **_who_we_are())
-        return replace(found, defects=(*found.defects, defect))
+        found: Reading = _set_up["reader"].read(
+            raw,
+            own_addresses=desk.own_addresses,
+            trusted_authserv=desk.trusted_authserv,
+            languages=desk.languages,
+        )
+    except Exception as fault:  # noqa: BLE001  (whatever a stranger's bytes do to the reader, the message has a fate)
+        return _read_headers(raw, f"the whole could not be read ({_said(fault)}); only the header was")
+    return found
+
+
+def _read_headers(raw: bytes, reason: str) -> Reading | str:
+    desk: Desk = _set_up["desk"]
+    try:
+        found: Reading = _set_up["reader"].read_headers(
+            raw, own_addresses=desk.own_addresses, trusted_authserv=desk.trusted_authserv, reason=reason
+        )
     except Exception as fault:  # noqa: BLE001  (see above)
         return f"it cannot be read, nor can its headers: {_said(fault)}"
-
-
-def _who_we_are() -> dict[str, Any]:
-    return {"own_addresses": _set_up["own_addresses"], "trusted_authserv": _set_up["trusted_authserv"]}
+    return found
 
 
 def _said(fault: Exception) -> str:

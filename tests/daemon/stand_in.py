@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import time
+from dataclasses import replace
 from datetime import datetime
 from email.message import Message
 from email.utils import parseaddr
@@ -15,7 +16,7 @@ from pathlib import Path
 from amends.mail.facts import Kind, Mailbox, Reading
 
 
-def read(raw: bytes, *, own_addresses: frozenset[str], trusted_authserv: str) -> Reading:
+def read(raw: bytes, *, own_addresses: frozenset[str], trusted_authserv: str, languages: tuple[str, ...]) -> Reading:
     mail = email.message_from_bytes(raw)
     _obey(str(mail["X-Do"] or ""))
     part = next((p for p in mail.walk() if p.get_content_type() == "text/plain"), None)
@@ -24,11 +25,11 @@ def read(raw: bytes, *, own_addresses: frozenset[str], trusted_authserv: str) ->
     return _facts(raw, mail, text, own_addresses)
 
 
-def read_headers(raw: bytes, *, own_addresses: frozenset[str], trusted_authserv: str) -> Reading:
+def read_headers(raw: bytes, *, own_addresses: frozenset[str], trusted_authserv: str, reason: str) -> Reading:
     mail = email.message_from_bytes(raw)
     if mail["X-Headers"]:
         _obey(str(mail["X-Headers"]))
-    return _facts(raw, mail, "", own_addresses)
+    return replace(_facts(raw, mail, "", own_addresses), defects=(reason,))
 
 
 def _facts(raw: bytes, mail: Message, text: str, own_addresses: frozenset[str]) -> Reading:
