@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from amends.casework import duty as rows
+from amends.casework import restored
 from amends.casework.office import Office, open_office
 from amends.config import Settings
 from amends.kernel.errors import ConfigError, NeedsOperator, TryLater
@@ -110,7 +111,7 @@ def build(office: Office) -> list[Duty]:
     wake: Wake = _nobody
     if settings.smtp is not None:
         polled = last_complete_poll(office, [intake_name(box.name) for box in settings.mailbox])
-        outbox = OutboxDuty(office, last_complete_poll=polled, in_doubt=doubt.sentence)
+        outbox = OutboxDuty(office, last_complete_poll=polled, in_doubt=lambda: doubt.sentence() or _held(office))
         duties.append(outbox)
         wake = outbox.wake
     else:
@@ -122,6 +123,12 @@ def build(office: Office) -> list[Duty]:
         duties.extend(IntakeDuty(office, box, wake_outbox=wake) for box in settings.mailbox)
     _forget_others(office, {duty.name for duty in duties})
     return duties
+
+
+def _held(office: Office) -> str | None:
+    """Why the store itself is in doubt: it was restored, and nobody has said yet that letters may leave."""
+    with office.book.read() as session:
+        return restored.why_held(session)
 
 
 def intake_name(mailbox: str) -> str:

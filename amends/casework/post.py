@@ -116,6 +116,21 @@ def _record(office: Office, session: Session, letter: Letter, kind: str, *, now:
     file.save()
 
 
+def doubt_all(office: Office, why: str, *, now: datetime) -> int:
+    """Make every letter that was to leave, or was leaving, uncertain; returns how many.
+
+    What is known of them is not to be trusted (the store was restored).  They are not queued again by themselves: a
+    copy that came home earlier is not seen again.  A copy that is seen, or a person, settles them.
+    """
+    with office.book.write() as session:
+        letters = list(session.scalars(select(Letter).where(col(Letter.state).in_(("queued", "sending")))))
+        for letter in letters:
+            _uncertain(office, session, letter, why, now=now)
+            letter.receipt = False
+            session.add(letter)
+        return len(letters)
+
+
 def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = False, now: datetime) -> list[Claimed]:
     """Make up to `limit` letters whose time has come ours, oldest first; nobody else can claim them.
 
@@ -267,8 +282,14 @@ def _sent(office: Office, session: Session, letter: Letter, *, now: datetime, be
     file.row.messages_out += 1
     if not letter.automatic:
         file.touch()
-    file.meet(letter.kind, at=now)
     kind = LetterKind(letter.kind)
+    written_for = letter.facts.get("of")
+    file.meet(
+        letter.kind,
+        at=now,
+        of=None if written_for is None else (written_for[0], written_for[1]),
+        last=kind is LetterKind.FINAL_RESPONSE,
+    )
     if kind is LetterKind.ACKNOWLEDGEMENT and file.row.acknowledged_at is None:
         file.row.acknowledged_at = now
         if Stage(file.row.stage) is Stage.RECEIVED:
@@ -280,8 +301,8 @@ def _sent(office: Office, session: Session, letter: Letter, *, now: datetime, be
 
 def note_receipt(office: Office, session: Session, letter: Letter, *, now: datetime) -> str | None:
     """The copy of a letter came home: the server had accepted it.  Returns the reference of its case."""
-    if letter.state in ("uncertain", "sending"):
-        if letter.state == "uncertain":
+    if letter.state in ("uncertain", "sending", "queued"):  # queued: again, or by a store that was restored
+        if letter.state != "sending":
             letter.answer = "settled by the receipt copy"
         _sent(office, session, letter, now=now, because="the receipt copy came home")
         session.add(letter)

@@ -298,3 +298,60 @@ def demo(
         smtp_port=smtp_port,
     )
     return show(options, say=say.line)
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; it is made with mode 0600.")],
+    config: Config = None,
+) -> int:
+    """Copy the database while the daemon runs.
+
+    The copy is consistent, and called good only when its ledger was verified.
+    """
+    from daemon.cli.backups import backup
+
+    return backup(_office(context, config), file)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="What amendsd backup wrote.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Set aside a database that is not empty.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="Hold the letters after a pg_restore; no FILE.")] = False,
+    release: Annotated[bool, typer.Option("--release", help="Let automatic letters leave again; no FILE.")] = False,
+    config: Config = None,
+) -> int:
+    """Put a backup in the place of the database.
+
+    The daemon must be stopped.  The backup is verified first; letters that had not left become uncertain, and automatic
+    letters are held until --release, because what was sent since the backup is not known.
+    """
+    from amends.kernel.errors import ConfigError
+    from daemon.cli import backups
+
+    if (file is not None) + hold + release != 1:
+        raise ConfigError("Name one of FILE, --hold and --release; see amendsd restore --help.")
+    if file is None:
+        office = _office(context, config)
+        return backups.hold_letters(office) if hold else backups.release_letters(office)
+    from amends.kernel.instants import wall_clock
+
+    return backups.restore(_settings(context, config), file, force=force, now=wall_clock())
+
+
+@app.command()
+def clock(
+    context: typer.Context,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Say that the clock is right as it stands.")] = False,
+    config: Config = None,
+) -> int:
+    """Show the clock, or settle a doubt about it.
+
+    While this machine's clock contradicts its witnesses, automatic letters are held; --confirm believes it again.
+    """
+    from daemon.cli.clocks import clock
+
+    return clock(_office(context, config), confirm=confirm)
