@@ -110,7 +110,8 @@ class Database(Section):
     """A file that holds the password of PostgreSQL alone."""
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether this address or name cannot be reached from another machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -130,7 +131,7 @@ class _Server(Section):
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        if self.security == "none" and not _loopback(self.host):
+        if self.security == "none" and not is_loopback(self.host):
             raise ValueError(
                 f'security = "none" would send mail and password in clear to {self.host}; '
                 'use "tls" or "starttls" (plain text is for loopback only)'
@@ -248,7 +249,7 @@ class Listener(Section):
             raise ValueError("certificate and key belong together; give both or neither")
         for name, value in (("lmtp", self.lmtp), ("smtp", self.smtp)):
             at = listening_at(value) if value else None
-            if not isinstance(at, tuple) or _loopback(at[0]) or (name == "smtp" and self.certificate is not None):
+            if not isinstance(at, tuple) or is_loopback(at[0]) or (name == "smtp" and self.certificate is not None):
                 continue
             raise ValueError(
                 f"{name} = {value!r} would take mail in clear from the network; use a loopback address or unix:PATH"

@@ -1,0 +1,55 @@
+"""The listener as a duty: the network takes mail in, the duty gives it its fate."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from amends.casework.office import Office
+from amends.config import Listener
+from amends.kernel.errors import AmendsError
+from daemon.listener.network import Network
+from daemon.supervision.duty import Pulse
+
+MAILBOXES: Final = ("listener:lmtp", "listener:smtp")
+"""As what the store knows these messages: by the protocol they came by."""
+LOOK_EVERY: Final = 30.0  # seconds between two looks at the network, and at messages that a former life left
+_AGAIN_AFTER: Final = 2.0  # seconds, when the store or the readers were in trouble
+
+FileMail = Callable[[str, Pulse], None]
+"""Gives every stored message of this mailbox its fate.  Raises TryLater or NeedsOperator when that cannot be done now.
+
+Between batches it beats, and ends early when the duty is to end.
+"""
+
+
+class ListenerDuty:
+    """Answers 250 for what is stored, and has it filed at once; what a crash left between the two is filed at start."""
+
+    name = "listener"
+    silence = 120.0
+
+    def __init__(self, office: Office, listener: Listener, *, file_mail: FileMail) -> None:
+        self._office = office
+        self._listener = listener
+        self._file_mail = file_mail
+        self._stored = threading.Event()
+
+    def run(self, pulse: Pulse) -> None:
+        with Network(self._office, self._listener, on_stored=self._stored.set) as network:
+            pause = 0.0
+            while not pulse.wait(pause, woken_by=self._stored):
+                pause = self._work(pulse, network)
+
+    def _work(self, pulse: Pulse, network: Network) -> float:
+        """File what is there; the seconds until the next look.  Mail is taken in meanwhile, and when this fails too."""
+        figures = network.look()
+        try:
+            for mailbox in MAILBOXES:
+                self._file_mail(mailbox, pulse)
+        except AmendsError as trouble:  # the senders' servers need not hear of it: what can be kept is kept
+            pulse.failing(str(trouble), **figures)
+            return _AGAIN_AFTER
+        pulse.beat(**figures)
+        return LOOK_EVERY
