@@ -23,11 +23,12 @@ _READ: Final = 40_000  # characters of a report's text; what matters stands at i
 class Bounce:
     """A message that says that mail was not, or not yet, delivered.
 
-    `permanent` is False for a delay or a failure that passes.  `message_ids` are those of the mail that came back.
+    `permanent` is False for a delay or a failure that passes; `gave_up` is False for a delay.  `message_ids` are those of the mail that came back.
     """
 
     recipients: tuple[str, ...]
     permanent: bool
+    gave_up: bool
     message_ids: tuple[str, ...]
 
 
@@ -40,8 +41,9 @@ def bounce(fields: Fields, contents: Contents, sender: Mailbox, subject: str, te
             return None  # a receipt: it was delivered (RFC 3464 2.3.3)
     if not (_is_report(fields, contents, statuses) or _looks_returned(fields, contents, sender, subject, told)):
         return None
+    permanent, gave_up = _failure(statuses, subject, told)
     recipients = _recipients(fields, contents, statuses, told, text)
-    return Bounce(recipients, _permanent(statuses, subject, told), _returned_ids(fields, contents, text))
+    return Bounce(recipients, permanent, gave_up, _returned_ids(fields, contents, text))
 
 
 # ── Reports of the standard form ──
@@ -175,7 +177,7 @@ _ORIGINAL_BEGINS: Final = re.compile(
     r"""^[ \t>*=_-]*(?:
       (?:[-=*]+\s*)?(?:below\ this\ line\ is|this\ is\ a\ copy\ of|the\ following\ is\ (?:a\ copy\ of\ )?|here\ is\ (?:a\ copy\ of\ )?|(?:the\ )?(?:header|text|first\ \d+\ lines?|body|contents?)s?\ (?:of|from)\ (?:the|your)\ (?:original\ )?(?:message|mail|e-?mail))
     | (?:[-=*_]+\s*)(?:(?:begin(?:ning)?\ )?(?:of\ )?(?:returned|original|undelivered|unsent|failed|copy\ of)\b.{0,40}?(?:message|mail|e-?mail|header|text)s?|message\ header|unsent\ message)
-    | (?:original|returned|undelivered|unsent|rejected)\ (?:message|mail|e-?mail)(?:\ (?:follows|header|headers|text|below|attached))?\s*[:.-]*\s*$
+    | (?:original|returned|undelivered|unsent|rejected)\ (?:message|mail|e-?mail)(?:\ (?:follows|header|headers|text|below|attached|details?|info\w*))?\s*[:.-]*\s*$
     | (?:original\ )?message\ (?:headers?|follows|text|contents?)\s*[:.]?\s*$
     | (?:received|return-path|x-received|dkim-signature|mime-version|x-mailer|delivered-to|content-type)\s*:\s
     )""",
@@ -204,7 +206,11 @@ _ALONE: Final = re.compile(
     + r")[\"'>)\]]*\s*(?:[:;,.]|\.\.\.|$|-|\(|\s{2,}|\t|\s)",
     re.MULTILINE,
 )
-_RCPT: Final = re.compile(r"RCPT TO:\s*<?(" + _ADDRESS.pattern + ")", re.IGNORECASE)
+_FINAL: Final = re.compile(
+    r"^[ \t>]*(?:final|original)-recipient\s*:\s*(?:rfc822\s*;)?\s*<?(" + _ADDRESS.pattern + ")",
+    re.IGNORECASE | re.MULTILINE,
+)
+_RCPT: Final = re.compile(r"\bRCPT(?: TO)?:\s*<?(" + _ADDRESS.pattern + ")", re.IGNORECASE)
 
 
 def _recipients(fields: Fields, contents: Contents, statuses: list[_Report], told: str, text: str) -> tuple[str, ...]:
@@ -217,11 +223,11 @@ def _recipients(fields: Fields, contents: Contents, statuses: list[_Report], tol
         if not (report.original or report.final):
             named.extend(_found(_ADDRESS, report.diagnostic))
     named.extend(_found(_ADDRESS, " ".join(fields.every("x-failed-recipients", "x-failed-to", "x-failed-recipient"))))
-    ours = _not_recipients(fields)
+    named = named or _found(_FINAL, told)
+    daemons, us = _not_recipients(fields)
+    named = named or _told_recipients(told, daemons | us, fields) or _told_listed(told, daemons)
     if not named:
-        named = _told_recipients(told, ours)
-    if not named:
-        named = [one for one in _found(_ADDRESS, _returned_to(contents, text)) if one not in ours]
+        named = [one for one in _found(_ADDRESS, _returned_to(contents, text)) if one not in daemons | us]
     return tuple(dict.fromkeys(named))[:RECIPIENTS_KEPT]
 
 
@@ -230,24 +236,58 @@ def _found(pattern: re.Pattern[str], text: str) -> list[str]:
     return [address(found[group]) for found in pattern.finditer(text)][: RECIPIENTS_KEPT * 2]
 
 
-def _not_recipients(fields: Fields) -> set[str]:
-    values = fields.every(
-        "to", "from", "sender", "return-path", "delivered-to", "x-original-to", "envelope-to", "reply-to", "cc"
-    )
+def _not_recipients(fields: Fields) -> tuple[set[str], set[str]]:
+    """The addresses that the report comes from, and those that it goes to: neither is what failed, as a rule."""
+    daemons = fields.every("from", "sender", "return-path", "reply-to")
+    us = fields.every("to", "delivered-to", "x-original-to", "envelope-to", "cc")
+    return _all_found(daemons), _all_found(us)
+
+
+def _all_found(values: list[str]) -> set[str]:
     return {one for value in values for one in _found(_ADDRESS, value)}
 
 
 _OTHERS: Final = re.compile(r"(?:postmaster|mailer-daemon|abuse|help-?desk|support|hostmaster|mailer)@", re.IGNORECASE)
+# The line that says that what follows failed; the addresses stand in the next paragraph.
+_FOLLOW: Final = re.compile(
+    r"^.*(?:recipient|address|addressee|user|destination|mailbox|people|person|empf[\xe4a]nger|adress|destinat)[\w()/]*"
+    r"(?:.{0,80})?[:.]?[ \t]*\n(?:[ \t]*\n)?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LOCAL_ALONE: Final = re.compile(r"[ \t]+([A-Za-z0-9][\w.-]{1,63})[ \t]*")
 
 
-def _told_recipients(told: str, ours: Collection[str]) -> list[str]:
+def _told_recipients(told: str, not_these: Collection[str], fields: Fields) -> list[str]:
+    """The addresses that the report's words name, by the surest form that it uses."""
+
     def others(found: Iterable[str]) -> list[str]:
-        return [one for one in found if one not in ours and not _OTHERS.match(one)]
+        return [one for one in found if one not in not_these and not _OTHERS.match(one)]
 
-    for pattern in (_RCPT, _LABELLED, _ALONE, _ADDRESS):
+    if found := others(_found(_RCPT, told)):
+        return found
+    for found_line in _FOLLOW.finditer(told[:8000]):
+        following = told[found_line.end() :].split("\n\n", 1)[0]
+        if found := others(_found(_ALONE, following[:2000])):
+            return found + others(_found(_ALONE, told))
+        if (bare := _LOCAL_ALONE.fullmatch(following.split("\n", 1)[0])) and (domain := _daemon_domain(fields)):
+            return [f"{bare[1].lower()}@{domain}"]
+    for pattern in (_LABELLED, _ALONE, _ADDRESS):
         if found := others(_found(pattern, told)):
             return found
     return []
+
+
+def _told_listed(told: str, daemons: Collection[str]) -> list[str]:
+    """The same where the report goes to the very address that it names."""
+    for pattern in (_LABELLED, _ALONE, _ADDRESS):
+        if found := [one for one in _found(pattern, told) if one not in daemons and not _OTHERS.match(one)]:
+            return found
+    return []
+
+
+def _daemon_domain(fields: Fields) -> str:
+    """The domain that a report comes from: some give only the names of their own mailboxes."""
+    return next((one.rpartition("@")[2] for value in fields.every("from") for one in _found(_ADDRESS, value)), "")
 
 
 def _returned_heads(contents: Contents, text: str) -> Iterator[str]:
@@ -273,41 +313,52 @@ def _returned_to(contents: Contents, text: str) -> str:
 # ── Permanence ──
 
 _STATUS: Final = re.compile(r"(?<![\d.])([245])\.\d{1,3}\.\d{1,3}(?![\d.])")
-_REPLY: Final = re.compile(r"(?<![\d.,:/-])([45])\d\d(?![\d.,:/])[ -]")
-_PASSING: Final = re.compile(
-    r"""\b(?:still\ (?:being\ )?(?:undelivered|retried|trying|not\ delivered|could\ not|in\ the\ queue|queued)|will\ (?:keep|continue|be\ retried|retry|try\ again)|(?:keep|continue)\ (?:on\ )?trying
-    |this\ is\ (?:only\ )?a\ warning|warning\ message\ only|warning(?:\ only)?\W|delivery\ (?:has\ been\ |is\ |was\ )?delayed|(?:is|been)\ delayed|delayed|transient|temporar(?:y|ily)|not\ yet\ been\ delivered|do\ not\ need\ to\ resend|no\ action\ is\ required\ on\ your\ part)""",
+# A reply of SMTP: at the start of a line or behind a sign of speech, so that no telephone number counts.
+_REPLY: Final = re.compile(
+    r"(?:^[ \t]*|[:>(\[#]\s*|\b(?:said|code|error|response|reply|status|smtp)\W{1,3})([45])[0-5]\d(?=[ -])",
+    re.MULTILINE | re.IGNORECASE,
+)
+_TRYING: Final = re.compile(
+    r"""\b(?:still\ (?:being\ )?(?:undelivered|retried|trying|not\ delivered|in\ the\ queue|queued)
+    | will\ (?:keep|continue|be\ retried|retry|try\ again|be\ attempted) | (?:keep|continue)\ (?:on\ )?trying | not\ yet\ (?:been\ )?delivered
+    | this\ is\ (?:only\ )?a\ warning | warning\ message\ only | (?:do\ not|don't)\ need\ to\ resend | delivery\ (?:has\ been\ |is\ |was\ |will\ be\ )?delayed
+    | (?:is|been)\ (?:temporarily\ )?delayed | delayed\ (?:mail|delivery) | no\ action\ is\ required\ on\ your\ part)
+    | ^\s*(?:warning|delayed?)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _GAVE_UP: Final = re.compile(
-    r"\b(?:giv(?:e|en|ing) up|gave up|permanent|fatal|too long|expired|returned to sender|has been returned|could not be delivered"
-    r"|delivery (?:has )?failed|undeliverable|unknown user|user unknown|no such)",
+    r"\b(?:giv(?:e|en|ing) up|gave up|permanent|fatal|not going to try|returned to sender|(?:has been|was) returned|undeliverable"
+    r"|(?:could|can) ?not be delivered|delivery (?:has )?failed|unknown user|user unknown|no such)",
     re.IGNORECASE,
+)
+# Why a server gives up on mail that might have been delivered on another day.
+_PASSES: Final = re.compile(
+    r"""\b(?:timed[ ]?out | time[ ]?-?out | expired | too\ long | not\ responding | (?:did|does)\ not\ respond | connection\ (?:refused|reset|lost|dropped|closed)
+    | (?:did\ not|not)\ accept\ (?:our\ )?(?:requests|connection) | (?:unable|wasn't\ able|could\ not|cannot|couldn't)\ (?:to\ )?(?:connect|establish|contact|reach\ (?:host|server|remote))
+    | (?:host|network)\ (?:is\ )?(?:unreachable|down) | deferred | \d+\ attempts | within\ \d+\ (?:days|hours) | (?:for|after)\ \d+\ (?:days|hours|minutes) | retry\ time | queue\ time | temporar(?:y|ily))""",
+    re.IGNORECASE | re.VERBOSE,
 )
 
 
-def _permanent(statuses: list[_Report], subject: str, told: str) -> bool:
-    """Whether the failure is for good: what the report says (RFC 3464 2.3.3, RFC 3463), else what its words say."""
+def _failure(statuses: list[_Report], subject: str, told: str) -> tuple[bool, bool]:
+    """(for good, given up): what the report says (RFC 3464 2.3.3, RFC 3463), else what its words say."""
     actions = {report.action for report in statuses if report.action and report.action not in _SUCCESS}
-    if actions:
-        if "failed" in actions:
-            return not all(
-                found[1] == "4"
-                for report in statuses
-                if report.action == "failed" and (found := _STATUS.search(report.status))
-            ) or not any(_STATUS.search(report.status) for report in statuses)
-        if "delayed" in actions:
-            return False
-    if found := next((found for report in statuses if (found := _STATUS.search(report.status))), None):
-        return found[1] == "5"
+    classes = {
+        found[1] for report in statuses if report.action not in _SUCCESS and (found := _STATUS.search(report.status))
+    }
+    if "delayed" in actions and "failed" not in actions:
+        return False, False
+    if classes - {"2"}:
+        return "5" in classes, True
+    if "failed" in actions:
+        return True, True
     words = f"{subject}\n{told[:8000]}"
-    if _PASSING.search(words) and not _GAVE_UP.search(words):
-        return False
+    if _TRYING.search(subject) or (_TRYING.search(words) and not _GAVE_UP.search(words)):
+        return False, False
     for pattern in (_STATUS, _REPLY):
-        said = {found[1] for found in pattern.finditer(words)} - {"2"}
-        if said:
-            return "5" in said
-    return not _PASSING.search(words) or bool(_GAVE_UP.search(words))
+        if said := {found[1] for found in pattern.finditer(words)} - {"2"}:
+            return "5" in said, True
+    return not _PASSES.search(words), True
 
 
 # ── Which letter it was ──

@@ -46,7 +46,9 @@ class Reading:
     Message-IDs (`message_id`, `in_reply_to`, `references`) are without angle brackets and white space; an empty
     `message_id` means the message had none.  `date` is the sender's claim and is only ever shown.
     `text` is the whole readable text, `new_text` what its writer added; both use \\n.
-    `language` is an ISO 639-1 code or None.  `permanent_failure` is None unless `kind` is a bounce.
+    `language` is an ISO 639-1 code or None.  `permanent_failure` is None unless `kind` is a bounce; it is False for
+    a failure that passes, and for a delay.  `gave_up` says which: the mail of a bounce that has not given up is still
+    on its way.
     `failed_message_ids` are the Message-IDs of ours that a bounce quotes.
     """
 
@@ -71,6 +73,7 @@ class Reading:
     not_answerable_because: str = ""
     failed_recipients: tuple[str, ...] = ()
     permanent_failure: bool | None = None
+    gave_up: bool = False
     failed_message_ids: tuple[str, ...] = ()
     authentication: dict[str, str] = field(default_factory=dict)
     defects: tuple[str, ...] = ()

@@ -91,17 +91,26 @@ def codec_of(charset: str) -> str:
 
 
 def decode(data: bytes, charset: str = "") -> tuple[str, str]:
-    """`data` as text, and a defect ("" if the charset was right).  Never raises; never guesses when it need not."""
+    """`data` as text, and a defect ("" if the charset was right).  Never raises.
+
+    A charset that is missing or that cannot be meant is guessed: text that is valid UTF-8 is UTF-8, whatever its
+    label says, for no text of some length in another charset is.
+    """
     if data.isascii() and b"\x1b" not in data and b"+" not in data and b"\0" not in data:
         return data.decode("ascii"), ""
     codec = codec_of(charset)
+    if codec == "iso2022_jp_2":
+        return _japanese(data), ""
     if codec in _GUESSES:
         if data.isascii() and codec:
             return data.decode("ascii"), ""
         try:
             return data.decode("utf-8"), ""
         except UnicodeDecodeError:
-            return _western(data), "" if codec else f"the charset {charset[:40]!r} is unknown" if charset else ""
+            said = "" if codec or not charset else f"the charset {charset[:40]!r} is unknown"
+            return _guessed(data), said
+    if codec not in _UNICODE and (utf8 := _surely_utf8(data)) is not None:
+        return utf8, f"text is UTF-8, not {charset[:40]}"
     try:
         return data.decode(codec), ""
     except (UnicodeError, ValueError):
@@ -113,12 +122,95 @@ def decode(data: bytes, charset: str = "") -> tuple[str, str]:
     if codec == "utf-8":
         lenient = data.decode("utf-8", "replace")
         if (strange := lenient.count("\ufffd")) and strange * 4 > sum(c > "\x7f" for c in lenient):
-            return _western(data), "text is not the UTF-8 that it says"
+            return _guessed(data), "text is not the UTF-8 that it says"
         return lenient, "some bytes of the text are not UTF-8"
     try:
         return data.decode(codec, "replace"), f"some bytes of the text are not {charset[:40]}"
     except (UnicodeError, ValueError):
         return _western(data), f"text is not {charset[:40]}"
+
+
+_UNICODE: Final = frozenset({"utf-8", "utf-7", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})
+_SEQUENCE: Final = re.compile(rb"[\xc3-\xf4][\x80-\xbf]{1,3}")
+_SURE: Final = 3  # characters; fewer may be chance in a charset of two bytes a character
+
+
+def _surely_utf8(data: bytes) -> str | None:
+    if data.isascii() or len(_SEQUENCE.findall(data[:4000])) < _SURE:
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+_RUN: Final = re.compile(rb"[\x80-\xff]+")
+_CHINESE: Final = re.compile(rb"(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe])+")
+
+
+def _guessed(data: bytes) -> str:
+    """Text without a charset that can be meant.  In the West a byte over 127 mostly stands alone; elsewhere they run.
+
+    Runs of even length in the rows of GB 2312 are Chinese, other long ones Cyrillic, in one of its two arrangements.
+    """
+    runs = _RUN.findall(data[:20_000])
+    high = sum(map(len, runs))
+    if high >= 8 and high >= 2.5 * len(runs):
+        chinese = sum(len(run) for run in runs if len(run) % 2 == 0 and _CHINESE.fullmatch(run))
+        if chinese > 0.9 * high:
+            return data.decode("gb18030", "replace")
+        letters = b"".join(runs)
+        if sum(byte >= 0xE0 for byte in letters) > 0.6 * high:
+            return data.decode("cp1251", "replace")
+        if sum(0xC0 <= byte < 0xE0 for byte in letters) > 0.6 * high:
+            return data.decode("koi8-r", "replace")
+    return _western(data)
+
+
+_SHIFT: Final = re.compile(rb"\x1b(\$[@B]|\$\([A-Z@]|\([A-Z]|\$A|&@)")
+
+
+def _japanese(data: bytes) -> str:
+    """ISO-2022-JP as Japanese mailers write it: with the characters of NEC and IBM that the standard has not."""
+    if not data.isascii():
+        for codec in ("utf-8", "euc_jp", "cp932"):  # so much for the label
+            try:
+                return data.decode(codec)
+            except UnicodeDecodeError:
+                continue
+        return data.decode("euc_jp", "replace")
+    pieces = _SHIFT.split(data)
+    out = [pieces[0].decode("ascii")]
+    for shift, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        if shift in (b"$@", b"$B"):
+            out.append(_two_bytes(piece))
+        elif shift == b"(I":
+            out.append(
+                bytes(byte | 0x80 if 0x21 <= byte <= 0x5F else byte for byte in piece).decode("cp932", "replace")
+            )
+        elif shift in (b"(B", b"(J"):
+            out.append(piece.decode("ascii"))
+        else:
+            out.append((b"\x1b" + shift + piece).decode("iso2022_jp_ext", "replace"))
+    return "".join(out)
+
+
+def _two_bytes(piece: bytes) -> str:
+    """JIS X 0208 in its seven-bit form, by way of the code page that also has the circled digits."""
+    out = bytearray()
+    at = 0
+    while at < len(piece):
+        one = piece[at]
+        if one < 0x21 or at + 1 >= len(piece) or not 0x21 <= piece[at + 1] <= 0x7E:
+            out.append(one)
+            at += 1
+            continue
+        two = piece[at + 1]
+        row = (one - 0x21) // 2
+        out.append(row + (0x81 if row < 31 else 0xC1))
+        out.append(two + (0x7E if one % 2 == 0 else 0x1F + (two >= 0x60)))
+        at += 2
+    return out.decode("cp932", "replace")
 
 
 def _western(data: bytes) -> str:
@@ -160,7 +252,9 @@ class Fields(Mapping[str, list[str]]):
         return [value for name in names for value in self._values.get(name, ())]
 
 
-_FIELD: Final = re.compile(rb"[^\n]*(?:\n|\Z)(?:[ \t]+[^ \t\r\n][^\n]*(?:\n|\Z))*")
+_FIELD: Final = re.compile(
+    rb"[^\n]*(?:\n|\Z)(?:(?:[ \t]+\r?\n(?=[ \t]+[^ \t\r\n]))?[ \t]+[^ \t\r\n][^\n]*(?:\n|\Z))*"  # RFC 5322 4.2
+)
 _NAME: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _FOLD: Final = re.compile(r"\r?\n[ \t]*")
 
@@ -170,10 +264,7 @@ def text_of_field(value: bytes, charset: str = "") -> str:
     if value.isascii():
         text = value.decode("ascii")
     else:
-        try:
-            text = value.decode("utf-8")
-        except UnicodeDecodeError:
-            text, _ = decode(value, charset)
+        text, _ = decode(value, charset if charset.lower().replace("_", "-") not in ("utf-8", "utf8") else "")
     if "\n" in text or "\r" in text:
         text = _FOLD.sub(" ", text.strip("\r\n")).replace("\r", " ").replace("\n", " ")
     return text.strip(" \t")

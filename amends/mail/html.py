@@ -26,7 +26,9 @@ _HIDING: Final = re.compile(
     r"|opacity\s*:\s*0\s*(?:;|!|$)",
     re.IGNORECASE,
 )
-_NOT_READ: Final = frozenset(["script", "style", "title", "head", "template", "noscript", "object", "embed", "iframe", "svg", "math", "select"])
+_NOT_READ: Final = frozenset(
+    ["script", "style", "title", "head", "template", "noscript", "object", "embed", "iframe", "svg", "math", "select"]
+)
 _QUOTING: Final = re.compile(
     r"gmail_quote|gmail_extra|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra|tutanota_quote|"
     r"WordSection1_quote|OutlookMessageHeader|moz-forward-container|mail-quote|freebirdFormviewer",

@@ -7,7 +7,7 @@ or a subject that stands alone as the fixed phrase of an auto-responder.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,15 +25,24 @@ class Judgement:
     because: str = ""
 
 
-def judge(fields: Fields, sender: str, subject: str, *, own_addresses: Collection[str], text: str = "") -> Judgement:
+def judge(
+    fields: Fields,
+    sender: str,
+    subject: str,
+    *,
+    own_addresses: Collection[str],
+    text: str = "",
+    enclosed: Sequence[str] = (),
+) -> Judgement:
     """The kind of a message that is no bounce, by its header and, where that is silent, by how its text begins.
 
-    `sender` is the address of its author in lower case, `subject` and `text` are decoded; `text` may be "".
+    `sender` is the address of its author in lower case; `subject` and `text` (what its writer added) are decoded;
+    `enclosed` are the heads of messages attached to it.
     """
     own = {address.lower() for address in own_addresses}
     if sender and sender in own:
         return Judgement(Kind.OWN, f"it comes from {sender}, which is our own address")
-    if because := _report(fields, subject):
+    if because := _report(fields, subject, enclosed):
         return Judgement(Kind.AUTO_REPLY, because)
     if because := _auto_reply(fields, subject):
         return Judgement(Kind.AUTO_REPLY, because)
@@ -54,7 +63,10 @@ _REPORT_TYPES: Final = frozenset(
 )
 
 
-def _report(fields: Fields, subject: str) -> str:
+_FEEDBACK_HEAD: Final = re.compile(r"^x-(?:hmxmroriginalrecipient|reporter-ip)\s*:", re.IGNORECASE | re.MULTILINE)
+
+
+def _report(fields: Fields, subject: str, enclosed: Sequence[str]) -> str:
     media_type, given = parameters(fields.first("content-type"))
     if media_type == "multipart/report":
         return f"it is a machine's report ({given.get('report-type', 'without a type')[:60]})"
@@ -66,9 +78,16 @@ def _report(fields: Fields, subject: str) -> str:
         return "it is a report on TLS (RFC 8460)"
     if _DMARC_SUBJECT.match(subject):
         return "it is a report on DMARC (RFC 7489)"
-    if fields.first("x-hmxmroriginalrecipient", "x-reporter-ip"):
-        return "it is an abuse report"
+    if any(_FEEDBACK_HEAD.search(head) for head in enclosed):
+        return "it is an abuse report of Microsoft's"  # which has not the form of RFC 5965
+    if fields.first("x-mlserver") and _LOOP_ALERT.match(subject):
+        return "it is the alarm of a list server"
     return ""
+
+
+_LOOP_ALERT: Final = re.compile(
+    r"\s*(?:\[[^\]]{0,40}\]\s*)?(?:loop|fatal|error|warning|permission|authority)\b", re.IGNORECASE
+)
 
 
 # ── Automatic answers ──

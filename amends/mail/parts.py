@@ -127,7 +127,7 @@ def _alternative(children: list[Tree], found: Contents, *, depth: int, nested: b
 
 
 _NO_HTML_HERE: Final = re.compile(
-    r"\b(?:html|rich text)\b.{0,80}\b(?:mail|message|e-mail|viewer|client|format|support|view|nachricht)\b"
+    r"\b(?:html|rich text)\b.{0,80}\b(?:mail|message|e-mail|newsletter|viewer|client|format|support|view|nachricht)\b"
     r"|view (?:this|the) (?:e-?mail|message|newsletter) (?:in|with|online)"
     r"|does(?: not|n't) (?:support|display|show) html",
     re.IGNORECASE | re.DOTALL,
@@ -136,16 +136,23 @@ _TAG: Final = re.compile(r"<[^<>]{0,2000}>")
 
 
 def _says_nothing(plain: list[Text], rich: list[Text]) -> bool:
-    """A plain form that only says to look at the HTML form, or that is HTML itself."""
+    """A plain form that only says to look at the HTML form, that is HTML itself, or that says next to nothing."""
     words = " ".join(text.text for text in plain).strip()
+    if words[:200].lower().startswith(("<!doctype html", "<html")):
+        return True
     if len(words) > 600:
-        return words[:200].lstrip().lower().startswith(("<!doctype html", "<html"))
-    much = sum(len(_TAG.sub("", text.text)) for text in rich)
+        return False
+    much = len(" ".join(" ".join(_TAG.sub(" ", _UNREAD.sub(" ", text.text[:100_000])) for text in rich).split()))
+    said = len(" ".join(_LINK.sub(" ", words).split()))
     return (
-        (bool(_NO_HTML_HERE.search(words)) and much > len(words))
-        or words[:200].lower().startswith(("<!doctype html", "<html"))
-        or (len(words) < 4 and not any(c.isalnum() for c in words))
+        (much > len(words) and bool(_NO_HTML_HERE.search(words)))
+        or not any(character.isalnum() for character in words)
+        or (said < 200 and much > 200 + 4 * said)
     )
+
+
+_LINK: Final = re.compile(r"\bhttps?://\S{1,2000}")
+_UNREAD: Final = re.compile(r"<(style|script|head)\b[^<]*(?:<(?!/\1)[^<]*){0,500}</\1\s*>", re.IGNORECASE)
 
 
 def _message(
@@ -164,15 +171,10 @@ def _message(
             found.returned.append(inner_body[:20_000])
         return
     found.enclosed.append(_fields_as_text(inner))
-    name = _name(part) or unencode(heads.first("subject"))
+    name = _name(part)
     data = _as_bytes(inner)
-    found.files.append(
-        File(
-            safe_name((name or "message") if name.lower().endswith(".eml") else f"{name or 'message'}.eml"),
-            media_type,
-            data,
-        )
-    )
+    title = name or f"{unencode(heads.first('subject')) or 'message'}.eml"
+    found.files.append(File(safe_name(title), media_type, data))
     intro = "\n".join(
         f"{label}: {unencode(value)}"
         for label in ("From", "To", "Date", "Subject")
@@ -206,7 +208,7 @@ def _leaf(part: Tree, media_type: str, given: dict[str, str], found: Contents, *
         )
         or "/" not in media_type
     )
-    if is_text and disposition != "attachment" and not (name and disposition != "inline" and not _is_body(part)):
+    if is_text and disposition != "attachment":
         text = _text_of(part, given)
         html = media_type == "text/html"
         if not html:
@@ -214,11 +216,12 @@ def _leaf(part: Tree, media_type: str, given: dict[str, str], found: Contents, *
                 text = unflowed(text, delsp=given.get("delsp", "").lower() == "yes")
             text, files = _without_uuencoded(text)
             found.files.extend(files)
-        if name and not nested:
+        if name:
             found.files.append(File(safe_name(name), media_type, decoded(part)))
-        else:
-            _text(found, Text(text, html), nested=nested)
+        _text(found, Text(text, html), nested=nested or (bool(name) and bool(found.texts)))
         return
+    if media_type in _SIGNATURES and not name:
+        return  # the seal of a signed mail is no file of its writer
     data = decoded(part)
     if media_type in ("application/ms-tnef", "application/vnd.ms-tnef") or name.lower() == "winmail.dat":
         found.files.extend(_tnef(data, found))
@@ -228,6 +231,9 @@ def _leaf(part: Tree, media_type: str, given: dict[str, str], found: Contents, *
     )
 
 
+_SIGNATURES: Final = frozenset(
+    {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
+)
 _EXTENSIONS: Final = {
     "text/calendar": ".ics",
     "text/vcard": ".vcf",
@@ -236,18 +242,11 @@ _EXTENSIONS: Final = {
     "text/html": ".html",
     "application/pdf": ".pdf",
     "application/rtf": ".rtf",
-    "application/pgp-signature": ".asc",
-    "application/pkcs7-signature": ".p7s",
-    "application/x-pkcs7-signature": ".p7s",
     "image/jpeg": ".jpg",
     "image/png": ".png",
     "image/gif": ".gif",
     "message/rfc822": ".eml",
 }
-
-
-def _is_body(part: Tree) -> bool:
-    return False
 
 
 def _text(found: Contents, text: Text, *, nested: bool) -> None:
@@ -318,20 +317,27 @@ def decoded(part: Tree) -> bytes:
     payload: Any = part.get_payload()
     if not isinstance(payload, str):
         return _as_bytes(part)
-    try:
-        data = payload.encode("ascii", "surrogateescape")
-    except UnicodeEncodeError:
-        data = payload.encode("utf-8", "surrogatepass")
     words = _field(part, "content-transfer-encoding").lower().strip("\"' ").split()
     encoding = words[0].strip("\"';,") if words else ""
     if encoding == "base64":
-        return unbase64(data)
+        return unbase64(payload.encode("ascii", "replace"))
     if encoding in ("quoted-printable", "quoted_printable"):
-        return a2b_qp(data)
+        return a2b_qp(_octets_of(part, payload))
     if encoding in ("x-uuencode", "uuencode", "uue", "x-uue"):
-        files = list(_uuencoded(data.decode("latin-1")))
-        return files[0][1] if files else data
-    return data
+        files = list(_uuencoded(payload))
+        return files[0][1] if files else payload.encode("utf-8", "replace")
+    return _octets_of(part, payload)
+
+
+def _octets_of(part: Tree, payload: str) -> bytes:
+    """The bytes as they came: the parser decodes what is not ASCII by the charset that it finds, or spoils it."""
+    if payload.isascii():
+        return payload.encode("ascii")
+    raw: Any = part._payload  # type: ignore[attr-defined]
+    try:
+        return str(raw).encode("ascii", "surrogateescape")
+    except UnicodeEncodeError:
+        return payload.encode("utf-8", "replace")
 
 
 def _text_of(part: Tree, given: dict[str, str]) -> str:

@@ -183,10 +183,13 @@ def _judged(reading: Reading, fields: Fields, found: Contents, own: Collection[s
             not_answerable_because="it is a report on mail that was not delivered",
             failed_recipients=returned.recipients,
             permanent_failure=returned.permanent,
+            gave_up=returned.gave_up,
             failed_message_ids=returned.message_ids,
             defects=kept,
         )
-    judged: Judgement = judge(fields, sender.address, reading.subject, own_addresses=own, text=reading.new_text)
+    judged: Judgement = judge(
+        fields, sender.address, reading.subject, own_addresses=own, text=reading.new_text, enclosed=found.enclosed
+    )
     because = why_not(fields, judged, sender.address, own_addresses=own)
     return replace(
         reading, kind=judged.kind, answerable=not because, not_answerable_because=storable(because), defects=kept

@@ -24,11 +24,42 @@ PLAIN_BODY_BYTES: Final = 4 * 1024 * 1024  # of a message that is one text
 
 # What the parser is given: it has no use for the rest, and the rest (Received above all) costs it most of its time.
 _PARSED: Final = frozenset(
-    ["from", "to", "cc", "reply-to", "date", "subject", "message-id", "mime-version", "content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description"]
+    [
+        "from",
+        "to",
+        "cc",
+        "reply-to",
+        "date",
+        "subject",
+        "message-id",
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+        "content-id",
+        "content-description",
+    ]
 )
-_ADDRESSED: Final = frozenset(["from", "to", "cc", "bcc", "reply-to", "sender", "delivered-to", "resent-to", "resent-cc"])
+_ADDRESSED: Final = frozenset(
+    ["from", "to", "cc", "bcc", "reply-to", "sender", "delivered-to", "resent-to", "resent-cc"]
+)
 _ONCE: Final = frozenset(
-    ["from", "to", "cc", "reply-to", "sender", "date", "subject", "message-id", "in-reply-to", "references", "content-type", "content-transfer-encoding", "content-disposition", "mime-version"]
+    [
+        "from",
+        "to",
+        "cc",
+        "reply-to",
+        "sender",
+        "date",
+        "subject",
+        "message-id",
+        "in-reply-to",
+        "references",
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+        "mime-version",
+    ]
 )
 
 
@@ -46,6 +77,8 @@ _KNOWN_FIELD: Final = re.compile(
     rb"^(?:from|to|subject|date|received|return-path|message-id|mime-version|content-type|reply-to|sender)[ \t]*:",
     re.IGNORECASE | re.MULTILINE,
 )
+_MBOX_LINE: Final = re.compile(rb">?From (?![ \t]*:)[^\n]*\n")
+_FOLDED: Final = re.compile(rb"\r?\n(?=[ \t])")
 _BLANK: Final = re.compile(rb"[ \t]*\r?\n")
 
 
@@ -82,7 +115,7 @@ def _as_lines(raw: bytes, defects: list[str]) -> bytes:
         stripped = raw.lstrip(b"\r\n \t")
         if _KNOWN_FIELD.match(stripped) or _KNOWN_FIELD.search(stripped[:2000].split(b"\n\n", 1)[0]):
             raw = stripped
-    while raw[:6] in (b"From a", b"From -") or re.match(rb">?From [^:\n]*\n", raw[:1000]):
+    while _MBOX_LINE.match(raw[:1000]):
         end = raw.find(b"\n")
         if end < 0:
             break
@@ -129,7 +162,10 @@ def _head(raw: bytes, defects: list[str]) -> tuple[list[tuple[str, str, bytes]],
         if name == "content-type" and not charset:
             charset = parameters(text_of_field(value))[1].get("charset", "")
         kept += len(value)
-        fields.append((name, text_of_field(value, charset), named[1] + b":" + value.rstrip(b"\r\n") + b"\r\n"))
+        whole = value.rstrip(b"\r\n")
+        if name.startswith("content-"):
+            whole = _FOLDED.sub(b"", whole)  # a boundary may have been folded
+        fields.append((name, text_of_field(value, charset), named[1] + b":" + whole + b"\r\n"))
     if cut:
         defects.append(f"only the first {HEADER_BYTES // 1024} KiB of the header were read")
     if odd:
