@@ -127,7 +127,7 @@ def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading
     file = CaseFile.open(office, session, letter.case_id, actor=SYSTEM, now=now)
     match = Match(Fate.JOIN, file.row.reference, "a delivery report on a letter of ours", letter.message_id or "")
     _attach(file, arrival, reading, match)
-    note_bounce(file, letter, permanent=reading.permanent_failure is not False, now=now)
+    note_bounce(file, letter, permanent=reading.gave_up, now=now)
     file.save()
     return file.row.reference
 
