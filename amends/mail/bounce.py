@@ -151,6 +151,8 @@ def _looks_returned(fields: Fields, contents: Contents, sender: Mailbox, subject
     """Whether a message without a report's form is a bounce: two independent signs, one of them no mere phrase."""
     if fields.first("x-failed-recipients"):
         return True
+    if fields.first("x-mlserver") and _LIST_ALARM.match(subject):
+        return True
     if contents.notified or contents.feedback:
         return False
     local = sender.address.rpartition("@")[0] or sender.address
@@ -165,6 +167,10 @@ def _looks_returned(fields: Fields, contents: Contents, sender: Mailbox, subject
     return (automatic and (titled or says) and (titled or bool(_ADDRESS.search(told)))) or (titled and says)
 
 
+# A list server that sends a posting back.
+_LIST_ALARM: Final = re.compile(
+    r"\s*(?:\[[^\]]{0,40}\]\s*)?(?:loop alert|fml (?:fatal|error)|not member|permission|rejected?)\b", re.IGNORECASE
+)
 _SUBJECT_OF_ANSWER: Final = re.compile(
     r"\s*(?:(?:re|aw|sv|fwd?|wg|tr)\s*:|out of|auto|abwesen|absen|vacation|réponse auto|risposta|resposta auto|respuesta auto)",
     re.IGNORECASE,
@@ -251,7 +257,7 @@ _OTHERS: Final = re.compile(r"(?:postmaster|mailer-daemon|abuse|help-?desk|suppo
 # The line that says that what follows failed; the addresses stand in the next paragraph.
 _FOLLOW: Final = re.compile(
     r"^.*(?:recipient|address|addressee|user|destination|mailbox|people|person|empf[\xe4a]nger|adress|destinat)[\w()/]*"
-    r"(?:.{0,80})?[:.]?[ \t]*\n(?:[ \t]*\n)?",
+    r"(?:.{0,200})?[:.]?[ \t]*\n(?:[ \t]*\n)?",
     re.IGNORECASE | re.MULTILINE,
 )
 _LOCAL_ALONE: Final = re.compile(r"[ \t]+([A-Za-z0-9][\w.-]{1,63})[ \t]*")
@@ -282,7 +288,7 @@ def _told_listed(told: str, daemons: Collection[str]) -> list[str]:
     for pattern in (_LABELLED, _ALONE, _ADDRESS):
         if found := [one for one in _found(pattern, told) if one not in daemons and not _OTHERS.match(one)]:
             return found
-    return []
+    return _found(_ALONE, told)
 
 
 def _daemon_domain(fields: Fields) -> str:
@@ -331,11 +337,14 @@ _GAVE_UP: Final = re.compile(
     r"|(?:could|can) ?not be delivered|delivery (?:has )?failed|unknown user|user unknown|no such)",
     re.IGNORECASE,
 )
+_NOBODY: Final = re.compile(
+    r"\b(?:no such|unknown user|user unknown|no user by|(?:does not|doesn't) exist|invalid (?:recipient|address|user))", re.IGNORECASE
+)
 # Why a server gives up on mail that might have been delivered on another day.
 _PASSES: Final = re.compile(
     r"""\b(?:timed[ ]?out | time[ ]?-?out | expired | too\ long | not\ responding | (?:did|does)\ not\ respond | connection\ (?:refused|reset|lost|dropped|closed)
     | (?:did\ not|not)\ accept\ (?:our\ )?(?:requests|connection) | (?:unable|wasn't\ able|could\ not|cannot|couldn't)\ (?:to\ )?(?:connect|establish|contact|reach\ (?:host|server|remote))
-    | (?:host|network)\ (?:is\ )?(?:unreachable|down) | deferred | \d+\ attempts | within\ \d+\ (?:days|hours) | (?:for|after)\ \d+\ (?:days|hours|minutes) | retry\ time | queue\ time | temporar(?:y|ily))""",
+    | (?:host|network)\ (?:is\ )?(?:unreachable|down) | deferred | within\ \d+\ (?:days|hours) | for\ \d+\ (?:days|hours|minutes) | retry\ time | queue\ time | temporar(?:y|ily))""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -353,12 +362,12 @@ def _failure(statuses: list[_Report], subject: str, told: str) -> tuple[bool, bo
     if "failed" in actions:
         return True, True
     words = f"{subject}\n{told[:8000]}"
-    if _TRYING.search(subject) or (_TRYING.search(words) and not _GAVE_UP.search(words)):
+    if (_TRYING.search(subject) and not _NOBODY.search(words)) or (_TRYING.search(words) and not _GAVE_UP.search(words)):
         return False, False
     for pattern in (_STATUS, _REPLY):
         if said := {found[1] for found in pattern.finditer(words)} - {"2"}:
             return "5" in said, True
-    return not _PASSES.search(words), True
+    return bool(_NOBODY.search(words)) or not _PASSES.search(words), True
 
 
 # ── Which letter it was ──

@@ -145,6 +145,7 @@ def _surely_utf8(data: bytes) -> str | None:
 
 
 _RUN: Final = re.compile(rb"[\x80-\xff]+")
+_COMMON: Final = re.compile(rb"[\xb0-\xd7][\xa1-\xfe]")  # the first level: the commonest characters
 _CHINESE: Final = re.compile(rb"(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe])+")
 
 
@@ -157,7 +158,8 @@ def _guessed(data: bytes) -> str:
     high = sum(map(len, runs))
     if high >= 8 and high >= 2.5 * len(runs):
         chinese = sum(len(run) for run in runs if len(run) % 2 == 0 and _CHINESE.fullmatch(run))
-        if chinese > 0.9 * high:
+        common = sum(len(run) // 2 - len(_COMMON.sub(b"", run)) // 2 for run in runs if len(run) % 2 == 0)
+        if chinese > 0.7 * high and common * 4 > high:
             return data.decode("gb18030", "replace")
         letters = b"".join(runs)
         if sum(byte >= 0xE0 for byte in letters) > 0.6 * high:

@@ -80,14 +80,7 @@ def _report(fields: Fields, subject: str, enclosed: Sequence[str]) -> str:
         return "it is a report on DMARC (RFC 7489)"
     if any(_FEEDBACK_HEAD.search(head) for head in enclosed):
         return "it is an abuse report of Microsoft's"  # which has not the form of RFC 5965
-    if fields.first("x-mlserver") and _LOOP_ALERT.match(subject):
-        return "it is the alarm of a list server"
     return ""
-
-
-_LOOP_ALERT: Final = re.compile(
-    r"\s*(?:\[[^\]]{0,40}\]\s*)?(?:loop|fatal|error|warning|permission|authority)\b", re.IGNORECASE
-)
 
 
 # ── Automatic answers ──
