@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from amends.cases.stages import Stage, step
 from amends.casework.actors import Actor
 from amends.casework.office import Office
+from amends.casework.plans import begins_at, following_row
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
 from amends.ledger.book import add_all
@@ -80,11 +81,31 @@ class CaseFile:
         self.record("deadlines-started", deadlines=deadline_facts(rows))
         self._due_changed = True
 
-    def meet(self, letter_kind: str, *, at: datetime) -> None:
-        """A letter of this kind was sent at `at`: what it meets is met, in time or late."""
+    def meet(self, letter_kind: str, *, at: datetime, of: tuple[str, int] | None = None, last: bool = False) -> None:
+        """A letter of this kind was sent at `at`: what it meets is met, in time or late.
+
+        A letter that the clock wrote `of` (deadline, occurrence) meets that one and those before it: it promised the
+        next.  Any other meets what has begun to run.  What recurs goes on with its next occurrence, but after the
+        `last` letter of a case.
+        """
         for deadline in self.unmet():
-            if letter_kind in deadline.met_by:
+            if letter_kind not in deadline.met_by:
+                continue
+            if of is not None and deadline.kind == of[0]:
+                meant = deadline.occurrence <= of[1]
+            else:
+                meant = begins_at(self.session, deadline) <= at
+            if meant:
                 self.meet_one(deadline, at=at)
+                if not last:
+                    self.start_following(deadline)
+
+    def start_following(self, deadline: Deadline) -> dict[str, Any] | None:
+        """Start the next occurrence of a recurring deadline; its row, or None where there is none to start."""
+        row = following_row(self.office, self.session, deadline)
+        if row is not None:
+            self.start_deadlines([row])
+        return row
 
     def meet_one(self, deadline: Deadline, *, at: datetime) -> None:
         """The deadline is met; if it was late, the breach goes on the record first and stays there."""

@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from amends.casework.actors import SYSTEM, supervisors
 from amends.casework.casefile import CaseFile
 from amends.casework.office import Office
-from amends.casework.plans import following_row
+from amends.casework.plans import begins_at
 from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
 from amends.kernel.errors import NeedsOperator, TryLater
 from amends.kernel.instants import iso
@@ -132,66 +132,58 @@ def _warn(file: CaseFile, deadline: Deadline, step: str, to: str, late: dict[str
 
 
 def _write(file: CaseFile, deadline: Deadline, letter: str) -> None:
-    """The letter that the pack demands, unless a handler wrote since the deadline began to run."""
-    if _wrote_since(file.session, file.id, _window_start(file.session, deadline)):
+    """The letter that the pack demands, unless a handler wrote since the deadline began to run.
+
+    After a long silence of the clock the letter of the last occurrence that is due stands for them all.
+    """
+    written_at = _wrote_since(file.session, file.id, begins_at(file.session, deadline))
+    if written_at is not None:
         file.record(
             "update-not-needed", deadline=deadline.kind, occurrence=deadline.occurrence, because="a letter was sent"
         )
-        _settle_and_follow(file, deadline)
+        file.meet_one(deadline, at=written_at)
+        file.start_following(deadline)
+        return
+    following = file.start_following(deadline)
+    if following is not None and _letter_is_due(following, file.now):
+        file.record(
+            "update-not-needed", deadline=deadline.kind, occurrence=deadline.occurrence, because="the next is due too"
+        )
         return
     kind = LetterKind(letter)
     in_reply_to, references = thread_of(file.session, file.id)
-    following = following_row(file.office, file.session, deadline)
+    promised = {"update_due": following["due_at"]} if following else {}
     queued = queue_automatic(
         file,
         kind,
         key=f"{kind}/{deadline.kind}/{deadline.occurrence}",
         n=deadline.occurrence,
-        facts=facts_of(
-            file.office,
-            file.row,
-            [d for d in file.unmet() if d.kind != deadline.kind],
-            **({"update_due": following["due_at"]} if following else {}),
-        ),
+        facts=facts_of(file.office, file.row, [d for d in file.unmet() if d.kind != deadline.kind], **promised),
         in_reply_to=in_reply_to,
         references=references,
+        of=(deadline.kind, deadline.occurrence),
     )
-    if following is not None:
-        file.start_deadlines([following])
     if queued is None:
         file.touch()
 
 
-def _window_start(session: Session, deadline: Deadline) -> datetime:
-    """When the window of this occurrence opened: the due instant of the one before, or the start of the first."""
-    before = select(func.max(col(Deadline.due_at))).where(
-        col(Deadline.case_id) == deadline.case_id,
-        col(Deadline.kind) == deadline.kind,
-        col(Deadline.occurrence) < deadline.occurrence,
-        col(Deadline.starts_at) == deadline.starts_at,
-    )
-    return session.connection().execute(before).scalar() or deadline.starts_at
+def _letter_is_due(row: dict[str, Any], now: datetime) -> bool:
+    return any(action == "letter" and datetime.fromisoformat(at) <= now for at, action, _, _ in row["ticks"])
 
 
-def _wrote_since(session: Session, case_id: int, since: datetime) -> bool:
-    statement = select(col(Letter.id)).where(
+def _wrote_since(session: Session, case_id: int, since: datetime) -> datetime | None:
+    """When a handler's letter was first sent after `since`, or None."""
+    statement = select(func.min(col(Letter.sent_at))).where(
         col(Letter.case_id) == case_id,
         col(Letter.automatic).is_(False),
         col(Letter.sent_at) > since,
     )
-    return session.connection().execute(statement.limit(1)).first() is not None
-
-
-def _settle_and_follow(file: CaseFile, deadline: Deadline) -> None:
-    """A handler's letter did what the update would have done; the next one is due at its own time."""
-    following = following_row(file.office, file.session, deadline)
-    file.meet_one(deadline, at=file.now)
-    if following is not None:
-        file.start_deadlines([following])
+    return session.connection().execute(statement).scalar()
 
 
 def _breach(file: CaseFile, deadline: Deadline, to: str) -> None:
     file.breach(deadline)
+    file.start_following(deadline)
     if not file.row.escalated:
         file.row.escalated = True
         file.record("escalated", deadline=deadline.kind, to=to or "supervisor", due_at=iso(deadline.due_at))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,13 +17,14 @@ from amends.cases.stages import Stage
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.office import Office
+from amends.casework.plans import begins_at, following_row
 from amends.casework.post import note_receipt
 from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
 from amends.ledger.book import add
 from amends.ledger.chain import digest
-from amends.ledger.tables import Case, Letter
+from amends.ledger.tables import Case, Deadline, Letter
 from amends.letters.address import sendable
 from amends.letters.kinds import LetterKind
 
@@ -93,7 +94,10 @@ def draft(
                 )
             return before.id
         given = (words or Words()).facts()
-        facts = facts_of(office, file.row, file.unmet(), handler=actor.name or actor.login, written_at=now, **given)
+        owed = [deadline for deadline in file.unmet() if not _met_by_this(session, deadline, kind, now)]
+        facts = facts_of(office, file.row, owed, handler=actor.name or actor.login, written_at=now, **given)
+        if facts.update_due is None:
+            facts = replace(facts, update_due=_next_word(office, session, file.unmet(), kind))
         message = None if words is None else words.message
         subject, body = office.templates.opening(kind, facts, message=message, known=given)
         n = _next_number(session, case_id, kind)
@@ -119,6 +123,19 @@ def draft(
                 "created_at": now,
             },
         )
+
+
+def _met_by_this(session: Session, deadline: Deadline, kind: LetterKind, now: datetime) -> bool:
+    return kind in deadline.met_by and begins_at(session, deadline) <= now
+
+
+def _next_word(office: Office, session: Session, unmet: Sequence[Deadline], kind: LetterKind) -> datetime | None:
+    """Until when the next word is owed once this letter has met the present update: what the letter may promise."""
+    for deadline in reversed(unmet):
+        if kind in deadline.met_by and LetterKind.PROGRESS_UPDATE in deadline.met_by:
+            following = following_row(office, session, deadline)
+            return None if following is None else following["due_at"]
+    return None
 
 
 def _next_number(session: Session, case_id: int, kind: LetterKind) -> int:
@@ -306,9 +323,12 @@ def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bo
     leaves_at = file.now + office.real(timedelta(seconds=office.settings.letters.undo_seconds))
     in_reply_to, references = thread_of(file.session, file.id)
     rendered = office.templates.by_hand(
-        LetterKind(letter.kind), letter.subject, letter.body, reference=file.row.reference
+        LetterKind(letter.kind),
+        letter.subject,
+        letter.body,
+        reference=file.row.reference,
+        language=file.row.language,
     )
-    letter.body = storable(letter.body)
     enqueue(
         file,
         LetterKind(letter.kind),

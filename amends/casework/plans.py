@@ -62,18 +62,32 @@ def last_occurrence(session: Session, case_id: int, kind: str) -> int:
     return session.connection().execute(statement).scalar() or 0
 
 
-def following_row(office: Office, session: Session, deadline: Deadline) -> dict[str, Any] | None:
-    """The row of the next occurrence of a recurring deadline, or None."""
-    planned = next_occurrence(
-        office.pack,
-        office.calendar,
-        rule_id=deadline.kind,
-        occurrence=deadline.occurrence,
-        starts_at=deadline.starts_at,
+def begins_at(session: Session, deadline: Deadline) -> datetime:
+    """When this occurrence begins to run: the due instant of the one before it, or the start of the first."""
+    before = select(func.max(col(Deadline.due_at))).where(
+        col(Deadline.case_id) == deadline.case_id,
+        col(Deadline.kind) == deadline.kind,
+        col(Deadline.occurrence) < deadline.occurrence,
+        col(Deadline.starts_at) == deadline.starts_at,
     )
-    if planned is None:
+    return session.connection().execute(before).scalar() or deadline.starts_at
+
+
+def following_row(office: Office, session: Session, deadline: Deadline) -> dict[str, Any] | None:
+    """The row of the next occurrence of a recurring deadline; None if there is none, or if it stands there already."""
+    last = last_occurrence(session, deadline.case_id, deadline.kind)
+    if last > deadline.occurrence:
         return None
-    return row_of(planned, occurrence=last_occurrence(session, deadline.case_id, deadline.kind) + 1)
+    earlier = select(func.max(col(Deadline.occurrence))).where(
+        col(Deadline.case_id) == deadline.case_id,
+        col(Deadline.kind) == deadline.kind,
+        col(Deadline.starts_at) < deadline.starts_at,
+    )
+    of_this_start = deadline.occurrence - (session.connection().execute(earlier).scalar() or 0)  # a review counts anew
+    planned = next_occurrence(
+        office.pack, office.calendar, rule_id=deadline.kind, occurrence=of_this_start, starts_at=deadline.starts_at
+    )
+    return None if planned is None else row_of(planned, occurrence=last + 1)
 
 
 def earliest(rows: Iterable[dict[str, Any]]) -> dict[str, Any] | None:

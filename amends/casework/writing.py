@@ -96,10 +96,12 @@ def queue_automatic(
     facts: LetterFacts,
     in_reply_to: str = "",
     references: Sequence[str] = (),
+    of: tuple[str, int] | None = None,
 ) -> int | None:
     """Queue an automatic letter to the complainant, once for each `key`.
 
-    None, with the reason in the ledger, if the gate is shut.
+    `of` is the deadline and the occurrence that the clock writes it for.  None, with the reason in the ledger, if the
+    gate is shut.
     """
     to = file.row.complainant_address
     natural = f"{file.row.reference}/{key}"
@@ -120,6 +122,7 @@ def queue_automatic(
         automatic=True,
         in_reply_to=in_reply_to,
         references=references,
+        of=of,
     )
 
 
@@ -165,6 +168,7 @@ def enqueue(
     in_reply_to: str = "",
     references: Sequence[str] = (),
     staff_to: tuple[str, str] | None = None,
+    of: tuple[str, int] | None = None,
     letter: Letter | None = None,
 ) -> int:
     """Fix the words, the bytes and the Message-ID of a letter and put it in the outbox; returns its id.
@@ -220,7 +224,8 @@ def enqueue(
         "receipt": automatic and staff_to is None and smtp is not None and smtp.wants_receipts,
     }
     if letter is None:
-        letter_id = add(file.session, Letter, values | {"created_at": file.now})
+        facts = {"of": list(of)} if of is not None else {}
+        letter_id = add(file.session, Letter, values | {"created_at": file.now, "facts": facts})
     else:
         for name, value in values.items():
             setattr(letter, name, value)

@@ -1,0 +1,265 @@
+"""The clock: what is planned at receipt, and what happens when each instant has come, once."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from amends.casework import clockwork, correspondence, handling
+from amends.ledger.verify import verify
+from amends.letters.kinds import LetterKind
+from tests.builders import AMARA, NOW, SAM, an_office, case_of, open_case, post_all
+
+
+def tick_until(office, now):
+    """Let the clock stand at `now`; returns how much it did."""
+    total = 0
+    while fired := clockwork.tick(office, now=now):
+        total += fired
+    return total
+
+
+def live(office, start, end, hours=1):
+    """The daemon's life: the clock ticks and letters leave, hour by hour."""
+    now = start
+    while now <= end:
+        tick_until(office, now)
+        post_all(office, now=now)
+        now += timedelta(hours=hours)
+
+
+def events_of(office, case, kind):
+    return [event.data for event in case_of(office, case).events if event.kind == kind]
+
+
+def letters_of(office, case, kind):
+    return [letter for letter in case_of(office, case).letters if letter.kind == kind]
+
+
+def at(*when):
+    return datetime(*when, tzinfo=UTC)
+
+
+def test_receipt_plans_acknowledgement_update_and_answer(office):
+    case = case_of(office, open_case(office))
+    assert [(d.kind, d.state, d.due_date) for d in case.deadlines] == [
+        ("ack", "open", "2026-11-24"),
+        ("status", "open", "2026-12-07"),
+        ("response", "open", "2026-12-21"),
+    ]
+    assert case.row.deadline == "ack"
+    assert clockwork.next_instant(office) is not None
+
+
+def test_an_acknowledgement_in_time_meets_its_deadline_and_the_queue_moves_on(office):
+    case_id = open_case(office)
+    post_all(office)
+    case = case_of(office, case_id)
+    assert case.deadlines[0].state == "met" and case.deadlines[0].met_at == NOW
+    assert case.row.deadline == "status"
+    assert case.row.stage == "acknowledged"
+
+
+def test_each_update_is_sent_once_and_promises_the_next(office):
+    case_id = open_case(office)
+    live(office, NOW, at(2027, 1, 8), hours=6)
+    updates = letters_of(office, case_id, "progress-update")
+    assert [letter.sent_at.date().isoformat() for letter in updates] == ["2026-12-07", "2026-12-21", "2027-01-07"]
+    assert "our full answer by Monday, 21 December 2026" in updates[0].body  # no word is promised for that day
+    assert "we will write to you again by Thursday, 21 January 2027" in updates[2].body
+    deadlines = [(d.occurrence, d.state, d.due_date) for d in case_of(office, case_id).deadlines if d.kind == "status"]
+    assert deadlines == [
+        (1, "met", "2026-12-07"),
+        (2, "met", "2026-12-21"),
+        (3, "met", "2027-01-07"),
+        (4, "open", "2027-01-21"),
+    ]
+    assert verify(office.book).problems == ()
+
+
+def test_a_handlers_update_meets_the_present_one_and_promises_the_one_after(office):
+    case_id = open_case(office)
+    post_all(office)
+    early = NOW + timedelta(days=2)
+    letter = correspondence.draft(office, case_id, LetterKind.PROGRESS_UPDATE, actor=AMARA, now=early)
+    correspondence.send(office, letter, actor=AMARA, now=early)
+    post_all(office, now=early + timedelta(minutes=1))
+    body = letters_of(office, case_id, "progress-update")[0].body
+    assert "we will write to you again" not in body  # the next word falls on the day of the answer
+    case = case_of(office, case_id)
+    assert [(d.occurrence, d.state) for d in case.deadlines if d.kind == "status"] == [(1, "met"), (2, "open")]
+    live(office, early, at(2026, 12, 8), hours=6)
+    assert len(letters_of(office, case_id, "progress-update")) == 1
+
+
+def test_any_letter_of_a_handler_stands_for_the_update(office):
+    case_id = open_case(office)
+    post_all(office)
+    on_day = NOW + timedelta(days=3)
+    words = correspondence.Words(message="We will ring you.")
+    letter = correspondence.draft(office, case_id, LetterKind.REPLY, words=words, actor=AMARA, now=on_day)
+    correspondence.send(office, letter, actor=AMARA, now=on_day)
+    live(office, on_day, at(2026, 12, 8), hours=6)
+    case = case_of(office, case_id)
+    assert letters_of(office, case_id, "progress-update") == []
+    assert [(d.occurrence, d.state) for d in case.deadlines if d.kind == "status"] == [(1, "met"), (2, "open")]
+    assert events_of(office, case_id, "update-not-needed")[0]["because"] == "a letter was sent"
+
+
+def test_warnings_go_once_to_the_handler_and_then_to_the_supervisor(office):
+    case_id = open_case(office)
+    handling.assign(office, case_id, "amara", actor=SAM, now=NOW)
+    live(office, NOW, at(2026, 12, 19), hours=6)
+    warned = [
+        (w["deadline"], w["occurrence"], w["step"], w["to"]) for w in events_of(office, case_id, "deadline-warning")
+    ]
+    assert warned == [
+        ("status", 1, "1 working_days", "handler"),
+        ("response", 1, "5 working_days", "handler"),
+        ("response", 1, "2 working_days", "handler"),
+        ("response", 1, "1 working_days", "supervisor"),
+        ("status", 2, "1 working_days", "handler"),
+    ]
+    sent = [(letter.to_address, letter.state) for letter in letters_of(office, case_id, "staff-warning")]
+    assert Counter(sent) == {("amara@northwind.example", "sent"): 4, ("sam@northwind.example", "sent"): 1}
+
+
+def test_a_breach_is_recorded_and_escalated_once(office):
+    case_id = open_case(office)
+    live(office, NOW, at(2026, 12, 23), hours=6)
+    (breach,) = events_of(office, case_id, "deadline-breached")
+    assert breach["deadline"] == "response"
+    assert len(events_of(office, case_id, "escalated")) == 1
+    assert [m.to_address for m in letters_of(office, case_id, "staff-escalation")] == ["sam@northwind.example"]
+    case = case_of(office, case_id, now=at(2026, 12, 23))
+    assert case.row.escalated and case.row.due_state == "breached"
+    assert [d.state for d in case.deadlines if d.kind == "response"] == ["breached"]
+    assert verify(office.book).problems == ()
+
+
+def test_a_deadline_met_late_stays_a_breach(office):
+    case_id = open_case(office)
+    late = at(2026, 12, 28, 10)
+    tick_until(office, late)
+    post_all(office, now=late)
+    answer(office, case_id, late)
+    post_all(office, now=late + timedelta(minutes=1))
+    case = case_of(office, case_id)
+    assert {
+        (d.kind, d.occurrence): (d.state, d.met_at is not None) for d in case.deadlines if d.kind == "response"
+    } == {("response", 1): ("breached", True)}
+    assert clockwork.next_instant(office) is None
+    assert verify(office.book).problems == ()
+
+
+def answer(office, case_id, now):
+    words = correspondence.Words(outcome="upheld", reasons="It was our mistake.", remedy="", next_steps="")
+    letter = correspondence.draft(office, case_id, LetterKind.FINAL_RESPONSE, words=words, actor=AMARA, now=now)
+    finding = correspondence.Finding(correspondence.Outcome.UPHELD)
+    correspondence.respond(office, letter, finding, actor=AMARA, now=now)
+    return letter
+
+
+def test_days_of_downtime_write_one_update_and_put_every_breach_on_record(office):
+    """Down from the first day to the 29th of December: two updates and the answer were missed."""
+    case_id = open_case(office)
+    back = at(2026, 12, 29, 12)
+    post_all(office)
+    tick_until(office, back)
+    assert len(letters_of(office, case_id, "progress-update")) == 1
+    breached = {(b["deadline"], b["occurrence"]) for b in events_of(office, case_id, "deadline-breached")}
+    assert breached == {("status", 1), ("status", 2), ("response", 1)}
+    post_all(office, now=back)
+    update = letters_of(office, case_id, "progress-update")[0]
+    assert "We have not kept to that, and we are sorry." in update.body
+    assert "again by Thursday, 7 January 2027" in update.body
+    state = {d.occurrence: (d.state, d.met_at) for d in case_of(office, case_id).deadlines if d.kind == "status"}
+    assert state == {1: ("breached", back), 2: ("breached", back), 3: ("open", None)}
+    assert events_of(office, case_id, "deadline-warning") == []
+    assert tick_until(office, back) == 0
+    assert verify(office.book).problems == ()
+
+
+def test_downtime_to_the_day_of_an_update_writes_only_that_one(office):
+    case_id = open_case(office)
+    post_all(office)
+    back = at(2026, 12, 21, 12)  # the second update is due today, and the first was missed
+    tick_until(office, back)
+    post_all(office, now=back)
+    assert len(letters_of(office, case_id, "progress-update")) == 1
+    state = {d.occurrence: d.state for d in case_of(office, case_id).deadlines if d.kind == "status"}
+    assert state == {1: "breached", 2: "met", 3: "open"}
+
+
+def test_a_handlers_letter_in_time_is_in_time_however_late_the_clock_finds_it(office):
+    case_id = open_case(office)
+    post_all(office)
+    on_day = NOW + timedelta(days=3)
+    words = correspondence.Words(message="We will ring you.")
+    letter = correspondence.draft(office, case_id, LetterKind.REPLY, words=words, actor=AMARA, now=on_day)
+    correspondence.send(office, letter, actor=AMARA, now=on_day)
+    post_all(office, now=on_day + timedelta(minutes=1))
+    tick_until(office, at(2026, 12, 9))
+    state = {d.occurrence: d.state for d in case_of(office, case_id).deadlines if d.kind == "status"}
+    assert state == {1: "met", 2: "open"}
+
+
+def test_the_answer_ends_every_deadline(office):
+    case_id = open_case(office)
+    post_all(office)
+    answer(office, case_id, NOW)
+    post_all(office, now=NOW + timedelta(minutes=1))
+    assert {d.state for d in case_of(office, case_id).deadlines} == {"met"}
+    assert clockwork.next_instant(office) is None
+    assert case_of(office, case_id).row.due_at is None
+
+
+def test_a_review_counts_its_updates_from_its_own_beginning(office):
+    case_id = open_case(office)
+    live(office, NOW, at(2026, 12, 8), hours=12)
+    answer(office, case_id, at(2026, 12, 8, 13))
+    post_all(office, now=at(2026, 12, 8, 14))
+    handling.reopen(office, case_id, "she disagrees", actor=AMARA, now=at(2027, 1, 11, 10))
+    live(office, at(2027, 1, 11, 11), at(2027, 2, 9), hours=12)
+    status = [(d.occurrence, d.due_date, d.state) for d in case_of(office, case_id).deadlines if d.kind == "status"]
+    assert status[-3:] == [(3, "2027-01-25", "met"), (4, "2027-02-08", "met"), (5, "2027-02-22", "open")]
+    kinds = [d.kind for d in case_of(office, case_id).deadlines]
+    assert kinds.count("ack") == 1 and kinds.count("response") == 2
+    assert verify(office.book).problems == ()
+
+
+def test_however_many_clocks_tick_each_entry_fires_once(office, tmp_path):
+    cases = [open_case(office, now=NOW) for _ in range(4)]
+    post_all(office)
+    others = [an_office(tmp_path, url=office.settings.database.url) for _ in range(3)]
+    back = at(2026, 12, 29, 12)
+    errors = []
+
+    def run(one):
+        try:
+            tick_until(one, back)
+        except Exception as fault:
+            errors.append(fault)
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    tick_until(office, back)
+    for case_id in cases:
+        assert len(letters_of(office, case_id, "progress-update")) == 1
+        breached = Counter((b["deadline"], b["occurrence"]) for b in events_of(office, case_id, "deadline-breached"))
+        assert breached == {("status", 1): 1, ("status", 2): 1, ("response", 1): 1}
+    assert verify(office.book).problems == ()
+    for one in others:
+        one.book.close()
+
+
+def test_a_case_of_history_has_no_clocks_and_no_letters(office):
+    case_id = open_case(office, history=True)
+    case = case_of(office, case_id)
+    assert (case.deadlines, case.letters, case.row.unread) == ((), (), 0)
+    assert tick_until(office, at(2027, 6, 1)) == 0
