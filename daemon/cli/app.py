@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # pydantic and SQLAlchemy cost 300 ms; --help needs neither
 app = typer.Typer(
     name="amendsd",
     help="Amends, the daemon that answers a complaints mailbox, and the commands of its operator.",
-    epilog="Exit status: 0 done; 1 a check failed or something was not found; 2 wrong usage or configuration.",
+    epilog="Exit status: 0 done, 1 a check failed or not found, 2 wrong usage or configuration.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # Rich costs half of the time that --help may take
