@@ -338,7 +338,8 @@ _GAVE_UP: Final = re.compile(
     re.IGNORECASE,
 )
 _NOBODY: Final = re.compile(
-    r"\b(?:no such|unknown user|user unknown|no user by|(?:does not|doesn't) exist|invalid (?:recipient|address|user))", re.IGNORECASE
+    r"\b(?:no such|unknown user|user unknown|no user by|(?:does not|doesn't) exist|invalid (?:recipient|address|user))",
+    re.IGNORECASE,
 )
 # Why a server gives up on mail that might have been delivered on another day.
 _PASSES: Final = re.compile(
@@ -362,7 +363,9 @@ def _failure(statuses: list[_Report], subject: str, told: str) -> tuple[bool, bo
     if "failed" in actions:
         return True, True
     words = f"{subject}\n{told[:8000]}"
-    if (_TRYING.search(subject) and not _NOBODY.search(words)) or (_TRYING.search(words) and not _GAVE_UP.search(words)):
+    if (_TRYING.search(subject) and not _NOBODY.search(words)) or (
+        _TRYING.search(words) and not _GAVE_UP.search(words)
+    ):
         return False, False
     for pattern in (_STATUS, _REPLY):
         if said := {found[1] for found in pattern.finditer(words)} - {"2"}:

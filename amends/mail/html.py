@@ -30,7 +30,7 @@ _NOT_READ: Final = frozenset(
     ["script", "style", "title", "head", "template", "noscript", "object", "embed", "iframe", "svg", "math", "select"]
 )
 _QUOTING: Final = re.compile(
-    r"gmail_quote|gmail_extra|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra|tutanota_quote|"
+    r"gmail_quote|gmail_extra|gmail_signature|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra|tutanota_quote|"
     r"WordSection1_quote|OutlookMessageHeader|moz-forward-container|mail-quote|freebirdFormviewer",
     re.IGNORECASE,
 )

@@ -38,6 +38,7 @@ _SEPARATOR: Final = re.compile(
       [-_=*]{2,}\s*(?:original|forwarded|reply|start\ of|begin|urspr[üu]ngliche|weitergeleitete|message\ d|message\ transf|original-?nachricht|mensaje|mensagem|messaggio|oorspronkelijk|doorgestuurd|oprindelig|videresendt|ursprungligt|vidarebefordrat
         |opprinnelig|alkuper[äa]inen|v[äa]litetty|oryginalna|wiadomo|p[ůu]vodn[íi]|p[ôo]vodn|eredeti|mesaj|исходное|пересланное|пересылаемое|оригинал|原始|原文|转发|轉寄|元のメッセージ|원본)[^\n]{0,60}?[-_=*]{2,}\s*
     | [-_=*]{5,}\s*original\ message[-_=*\s]*
+    | [-_=*]{1,}\s*reply\ message\s*[-_=*]{3,}[^\n]*
     | begin\ forwarded\ message\s*: | (?:anfang\ der\ weitergeleiteten\ nachricht|d[ée]but\ du\ message\ (?:transf[ée]r[ée]|r[ée]exp[ée]di[ée])|inicio\ del\ mensaje\ reenviado|inizio\ messaggio\ inoltrato|begin\ doorgestuurd\ bericht|in[íi]cio\ da\ mensagem\ (?:reencaminhada|encaminhada))\s*:
     | -{3,}\s*(?:original\ message|reply\ (?:above|message))\s*-{0,}\s*
     | [-=_*\#\s]{0,20}(?:please\ )?(?:type\ your\ reply|write\ (?:your\ reply|above)|reply|respond|antwort\w*)\b[^\n]{0,40}\b(?:above|[üu]ber|below)\b[^\n]{0,20}\bline\b[^\n]{0,40}
@@ -85,11 +86,21 @@ def _may_quote(text: str) -> bool:
 
 def _end_of_new(lines: list[str], languages: Sequence[str]) -> int:
     """The number of lines before the mail that is quoted whole below the answer (or all of them)."""
-    for at, line in enumerate(lines):
+    at, written = 0, False
+    while at < len(lines):
+        line = lines[at]
         if not line.strip() or len(line) > 2000:
+            at += 1
             continue
-        if _begins_quoted(lines, at) and not _answered_below(lines, at):
+        if count := _attribution(lines, at):
+            if written and not _answered_below(lines, at + count):
+                return at
+            at += count  # the quotation stands above the answer, or the answers within it
+            continue
+        if _begins_quoted(lines, at):
             return at
+        written = written or not line.lstrip().startswith(">")
+        at += 1
     return min(len(lines), _library_end(lines, languages))
 
 
@@ -99,7 +110,7 @@ def _begins_quoted(lines: list[str], at: int) -> bool:
         return True
     if _RULE.match(line):
         return _is_head(lines, _next_line(lines, at + 1))
-    return _is_head(lines, at) or _attribution(lines, at) > 0
+    return _is_head(lines, at)
 
 
 def _next_line(lines: list[str], at: int) -> int:
@@ -136,8 +147,7 @@ def _is_head(lines: list[str], at: int) -> bool:
 
 def _attribution(lines: list[str], at: int) -> int:
     """How many lines, from this one, say who wrote the quoted mail that follows; 0 if they do not."""
-    line = lines[at].strip()
-    if not _ATTRIBUTED_START.match(line):
+    if not _ATTRIBUTED_START.match(lines[at]):
         return 0
     joined = ""
     for count in range(1, 5):
@@ -154,23 +164,25 @@ def _attribution(lines: list[str], at: int) -> int:
     return 0
 
 
-_ATTRIBUTED_START: Final = re.compile(r"[>\s]*\S")
-_BARE_DATE_AND_MAIL: Final = re.compile(
-    r"\d{4}[-/.年]\s?\d{1,2}[-/.月]\s?\d{1,2}.{0,40}<?[^\s<>@]+@[^\s<>@]+>?.{0,20}[:：]$|.{0,80}<[^\s<>@]+@[^\s<>@]+>\s?(?:on|am)?.{0,60}\d{4}.{0,30}[:：]$"
+_ATTRIBUTED_START: Final = re.compile(rf"[>\s*_]*(?:(?:{_ON})\b|\d|[^\n]{{0,200}}(?:<|@|(?:{_WROTE})))", re.IGNORECASE)
+_BARE: Final = re.compile(
+    r"\d{4}[-/.年]\s?\d{1,2}[-/.月]\s?\d{1,2}.{0,80}<[^\s<>@]+@[^\s<>@]+>.{0,20}$"  # 2013/7/20 Ann <ann@example.org>
+    r"|\d{4}-\d\d-\d\d \d{1,2}:\d\d GMT[+-]\d\d:\d\d .{2,80}$"
+    r"|.{0,80}<[^\s<>@]+@[^\s<>@]+>\s?(?:on|am)?.{0,60}\d{4}.{0,30}[:：]$"
 )
+_WROTE_AT_END: Final = re.compile(rf"(?:{_WROTE})$", re.IGNORECASE)
 
 
 def _is_attribution(joined: str, *, quoted_next: bool) -> bool:
-    if not joined.endswith((":", "：")) and not (quoted_next and re.search(rf"(?:{_WROTE})$", joined, re.IGNORECASE)):
+    if _BARE.match(joined):
+        return True
+    if not joined.endswith((":", "：")) and not (quoted_next and _WROTE_AT_END.search(joined)):
         return False
-    if _BARE_DATE_AND_MAIL.match(joined):
-        return True
-    if not _ENDS_WITH_WROTE.search(joined):
-        return quoted_next and bool(_DATE.search(joined)) and bool(_MAIL.search(joined))
     dated, mail = bool(_DATE.search(joined)), bool(_MAIL.search(joined))
-    if _STARTS_ON.match(joined) and (dated or mail):
-        return True
-    return (dated and mail) or (quoted_next and (dated or mail or len(joined) < 120))
+    begins = bool(_STARTS_ON.match(joined)) or joined[:1].isdigit()
+    if not _ENDS_WITH_WROTE.search(joined):
+        return dated and mail and (begins or quoted_next)
+    return (begins and (dated or mail)) or (dated and mail) or (quoted_next and (dated or mail or len(joined) < 120))
 
 
 def _quoted_next(lines: list[str], at: int) -> bool:
@@ -180,8 +192,7 @@ def _quoted_next(lines: list[str], at: int) -> bool:
 
 def _answered_below(lines: list[str], at: int) -> bool:
     """Whether the writer's own lines follow within or below a quotation by `>` that begins here."""
-    after = at + (_attribution(lines, at) or 1)
-    begin = _next_line(lines, after)
+    begin = _next_line(lines, at)
     if begin >= len(lines) or not lines[begin].lstrip().startswith(">"):
         return False
     wrapped = True  # a line that broke off its quoted one
@@ -193,7 +204,7 @@ def _answered_below(lines: list[str], at: int) -> bool:
         if not line:
             wrapped = False
             continue
-        if line == "--" or _SIGNATURE.match(lines[index]) or _begins_quoted(lines, index):
+        if _SIGNATURE.match(lines[index]) or _SENT_FROM.match(lines[index][:200]) or _begins_quoted(lines, index):
             return False
         if not wrapped:
             return True
@@ -216,15 +227,12 @@ def _library_end(lines: list[str], languages: Sequence[str]) -> int:
     from mailparser_reply.constants import MAIL_LANGUAGES
 
     known = [one for tag in languages if (one := tag.lower()[:2]) in MAIL_LANGUAGES] or ["en", "de", "fr"]
-    replies = EmailMessage(text=sample, languages=known).read().replies
-    at = 0
-    for reply in replies:
-        if reply.headers and "@" in reply.headers and _MAIL.search(reply.headers):
+    for reply in EmailMessage(text=sample, languages=known).read().replies:
+        if reply.headers and _MAIL.search(reply.headers):
             head = reply.headers.split("\n", 1)[0].strip()
-            return next(
-                (index for index in range(at, len(lines)) if lines[index].strip()[:_LONG_LINE] == head), len(lines)
-            )
-        at += 0
+            at = next((index for index, line in enumerate(lines) if line.strip()[:_LONG_LINE] == head), len(lines))
+            written = any(line.strip() and not line.lstrip().startswith(">") for line in lines[:at])
+            return at if written else len(lines)
     return len(lines)
 
 
@@ -245,8 +253,7 @@ def _without_quoted(lines: list[str]) -> list[str]:
                 kept.append("")
             at += 1
             continue
-        count = _attribution(lines, at) if line.strip() and len(line) <= 2000 else 0
-        if count and _quoted_next(lines, at + count):
+        if line.strip() and len(line) <= 2000 and (count := _attribution(lines, at)):
             at += count
             continue
         kept.append(line)
@@ -259,7 +266,7 @@ def _without_quoted(lines: list[str]) -> list[str]:
 _SIGNATURE: Final = re.compile(r"\s*(?:--\s?|__|—|--\s?\xa0)\s*$")
 _SENT_FROM: Final = re.compile(
     r"""\s*[*_<\[(-]*\s*(?:
-      sent\ (?:from|via|with|using)\ (?:my\ |the\ |a\ )?[^\n]{1,80} | get\ outlook\ for\ [^\n]{1,80} | sent\ (?:on|by)\ the\ (?:go|move|sprint)[^\n]{0,60}
+      <*sent\ (?:from|via|with|using|by)\ [^\n]{1,100} | get\ outlook\ for\ [^\n]{1,80} | sent\ (?:on|by)\ the\ (?:go|move|sprint)[^\n]{0,60}
     | (?:von|mit)\ mein(?:em|er)\ [^\n]{1,60}\ (?:gesendet|geschickt) | gesendet\ (?:von|mit|[üu]ber)\ [^\n]{1,80} | diese\ nachricht\ wurde\ von\ meine[^\n]{1,80}\ gesendet
     | envoy[ée]\ (?:depuis|de|[àa]\ partir\ de)\ (?:mon|ma|l[ea'])[^\n]{1,80} | t[ée]l[ée]charger\ outlook\ pour[^\n]{1,80}
     | enviado\ (?:desde|do|de|a\ partir\ d[oe]|pelo)\ (?:mi|meu|el|o|un|minha)\ ?[^\n]{1,80} | inviato\ (?:da|dal|con)\ [^\n]{1,80}
@@ -282,7 +289,7 @@ def _without_signature(lines: list[str]) -> list[str]:
     end = len(lines)
     while end and not lines[end - 1].strip():
         end -= 1
-    if end and _SENT_FROM.match(lines[end - 1][:200]) and any(line.strip() for line in lines[: end - 1]):
+    while end and _SENT_FROM.match(lines[end - 1][:200]) and any(line.strip() for line in lines[: end - 1]):
         end -= 1
         while end and (not lines[end - 1].strip() or _SENT_RULE.match(lines[end - 1])):
             end -= 1
