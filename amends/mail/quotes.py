@@ -62,7 +62,7 @@ _HEAD_LINE: Final = re.compile(
 def new_text(text: str, languages: Sequence[str] = ()) -> str:
     """`text` as its writer wrote it: without quoted mail, without a signature.
 
-    Answers between the lines of a quotation are kept.  A message that is a quotation and nothing else gives "".
+    Answers between the lines of a quotation are kept.  A message that only quotes another gives "".
     Never raises; takes time linear in the length of the text.
     """
     text = text[:_READ].replace("\u200b", "")
@@ -243,7 +243,13 @@ _LIBRARY_HINT: Final = re.compile(r"@[^\n]*[:：][ \t]*$|^[* ]*[^\W\d_]{2,12}[:�
 
 
 def _without_quoted(lines: list[str]) -> list[str]:
-    """The lines that are no quotation, without the attributions that stand above one."""
+    """The lines that are no quotation, without the attributions that stand above one.
+
+    What is quoted without a word about whose it is stays where the writer goes on from it, or wrote nothing else:
+    it may be a contract or a promise.
+    """
+    if _own_quotation(lines):
+        return lines
     kept: list[str] = []
     at = 0
     while at < len(lines):
@@ -259,6 +265,15 @@ def _without_quoted(lines: list[str]) -> list[str]:
         kept.append(line)
         at += 1
     return kept
+
+
+def _own_quotation(lines: list[str]) -> bool:
+    lines = _without_signature(lines)
+    said = [at for at, line in enumerate(lines) if line.strip()]
+    quoted = [at for at in said if lines[at].lstrip().startswith(">")]
+    if not quoted or (quoted[-1] == said[-1] and len(quoted) < len(said)):
+        return False
+    return not any(_attribution(lines, at) for at in said)
 
 
 # ── Signatures ──
