@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,15 +37,26 @@ def report(
         session.add(row)
 
 
-def lease(office: Office, role: str, owner: str, *, seconds: float, now: datetime) -> int | None:
-    """Take or renew the lease of a role; its epoch, or None while another owner holds it.  `now` is the wall clock."""
+def lease(
+    office: Office,
+    role: str,
+    owner: str,
+    *,
+    seconds: float,
+    now: datetime,
+    owner_is_dead: Callable[[str], bool] = lambda owner: False,
+) -> int | None:
+    """Take or renew the lease of a role; its epoch, or None while another owner holds it.  `now` is the wall clock.
+
+    The lease of an owner that is known to be dead need not run out.
+    """
     until = now + timedelta(seconds=seconds)
     with office.book.write() as session:
         add_missing(session, Lease, [{"role": role, "owner": "", "epoch": 0, "until": now}])
         row = session.get(Lease, role, with_for_update=True, populate_existing=True)
         assert row is not None
         if row.owner != owner:
-            if row.owner and row.until > now:
+            if row.owner and row.until > now and not owner_is_dead(row.owner):
                 return None
             row.owner, row.epoch = owner, row.epoch + 1
         row.until = until
@@ -58,6 +70,13 @@ def release_lease(office: Office, role: str, owner: str, *, now: datetime) -> No
         session.connection().execute(
             update(Lease).where(col(Lease.role) == role, col(Lease.owner) == owner).values(until=now, owner="")
         )
+
+
+def holder(office: Office, role: str, *, now: datetime) -> str | None:
+    """Whose lease of this role runs at `now` (the wall clock), if anybody's."""
+    with office.book.read() as session:
+        row = session.get(Lease, role)
+        return row.owner if row is not None and row.owner and row.until > now else None
 
 
 def forget(office: Office, name: str) -> None:

@@ -26,6 +26,7 @@ from amends.ledger.columns import key
 from amends.ledger.tables import Arrival, Raw
 from amends.mail.facts import Reading
 
+_AT_ONCE: Final = 500  # values in one IN list
 _PACK: Final = zstandard.ZstdCompressor(level=3)
 MAX_TRIES: Final = 3
 """After so many readings that took their worker down, a message is read by its headers alone."""
@@ -35,7 +36,8 @@ MAX_TRIES: Final = 3
 class Incoming:
     """A message as it came: bytes, where it lies (no UID for a file), and the instant of its receipt.
 
-    `history`: filed without letters and without clocks.  `reason`: set aside at once, unread, and why.
+    `history`: filed without letters and without clocks.  `reason`: set aside at once, unread, and why; `sender` and
+    `subject` are then what the desk is shown of it.
     """
 
     mailbox: str
@@ -45,12 +47,22 @@ class Incoming:
     received_at: datetime
     history: bool = False
     reason: str | None = None
+    sender: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     arrival_id: int
     new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows of a message on a server: its state, and whether it was seen to leave the inbox."""
+
+    state: str
+    moved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +120,37 @@ def _store_one(session: Session, item: Incoming, now: datetime) -> Stored:
         "history": item.history,
         "state": "quarantined" if item.reason else "stored",
         "reason": item.reason,
+        "sender": item.sender,
+        "subject": one_line(item.subject, 500),
     }
     return Stored(add(session, Arrival, arrival), new=True)
 
 
-def known_uids(office: Office, mailbox: str, uidvalidity: int) -> set[int]:
-    """The UIDs of this mailbox that the store knows; the server's set less this one is what there is to fetch."""
-    statement = select(col(Arrival.uid)).where(col(Arrival.mailbox) == mailbox, col(Arrival.uidvalidity) == uidvalidity)
+def known_among(office: Office, mailbox: str, uidvalidity: int, uids: Sequence[int]) -> dict[int, Known]:
+    """What the store knows of these UIDs; the server's set less this one is what there is to fetch."""
+    found: dict[int, Known] = {}
     with office.book.read() as session:
-        return {uid for uid in session.connection().execute(statement).scalars() if uid is not None}
+        for start in range(0, len(uids), _AT_ONCE):
+            statement = select(col(Arrival.uid), col(Arrival.state), col(Arrival.moved_at)).where(
+                col(Arrival.mailbox) == mailbox,
+                col(Arrival.uidvalidity) == uidvalidity,
+                col(Arrival.uid).in_(uids[start : start + _AT_ONCE]),
+            )
+            for uid, state, moved_at in session.connection().execute(statement):
+                found[uid or 0] = Known(state, moved_at is not None)
+    return found
+
+
+def last_uidvalidity(office: Office, mailbox: str) -> int | None:
+    """The UIDVALIDITY under which this mailbox was last read, or None if it never was."""
+    statement = (
+        select(col(Arrival.uidvalidity))
+        .where(col(Arrival.mailbox) == mailbox, col(Arrival.uidvalidity).is_not(None))
+        .order_by(col(Arrival.id).desc())
+        .limit(1)
+    )
+    with office.book.read() as session:
+        return session.connection().execute(statement).scalar()
 
 
 def unmoved(office: Office, mailbox: str, uidvalidity: int) -> list[tuple[int, str]]:
