@@ -76,7 +76,9 @@ def _reports(status: str) -> Iterator[_Report]:
             yield _Report(original, final or actual, action, fields.first("status"), diagnostic)
 
 
-_ADDRESS: Final = re.compile(r"[^\s<>\"(),:;@\[\]\\'`]+@(?:[^\W_](?:[\w.-]*[^\W_])?|\[[\d.:a-fA-F]+\])")
+_ADDRESS: Final = re.compile(
+    r"(?<![^\s<>\"(),:;@\[\]\\'`])[^\s<>\"(),:;@\[\]\\'`]+@(?:[^\W_](?:[\w.-]*[^\W_])?|\[[\d.:a-fA-F]+\])"
+)
 
 
 def _typed_address(value: str) -> str:

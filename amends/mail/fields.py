@@ -346,11 +346,14 @@ _PARAMETER: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SECTION: Final = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?")
+_SEMICOLONS: Final = re.compile(r";[;\s]*")
 _MOST_PARAMETERS: Final = 200
 
 
 def parameters(value: str) -> tuple[str, dict[str, str]]:
     """A field such as Content-Type as its value and its parameters, names in lower case; continued ones joined."""
+    if value.count(";") > _MOST_PARAMETERS:
+        value = _SEMICOLONS.sub(";", value)
     head = value.split(";", 1)[0].strip().lower()
     plain: dict[str, str] = {}
     pieces: dict[str, list[tuple[int, bool, str]]] = {}
@@ -406,7 +409,9 @@ def message_ids(value: str) -> tuple[str, ...]:
     return tuple(ids if len(ids) <= _KEPT_IDS else ids[:1] + ids[1 - _KEPT_IDS :])
 
 
-_ADDRESS: Final = re.compile(r"[^\s<>\"(),:;@\[\]\\]+@(?:[^\s<>\"(),:;@\[\]\\]+|\[[^\s\[\]]*\])")
+_ADDRESS: Final = re.compile(
+    r"(?<![^\s<>\"(),:;@\[\]\\])[^\s<>\"(),:;@\[\]\\]+@(?:[^\s<>\"(),:;@\[\]\\]+|\[[^\s\[\]]*\])"
+)
 _COMMENT: Final = re.compile(r"\([^()]*\)")
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from binascii import a2b_qp
+from binascii import Error as BinasciiError
+from binascii import a2b_qp, a2b_uu
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
@@ -84,7 +85,7 @@ def _visit(part: Tree, found: Contents, *, depth: int, nested: bool, report: boo
 
 def _take(part: Tree, found: Contents, *, depth: int, nested: bool, report: bool) -> None:
     media_type, given = type_of(part)
-    payload: Any = part.get_payload()
+    payload = payload_of(part)
     if isinstance(payload, list) and media_type.startswith("message/"):
         _message(part, media_type, payload, found, depth=depth, nested=nested, report=report)
     elif isinstance(payload, list):
@@ -296,7 +297,9 @@ def type_of(part: Tree) -> tuple[str, dict[str, str]]:
     media_type = "".join(media_type.split()).strip("\"'")
     if "/" not in media_type:
         media_type = {"text": "text/plain", "html": "text/html"}.get(media_type, part.get_default_type())
-    return storable(media_type)[:100], given
+    return storable(media_type).removeprefix("x-")[:100] if media_type.startswith("x-message/") else storable(
+        media_type
+    )[:100], given
 
 
 def _disposition(part: Tree) -> str:
@@ -314,7 +317,7 @@ def _name(part: Tree) -> str:
 
 def decoded(part: Tree) -> bytes:
     """The bytes of a leaf, its transfer encoding undone (RFC 2045 6) as far as it goes."""
-    payload: Any = part.get_payload()
+    payload = payload_of(part)
     if not isinstance(payload, str):
         return _as_bytes(part)
     words = _field(part, "content-transfer-encoding").lower().strip("\"' ").split()
@@ -322,20 +325,22 @@ def decoded(part: Tree) -> bytes:
     if encoding == "base64":
         return unbase64(payload.encode("ascii", "replace"))
     if encoding in ("quoted-printable", "quoted_printable"):
-        return a2b_qp(_octets_of(part, payload))
+        return a2b_qp(_octets_of(payload))
     if encoding in ("x-uuencode", "uuencode", "uue", "x-uue"):
-        files = list(_uuencoded(payload))
+        _, files = _uuencoded(payload.replace("\r\n", "\n"))
         return files[0][1] if files else payload.encode("utf-8", "replace")
-    return _octets_of(part, payload)
+    return _octets_of(payload)
 
 
-def _octets_of(part: Tree, payload: str) -> bytes:
-    """The bytes as they came: the parser decodes what is not ASCII by the charset that it finds, or spoils it."""
-    if payload.isascii():
-        return payload.encode("ascii")
-    raw: Any = part._payload  # type: ignore[attr-defined]
+def payload_of(part: Tree) -> Any:
+    """What the parser keeps of a part: a str or a list of parts.  `get_payload` decodes, raises, and spoils bytes."""
+    return part._payload  # type: ignore[attr-defined]
+
+
+def _octets_of(payload: str) -> bytes:
+    """The bytes of a payload as they came."""
     try:
-        return str(raw).encode("ascii", "surrogateescape")
+        return payload.encode("ascii", "surrogateescape")
     except UnicodeEncodeError:
         return payload.encode("utf-8", "replace")
 
@@ -344,12 +349,12 @@ def _text_of(part: Tree, given: dict[str, str]) -> str:
     data = decoded(part)
     if len(data) > TEXT_KEPT * 4:
         data = data[: TEXT_KEPT * 4]
-    text, _ = decode(data, given.get("charset", ""))
+    text, _ = decode(data, given.get("charset") or given.get("x-charset") or "")
     return storable(text)[:TEXT_KEPT]
 
 
 def _leaf_text(part: Tree) -> str:
-    payload: Any = part.get_payload()
+    payload = payload_of(part)
     if isinstance(payload, str):
         return _text_of(part, type_of(part)[1])
     return ""
@@ -367,7 +372,7 @@ def _as_bytes(part: Tree) -> bytes:
 
 def unflowed(text: str, *, delsp: bool) -> str:
     """Text of format=flowed with its soft line breaks undone (RFC 3676 4); quoted lines keep their marks."""
-    out: list[str] = []
+    paragraphs: list[list[str]] = []
     open_depth: int | None = None
     for line in text.split("\n"):
         bare = line.lstrip(">")
@@ -376,42 +381,65 @@ def unflowed(text: str, *, delsp: bool) -> str:
         soft = bare.endswith(" ") and bare != "-- "
         bare = bare[:-1] if soft and delsp else bare
         if open_depth == depth and bare != "-- ":
-            out[-1] += bare
+            paragraphs[-1].append(bare)
         else:
-            out.append(f"{'>' * depth}{' ' if depth else ''}{bare}")
+            paragraphs.append([f"{'>' * depth}{' ' if depth else ''}{bare}"])
         open_depth = depth if soft else None
-    return "\n".join(line.rstrip(" ") if line.rstrip(" ") != "--" else line for line in out)
+    lines = ("".join(pieces) for pieces in paragraphs)
+    return "\n".join(line if line == "-- " else line.rstrip(" ") for line in lines)
 
 
-_UU: Final = re.compile(
-    r"^begin [0-7]{3,4} ([^\n]{1,300})\n((?:[ -`][^\n]{0,100}\n)*?)(?:`?\s*\n)?end[ \t]*$", re.MULTILINE
-)
+_BEGIN: Final = re.compile(r"begin [0-7]{3,4} (\S[^\n]{0,299})")
+_UU_FILES: Final = 100
 
 
-def _uuencoded(text: str) -> Iterator[tuple[str, bytes]]:
-    import binascii
+def _uuencoded(text: str) -> tuple[list[str], list[tuple[str, bytes]]]:
+    """The lines of `text` without the files that are uuencoded in it, and those files.  A file has an `end`."""
+    lines = text.split("\n")
+    ends = [at for at, line in enumerate(lines) if line.rstrip() == "end"]
+    kept: list[str] = []
+    files: list[tuple[str, bytes]] = []
+    at = 0
+    while at < len(lines):
+        begun = _BEGIN.fullmatch(lines[at].rstrip())
+        end = next((end for end in ends if end > at), None) if begun and len(files) < _UU_FILES else None
+        if begun is None or end is None or not _all_encoded(lines[at + 1 : end]):
+            kept.append(lines[at])
+            at += 1
+            continue
+        files.append((begun[1].strip(), b"".join(map(_uu_line, lines[at + 1 : end]))))
+        ends = [later for later in ends if later > end]
+        at = end + 1
+    return kept, files
 
-    for found in _UU.finditer(text):
-        data = b""
-        for line in found[2].split("\n"):
-            raw = line.encode("latin-1", "replace")
-            try:
-                data += binascii.a2b_uu(raw)
-            except binascii.Error:  # trailing garbage: take the octets that the line says it holds
-                octets = ((raw[0] - 32) & 63) * 4 + 5 if raw else 0
-                try:
-                    data += binascii.a2b_uu(raw[: octets // 3])
-                except binascii.Error:
-                    continue
-        yield found[1].strip(), data
+
+def _all_encoded(lines: list[str]) -> bool:
+    """Whether these are lines of uuencode: the first character tells the length of the rest."""
+    sample = lines[:50]
+    return (
+        bool(sample)
+        and all(not line.strip() or len(line.rstrip()) <= 90 for line in sample)
+        and bool(_uu_line(sample[0]))
+    )
+
+
+def _uu_line(line: str) -> bytes:
+    raw = line.rstrip("\r").encode("latin-1", "replace")
+    try:
+        return a2b_uu(raw)
+    except BinasciiError:  # trailing garbage: take the octets that the line says it holds
+        try:
+            return a2b_uu(raw[: (((raw[0] - 32) & 63) * 4 + 5) // 3])
+        except BinasciiError:
+            return b""
 
 
 def _without_uuencoded(text: str) -> tuple[str, list[File]]:
     """Files that an old mailer wrote into the text (`begin 644 name`), taken out of it."""
     if "begin " not in text or "\nend" not in text:
         return text, []
-    files = [File(safe_name(name), "application/octet-stream", data) for name, data in _uuencoded(text) if data]
-    return (_UU.sub("", text), files) if files else (text, [])
+    kept, files = _uuencoded(text)
+    return "\n".join(kept), [File(safe_name(name), "application/octet-stream", data) for name, data in files]
 
 
 def _tnef(data: bytes, found: Contents) -> list[File]:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from amends.mail.fields import _FIELD, _NAME, Fields, parameters, text_of_field
+from amends.mail.fields import _FIELD, _NAME, Fields, codec_of, parameters, text_of_field
 
 HEADER_BYTES: Final = 256 * 1024
 FIELD_BYTES: Final = 16 * 1024
@@ -22,23 +22,9 @@ DEPTH: Final = 50
 LINES: Final = 700_000
 PLAIN_BODY_BYTES: Final = 4 * 1024 * 1024  # of a message that is one text
 
-# What the parser is given: it has no use for the rest, and the rest (Received above all) costs it most of its time.
+# What the parser is given of the head: the rest is read here, and costs it most of its time.
 _PARSED: Final = frozenset(
-    [
-        "from",
-        "to",
-        "cc",
-        "reply-to",
-        "date",
-        "subject",
-        "message-id",
-        "mime-version",
-        "content-type",
-        "content-transfer-encoding",
-        "content-disposition",
-        "content-id",
-        "content-description",
-    ]
+    "mime-version content-type content-transfer-encoding content-disposition content-id content-description".split()
 )
 _ADDRESSED: Final = frozenset(
     ["from", "to", "cc", "bcc", "reply-to", "sender", "delivered-to", "resent-to", "resent-cc"]
@@ -96,7 +82,7 @@ def within_bounds(raw: bytes) -> Wire:
                 continue
             seen.add(name)
         if name in _PARSED:
-            lean.append(whole)
+            lean.append(_harmless(whole))
     body = _bounded_body(values, body, defects)
     return Wire(values, b"".join([*lean, b"\r\n", body]), body, tuple(defects))
 
@@ -230,9 +216,31 @@ def _end_of_line(body: bytes, number: int) -> int:
 
 def _short_field(found: re.Match[bytes]) -> bytes:
     whole = found[0]
-    if len(whole) <= CONTENT_FIELD_BYTES:
-        return whole
-    return whole[:CONTENT_FIELD_BYTES].rstrip(b"\r\n") + b"\r\n"
+    if len(whole) > CONTENT_FIELD_BYTES:
+        whole = whole[:CONTENT_FIELD_BYTES].rstrip(b"\r\n") + b"\r\n"
+    return _harmless(whole)
+
+
+_CHARSET: Final = re.compile(rb"charset", re.IGNORECASE)
+_PLAIN_CHARSET: Final = re.compile(rb"charset=(\"?)([A-Za-z0-9_.:+-]{1,60})\1(?=[;\s]|\Z)", re.IGNORECASE)
+_MACHINES_MESSAGE: Final = re.compile(
+    rb"\A(content-type[ \t]*:\s*)message/(?!rfc822|global\s*(?:[;\r\n]|\Z)|news)", re.IGNORECASE
+)
+
+
+def _harmless(field: bytes) -> bytes:
+    """A content field as the parser may see it; `parts` knows these forms.
+
+    A charset that is no charset of text goes by the name of x-charset: the parser would decode by it, and some codecs
+    of Python take quadratic time or are none at all.  Reports (message/delivery-status and such) become x-message/...,
+    which is left as one piece of text: the parser would make a message of each blank line.
+    """
+    charsets = _CHARSET.findall(field)
+    if charsets:
+        plain = _PLAIN_CHARSET.search(field)
+        if len(charsets) > 1 or plain is None or not codec_of(plain[2].decode("ascii")):
+            field = _CHARSET.sub(b"x-charset", field)
+    return _MACHINES_MESSAGE.sub(rb"\1x-message/", field)
 
 
 def _bounded_structure(kind: str, body: bytes, defects: list[str]) -> bytes:
