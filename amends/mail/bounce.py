@@ -35,12 +35,12 @@ class Bounce:
 def bounce(fields: Fields, contents: Contents, sender: Mailbox, subject: str, text: str) -> Bounce | None:
     """What the message says of undelivered mail; None if it is no bounce."""
     statuses = [report for status in contents.statuses for report in _reports(status)]
-    told = _without_returned(text[:_READ])
-    if statuses and all(report.action in _SUCCESS for report in statuses if report.action):
-        if any(report.action for report in statuses):
-            return None  # a receipt: it was delivered (RFC 3464 2.3.3)
-    if not (_is_report(fields, contents, statuses) or _looks_returned(fields, contents, sender, subject, told)):
+    actions = {report.action for report in statuses if report.action}
+    if actions and actions <= _SUCCESS:
+        return None  # a receipt: it was delivered (RFC 3464 2.3.3)
+    if not (_is_report(fields, contents, statuses) or _looks_returned(fields, contents, sender, subject, text)):
         return None
+    told = _without_returned(text[:_READ])
     permanent, gave_up = _failure(statuses, subject, told)
     recipients = _recipients(fields, contents, statuses, told, text)
     return Bounce(recipients, permanent, gave_up, _returned_ids(fields, contents, text))
@@ -149,7 +149,7 @@ _INTRO: Final = re.compile(
 )
 
 
-def _looks_returned(fields: Fields, contents: Contents, sender: Mailbox, subject: str, told: str) -> bool:
+def _looks_returned(fields: Fields, contents: Contents, sender: Mailbox, subject: str, text: str) -> bool:
     """Whether a message without a report's form is a bounce: two independent signs, one of them no mere phrase."""
     if fields.first("x-failed-recipients"):
         return True
@@ -160,15 +160,17 @@ def _looks_returned(fields: Fields, contents: Contents, sender: Mailbox, subject
     local = sender.address.rpartition("@")[0] or sender.address
     path = fields.first("return-path").strip()
     machine = bool(_DAEMON.fullmatch(local)) or bool(_DAEMON_NAME.search(sender.name)) or not sender.address
-    daemon_path = path in ("<>", "< >") or bool(re.match(r"<?\s*(?:mailer-daemon|postmaster)\b", path, re.IGNORECASE))
+    daemon_path = path in ("<>", "< >") or bool(_DAEMON_PATH.match(path))
     titled = bool(_SUBJECTS.match(subject))
-    says = bool(_INTRO.search(" ".join(told[:3000].split())))
     if not (machine or daemon_path or titled):
         return False
+    told = _without_returned(text[:_READ])
+    says = bool(_INTRO.search(" ".join(told[:3000].split())))
     automatic = (machine or daemon_path) and not _SUBJECT_OF_ANSWER.match(subject)
     return (automatic and (titled or says) and (titled or bool(_ADDRESS.search(told)))) or (titled and says)
 
 
+_DAEMON_PATH: Final = re.compile(r"<?\s*(?:mailer-daemon|postmaster)\b", re.IGNORECASE)
 # A list server that sends a posting back.
 _LIST_ALARM: Final = re.compile(
     r"\s*(?:\[[^\]]{0,40}\]\s*)?(?:loop alert|fml (?:fatal|error)|not member|permission|rejected?)\b", re.IGNORECASE

@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_READ: Final = 5000  # characters; more would not change the answer
+_READ: Final = 3000  # characters; more would not change the answer
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-_LEAST: Final = 2.5  # points; below it a text says too little to judge
+_LEAST: Final = 1.25  # points; below it a text says too little to judge
 _AHEAD: Final = 1.15  # the best must lead the next by this factor
 
 # The commonest function words of each language: articles, pronouns, prepositions, auxiliaries; words of complaints too.
@@ -44,11 +44,18 @@ _WORDS: Final = {
     "bg": "и в не на аз че с по това като но вие за у към от ние из за така си всички его бих ми беше ако няма или да се е са поръчка",
     "el": "και το να της η του ο τα με για από στο που δεν είναι στην θα μου την τον σας ένα μια ότι αλλά έχω",
 }
-_VOCABULARY: Final = {language: frozenset(words.split()) for language, words in _WORDS.items()}
-_SHARED: dict[str, int] = {}
-for _words in _VOCABULARY.values():
-    for _word in _words:
-        _SHARED[_word] = _SHARED.get(_word, 0) + 1
+
+
+def _points() -> dict[str, tuple[tuple[str, float], ...]]:
+    """For each word its languages and what it is worth for each: the fewer share it, the more."""
+    languages: dict[str, list[str]] = {}
+    for language, words in _WORDS.items():
+        for word in dict.fromkeys(words.split()):
+            languages.setdefault(word, []).append(language)
+    return {word: tuple((one, 1.0 / len(shared)) for one in shared) for word, shared in languages.items()}
+
+
+_POINTS: Final = _points()
 
 # A script that one language of ours is written in.
 _SCRIPTS: Final = (
@@ -78,26 +85,27 @@ def language_of(text: str, among: Sequence[str] = ()) -> str | None:
 
 
 def _by_script(text: str) -> str | None:
-    letters = sum(character.isalpha() for character in text)
-    if letters == 0 or text.isascii():
+    if text.isascii():
         return None
+    letters = len(_LETTER.findall(text))
     for language, script in _SCRIPTS:
-        if len(script.findall(text)) * (3 if language == "ja" else 2) > letters:
+        if len(script.findall(text)) * (3 if language == "ja" else 2) > letters > 0:
             return language
     return None
 
 
+_LETTER: Final = re.compile(r"[^\W\d_]")
+
+
 def _by_words(text: str) -> str | None:
-    words = [found.replace("’", "'") for found in _WORD.findall(text.lower())]
-    points = dict.fromkeys(_VOCABULARY, 0.0)
+    words = _WORD.findall(text.lower().replace("’", "'"))
+    points: dict[str, float] = {}
     for word in words:
-        languages = _SHARED.get(word)
-        if languages is None:
-            continue
-        worth = 1.0 / languages
-        for language, vocabulary in _VOCABULARY.items():
-            if word in vocabulary:
-                points[language] += worth
+        for language, worth in _POINTS.get(word, ()):
+            points[language] = points.get(language, 0.0) + worth
     ranked = sorted(points.items(), key=lambda one: -one[1])
-    (best, most), (_, next_most) = ranked[0], ranked[1]
-    return best if most >= _LEAST / 2 and most >= next_most * _AHEAD and len(words) >= 3 else None
+    if not ranked or len(words) < 3:
+        return None
+    best, most = ranked[0]
+    next_most = ranked[1][1] if len(ranked) > 1 else 0.0
+    return best if most >= _LEAST and most >= next_most * _AHEAD else None

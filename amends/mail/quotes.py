@@ -7,7 +7,7 @@ answers written into a quotation are kept, quotations by `>` go, and no stranger
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 _READ: Final = 200_000  # characters; nobody writes a longer answer, and what is quoted behind it does not count
@@ -69,8 +69,9 @@ def new_text(text: str, languages: Sequence[str] = ()) -> str:
     lines = [line.rstrip() for line in text.split("\n")]
     if not _may_quote(text):
         return _trimmed(_without_signature(lines))
-    end = _end_of_new(lines, languages)
-    kept = _without_quoted(lines[:end])
+    attributed = _attributions(lines)
+    end = _end_of_new(lines, attributed, languages)
+    kept = _without_quoted(lines[:end], attributed)
     return _trimmed(_without_signature(kept))
 
 
@@ -84,7 +85,7 @@ def _may_quote(text: str) -> bool:
 # ── Where the quoted mail begins ──
 
 
-def _end_of_new(lines: list[str], languages: Sequence[str]) -> int:
+def _end_of_new(lines: list[str], attributed: Mapping[int, int], languages: Sequence[str]) -> int:
     """The number of lines before the mail that is quoted whole below the answer (or all of them)."""
     at, written = 0, False
     while at < len(lines):
@@ -92,7 +93,7 @@ def _end_of_new(lines: list[str], languages: Sequence[str]) -> int:
         if not line.strip() or len(line) > 2000:
             at += 1
             continue
-        if count := _attribution(lines, at):
+        if count := attributed.get(at, 0):
             if written and not _answered_below(lines, at + count):
                 return at
             at += count  # the quotation stands above the answer, or the answers within it
@@ -105,10 +106,12 @@ def _end_of_new(lines: list[str], languages: Sequence[str]) -> int:
 
 
 def _begins_quoted(lines: list[str], at: int) -> bool:
-    line = lines[at]
-    if _SEPARATOR.match(line):
+    line = lines[at].lstrip("> \t")
+    if not line:
+        return False
+    if (line[0] in "-_=*#" or line.endswith((":", "：")) or "line" in line) and _SEPARATOR.match(line):
         return True
-    if _RULE.match(line):
+    if line[0] in "-_=" and _RULE.match(line):
         return _is_head(lines, _next_line(lines, at + 1))
     return _is_head(lines, at)
 
@@ -119,9 +122,12 @@ def _next_line(lines: list[str], at: int) -> int:
     return at
 
 
+_COLON: Final = re.compile("[:：]")
+
+
 def _is_head(lines: list[str], at: int) -> bool:
     """Whether the head of a mail, as Outlook and others quote it, begins here: From, and two more, one with a value."""
-    if at >= len(lines) or len(lines[at]) > 500:
+    if at >= len(lines) or len(lines[at]) > 500 or not _COLON.search(lines[at], 0, 60):
         return False
     first = _HEAD_LINE.match(lines[at])
     if first is None:
@@ -145,25 +151,39 @@ def _is_head(lines: list[str], at: int) -> bool:
     return came_from and bool(first[1] or mail) and (len(names) >= 3 or (len(names) >= 2 and mail and bool(first[1])))
 
 
-def _attribution(lines: list[str], at: int) -> int:
-    """How many lines, from this one, say who wrote the quoted mail that follows; 0 if they do not."""
-    if not _ATTRIBUTED_START.match(lines[at]):
-        return 0
-    joined = ""
-    for count in range(1, 5):
-        if at + count > len(lines):
-            return 0
-        piece = lines[at + count - 1].strip()
-        if count > 1 and not piece:
-            return 0
-        joined = f"{joined} {piece.lstrip('> ')}".strip()
-        if len(joined) > 500:
-            return 0
-        if _is_attribution(joined, quoted_next=_quoted_next(lines, at + count)):
-            return count
-    return 0
+def _attributions(lines: list[str]) -> dict[int, int]:
+    """Where the lines stand that say who wrote what follows, and how many they are: number of the first, count."""
+    found: dict[int, int] = {}
+    last = -1
+    for end, line in enumerate(lines):
+        if not line or len(line) > 500 or not _may_attribute(lines, end):
+            continue
+        for start in range(max(last + 1, end - 3), end + 1):
+            joined = " ".join(piece.strip().lstrip("> ") for piece in lines[start : end + 1]).strip()
+            whole = all(piece.strip() for piece in lines[start : end + 1]) and len(joined) <= 500
+            if whole and _ATTRIBUTED_START.match(lines[start]):
+                if _is_attribution(joined, quoted_next=_quoted_next(lines, end + 1)):
+                    found[start] = end - start + 1
+                    last = end
+                    break
+    return found
 
 
+def _may_attribute(lines: list[str], end: int) -> bool:
+    line = lines[end]
+    return (
+        line.endswith((":", "："))
+        or ("@" in line and _YEAR.search(line) is not None)
+        or "GMT" in line
+        or (
+            not line.lstrip().startswith(">")
+            and _quoted_next(lines, end + 1)
+            and _WROTE_AT_END.search(line) is not None
+        )
+    )
+
+
+_YEAR: Final = re.compile(r"\d{4}")
 _ATTRIBUTED_START: Final = re.compile(rf"[>\s*_]*(?:(?:{_ON})\b|\d|[^\n]{{0,200}}(?:<|@|(?:{_WROTE})))", re.IGNORECASE)
 _BARE: Final = re.compile(
     r"\d{4}[-/.年]\s?\d{1,2}[-/.月]\s?\d{1,2}.{0,80}<[^\s<>@]+@[^\s<>@]+>.{0,20}$"  # 2013/7/20 Ann <ann@example.org>
@@ -242,25 +262,25 @@ _LIBRARY_HINT: Final = re.compile(r"@[^\n]*[:：][ \t]*$|^[* ]*[^\W\d_]{2,12}[:�
 # ── Quotations line by line ──
 
 
-def _without_quoted(lines: list[str]) -> list[str]:
+def _without_quoted(lines: list[str], attributed: Mapping[int, int]) -> list[str]:
     """The lines that are no quotation, without the attributions that stand above one.
 
     What is quoted without a word about whose it is stays where the writer goes on from it, or wrote nothing else:
     it may be a contract or a promise.
     """
-    if _own_quotation(lines):
+    if not any(at < len(lines) for at in attributed) and _own_quotation(lines):
         return lines
     kept: list[str] = []
     at = 0
     while at < len(lines):
         line = lines[at]
+        if at in attributed:
+            at += attributed[at]
+            continue
         if line.lstrip().startswith(">") and not line.lstrip().startswith(">:"):
             if kept and kept[-1].strip():
                 kept.append("")
             at += 1
-            continue
-        if line.strip() and len(line) <= 2000 and (count := _attribution(lines, at)):
-            at += count
             continue
         kept.append(line)
         at += 1
@@ -271,9 +291,7 @@ def _own_quotation(lines: list[str]) -> bool:
     lines = _without_signature(lines)
     said = [at for at, line in enumerate(lines) if line.strip()]
     quoted = [at for at in said if lines[at].lstrip().startswith(">")]
-    if not quoted or (quoted[-1] == said[-1] and len(quoted) < len(said)):
-        return False
-    return not any(_attribution(lines, at) for at in said)
+    return bool(quoted) and (quoted[-1] != said[-1] or len(quoted) == len(said))
 
 
 # ── Signatures ──
