@@ -23,7 +23,7 @@ from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_o
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
 from amends.ledger.book import add
-from amends.ledger.chain import digest
+from amends.ledger.seals import address_seal, finding_seal
 from amends.ledger.tables import Case, Deadline, Letter
 from amends.letters.address import sendable
 from amends.letters.kinds import LetterKind
@@ -296,13 +296,7 @@ def respond(
         if finding.root_cause is not None:
             row.root_cause = storable(finding.root_cause).strip() or None
         row.responded_at = file.now
-        money = "" if remedy is None or remedy.amount is None else f"{remedy.amount} {remedy.currency}"
-        file.record(
-            "responded",
-            letter=letter.id,
-            outcome=row.outcome,
-            digest=digest(row.salt, row.remedy or "", money, row.root_cause or ""),
-        )
+        file.record("responded", letter=letter.id, outcome=row.outcome, digest=finding_seal(row))
         file.to_stage(Stage.RESPONDED)
         return leaves_at
 
@@ -444,8 +438,8 @@ def correct_address(office: Office, case_id: int, address: str, *, actor: Actor,
             raise Refused("That is the address we write to already.")
         file.record(
             "address-corrected",
-            before=digest(file.row.salt, file.row.complainant_address),
-            after=digest(file.row.salt, address),
+            before=address_seal(file.row, file.row.complainant_address),
+            after=address_seal(file.row, address),
         )
         file.row.complainant_address = address
         if session.get(Participant, (case_id, address)) is None:

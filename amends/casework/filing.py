@@ -26,8 +26,9 @@ from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, de
 from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
 from amends.ledger.book import add, add_all
-from amends.ledger.chain import digest, new_salt
+from amends.ledger.chain import new_salt
 from amends.ledger.columns import key
+from amends.ledger.seals import address_seal, complaint_seal, message_seal
 from amends.ledger.tables import Arrival, Attachment, Case, Counter, Letter, Message, Participant
 from amends.letters import tokens
 from amends.letters.kinds import LetterKind
@@ -50,14 +51,19 @@ def give_fate(office: Office, session: Session, arrival: Arrival, reading: Readi
     if match.fate is Fate.HOLD:
         arrival.state, arrival.reason = "held", match.because
         arrival.candidates = [match.as_json() | {"case": case} for case in match.candidates]
-        arrival.message_id = add_message(session, arrival, reading, case_id=None, match=match)
+        arrival.message_id = _set_aside(session, arrival, reading, match)
         return None
     if reading.kind is not Kind.PERSON:
         arrival.state = "quarantined"
         arrival.reason = f"looks automatic ({reading.kind}) and belongs to no case; it was not answered"
-        arrival.message_id = add_message(session, arrival, reading, case_id=None, match=match)
+        arrival.message_id = _set_aside(session, arrival, reading, match)
         return None
     return open_case(office, session, arrival, reading, now=now)
+
+
+def _set_aside(session: Session, arrival: Arrival, reading: Reading, match: Match) -> int:
+    """The message as a row without a case: the one from the last time, where it is read again."""
+    return arrival.message_id or add_message(session, arrival, reading, case_id=None, match=match)
 
 
 def content_key(reading: Reading) -> str:
@@ -73,14 +79,20 @@ def content_key(reading: Reading) -> str:
 
 
 def _seen_before(session: Session, arrival: Arrival, reading: Reading) -> int | None:
+    """The message that this arrival is once more, if we have it; its own (when it is read again) does not count."""
     connection = session.connection()
+    key = content_key(reading)
+    if connection.dialect.name == "postgresql":  # another daemon may be filing the same message from another mailbox
+        lock = hashlib.sha256((key or f"raw {arrival.raw_id}").encode()).digest()[:8]
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int.from_bytes(lock, signed=True)})
+    own = arrival.message_id or 0
     same_bytes = select(col(Arrival.message_id)).where(
-        col(Arrival.raw_id) == arrival.raw_id, col(Arrival.id) != arrival.id, col(Arrival.message_id).is_not(None)
+        col(Arrival.raw_id) == arrival.raw_id, col(Arrival.id) != arrival.id, col(Arrival.message_id) != own
     )
     if (found := connection.execute(same_bytes.limit(1)).scalar()) is not None:
         return found
-    if key := content_key(reading):
-        same_words = select(col(Message.id)).where(col(Message.content_key) == key).limit(1)
+    if key:
+        same_words = select(col(Message.id)).where(col(Message.content_key) == key, col(Message.id) != own).limit(1)
         return connection.execute(same_words).scalar()
     return None
 
@@ -105,7 +117,7 @@ def _own(office: Office, session: Session, arrival: Arrival, reading: Reading, *
         return note_receipt(office, session, letter, now=now)
     arrival.state = "quarantined"
     arrival.reason = "it says that it comes from our own address, but it is no letter of ours"
-    arrival.message_id = add_message(session, arrival, reading, case_id=None, match=NEW_CASE)
+    arrival.message_id = _set_aside(session, arrival, reading, NEW_CASE)
     return None
 
 
@@ -217,24 +229,36 @@ def index_words(session: Session, case_id: int, message_id: int | None, subject:
     )
 
 
-def message_seal(salt: str, sha256: str, reading: Reading) -> str:
-    """The digest by which the ledger holds a message: its bytes, and what the desk is shown of them."""
-    return digest(salt, sha256, reading.sender.address, reading.subject, reading.text, reading.new_text)
+def _seal_of(session: Session, message_id: int, sha256: str) -> str:
+    """From the rows and not from the reading: a message that was held may be read otherwise today."""
+    statement = select(
+        col(Message.salt), col(Message.from_address), col(Message.subject), col(Message.text), col(Message.new_text)
+    ).where(col(Message.id) == message_id)
+    salt, sender, subject, words, new_words = session.connection().execute(statement).one()
+    files = select(col(Attachment.name), col(Attachment.sha256)).where(col(Attachment.message_id) == message_id)
+    return message_seal(
+        salt,
+        sha256=sha256,
+        sender=sender,
+        subject=subject,
+        text=words,
+        new_text=new_words,
+        files=[(row[0], row[1]) for row in session.connection().execute(files.order_by(col(Attachment.id)))],
+    )
 
 
 def _attach(file: CaseFile, arrival: Arrival, reading: Reading, match: Match) -> int:
     """Put the message on the case with its event, and its Message-IDs into the index."""
     session = file.session
-    message_id = arrival.message_id
-    if message_id is None:
+    if arrival.message_id is None:
         message_id = add_message(session, arrival, reading, case_id=file.id, match=match)
     else:  # it was held or set aside before
+        message_id = arrival.message_id
         session.connection().execute(
             update(Message).where(col(Message.id) == message_id).values(case_id=file.id, match=match.as_json())
         )
         index_words(session, file.id, message_id, reading.subject, reading.new_text)
-    arrival.state, arrival.message_id, arrival.reason = "filed", message_id, None
-    salt = session.connection().execute(select(col(Message.salt)).where(col(Message.id) == message_id)).scalar() or ""
+    arrival.state, arrival.message_id, arrival.reason, arrival.candidates = "filed", message_id, None, []
     file.record(
         "message",
         message=message_id,
@@ -242,7 +266,7 @@ def _attach(file: CaseFile, arrival: Arrival, reading: Reading, match: Match) ->
         because=match.because,
         confidence=match.confidence,
         standing=str(match.standing),
-        digest=message_seal(salt, reading.sha256, reading),
+        digest=_seal_of(session, message_id, reading.sha256),
     )
     remember(session, file.id, [reading.message_id, *reading.in_reply_to, *reading.references], source="mail")
     file.row.messages_in += 1
@@ -283,7 +307,7 @@ def _add_participant(session: Session, file: CaseFile, reading: Reading, *, role
         return
     row = {"case_id": file.id, "address": address, "name": reading.sender.name, "role": role, "accepted": accepted}
     session.connection().execute(insert(Participant), row)
-    file.record("participant", role=role, accepted=accepted, digest=digest(file.row.salt, address))
+    file.record("participant", role=role, accepted=accepted, digest=address_seal(file.row, address))
 
 
 def next_reference(session: Session, prefix: str, year: int) -> CaseRef:
@@ -344,7 +368,8 @@ def open_case(
         pack_version=row.pack_version,
         received_at=arrival.received_at.isoformat(),
         history=arrival.history,
-        digest=digest(row.salt, row.complainant_name, row.complainant_address, row.subject),
+        digest=complaint_seal(row),
+        address=address_seal(row, row.complainant_address),
     )
     _add_participant(session, file, reading, role="complainant", accepted=True)
     _attach(file, arrival, reading, NEW_CASE)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlmodel import col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
@@ -18,7 +18,9 @@ from amends.kernel.errors import NotFound, Refused
 from amends.kernel.text import storable
 from amends.ledger.book import add
 from amends.ledger.chain import digest, new_salt
+from amends.ledger.seals import address_seal, finding_seal, words_seal
 from amends.ledger.tables import Case, Letter, Message, Note, Participant
+from amends.letters.kinds import LetterKind
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def assess(office: Office, case_id: int, assessment: Assessment, *, actor: Actor
             severity=row.severity,
             immediate_action=row.immediate_action,
             vulnerable=row.vulnerable,
-            digest=digest(row.salt, row.complexity, row.impact),
+            digest=words_seal(row, row.complexity, row.impact),
         )
         if Stage(row.stage) in (Stage.RECEIVED, Stage.ACKNOWLEDGED):
             file.to_stage(Stage.ASSESSED)
@@ -91,11 +93,15 @@ def note(office: Office, case_id: int, text: str, *, actor: Actor, now: datetime
     """Add a staff note; it is never quoted in a letter.  Returns its id."""
     text = _words(text, "The note")
     with _case(office, case_id, actor=actor, now=now) as file:
-        salt = new_salt()
-        row = {"case_id": case_id, "at": now, "author": actor.login, "text": text, "salt": salt}
-        note_id = add(file.session, Note, row)
-        file.record("note", note=note_id, digest=digest(salt, text))
-        return note_id
+        return _add_note(file, text)
+
+
+def _add_note(file: CaseFile, text: str) -> int:
+    salt = new_salt()
+    row = {"case_id": file.id, "at": file.now, "author": file.actor.login, "text": text, "salt": salt}
+    note_id = add(file.session, Note, row)
+    file.record("note", note=note_id, digest=digest(salt, text))
+    return note_id
 
 
 def wait(office: Office, case_id: int, waiting: Waiting, reason: str, *, actor: Actor, now: datetime) -> None:
@@ -104,7 +110,7 @@ def wait(office: Office, case_id: int, waiting: Waiting, reason: str, *, actor: 
     with _case(office, case_id, actor=actor, now=now) as file:
         _must_be_open(file, "set waiting on")
         file.row.waiting, file.row.waiting_reason = str(waiting), reason
-        file.record("waiting", waiting=str(waiting), digest=digest(file.row.salt, reason))
+        file.record("waiting", waiting=str(waiting), digest=words_seal(file.row, reason))
 
 
 def resume(office: Office, case_id: int, *, actor: Actor, now: datetime) -> None:
@@ -133,7 +139,7 @@ def close(
     """End the case (ISO 10002:2018, 7.9).
 
     A case that was answered keeps the outcome its final response gave.  One that was not can only be withdrawn or
-    out of scope, with a reason.  Raises Refused and names what is missing.
+    out of scope, with a reason, which is kept as a note.  Raises Refused and names what is missing.
     """
     with _case(office, case_id, actor=actor, now=now) as file:
         row = file.row
@@ -150,24 +156,19 @@ def close(
                 )
             reason = _words(reason, "The reason for closing without a final response")
             row.outcome = str(outcome)
+            _add_note(file, f"Closed as {outcome}: {reason}")
         if root_cause is not None:
             row.root_cause = storable(root_cause).strip() or None
         row.waiting = row.waiting_reason = None
         row.closed_at = now
         row.escalated = False
         file.cancel_deadlines(because="closed")
-        file.record(
-            "closed",
-            outcome=row.outcome,
-            digest=digest(row.salt, reason, row.root_cause or ""),
-        )
+        file.record("closed", outcome=row.outcome, digest=finding_seal(row))
         file.to_stage(Stage.CLOSED)
         file.touch()
 
 
 def _letter_on_its_way(file: CaseFile) -> str | None:
-    from sqlalchemy import select
-
     statement = select(col(Letter.kind)).where(
         col(Letter.case_id) == file.id,
         col(Letter.state).in_(("queued", "sending", "approval")),
@@ -179,7 +180,8 @@ def _letter_on_its_way(file: CaseFile) -> str | None:
 def reopen(office: Office, case_id: int, reason: str, *, actor: Actor, now: datetime) -> None:
     """Take up an answered or closed case again, as a review; its deadlines start anew from now.
 
-    What was breached stays on the record.  Raises Refused for a case that is neither answered nor closed.
+    The reason is kept as a note, and what was breached stays on the record.
+    Raises Refused for a case that is neither answered nor closed.
     """
     from amends.casework.plans import planned_rows
 
@@ -188,8 +190,11 @@ def reopen(office: Office, case_id: int, reason: str, *, actor: Actor, now: date
         row = file.row
         if Stage(row.stage) not in (Stage.RESPONDED, Stage.CLOSED):
             raise Refused(f"{row.reference} is open; there is nothing to reopen.")
+        if _letter_on_its_way(file) == LetterKind.FINAL_RESPONSE:
+            raise Refused(f"The final response of {row.reference} has not left yet; call it back instead.")
+        _add_note(file, f"Reopened: {reason}")
         file.cancel_deadlines(because="reopened")
-        file.record("reopened", outcome_before=row.outcome, digest=digest(row.salt, reason))
+        file.record("reopened", outcome_before=row.outcome)
         row.outcome = row.remedy = row.remedy_amount = row.remedy_currency = None
         row.responded_at = row.closed_at = None
         file.to_stage(Stage.INVESTIGATING)
@@ -218,5 +223,5 @@ def accept(office: Office, case_id: int, address: str, *, actor: Actor, now: dat
             raise NotFound(f"{address} has not written on {file.row.reference}.")
         person.accepted = True
         file.session.add(person)
-        file.record("participant-accepted", digest=digest(file.row.salt, address))
+        file.record("participant-accepted", digest=address_seal(file.row, address))
         file.touch()

@@ -16,7 +16,8 @@ from amends.casework.office import Office
 from amends.casework.threads import remember
 from amends.kernel.errors import Refused
 from amends.ledger.book import add
-from amends.ledger.chain import digest, new_salt
+from amends.ledger.chain import new_salt
+from amends.ledger.seals import bytes_seal, letter_seal
 from amends.ledger.tables import Case, Deadline, Letter, Message
 from amends.letters import tokens
 from amends.letters.address import sendable
@@ -240,6 +241,7 @@ def enqueue(
         letter_kind=str(kind),
         automatic=automatic,
         staff=staff_to is not None,
-        digest=digest(salt, to, rendered.subject, rendered.text),
+        digest=letter_seal(salt, to=to, subject=rendered.subject, body=rendered.text),
+        bytes=bytes_seal(salt, raw),
     )
     return letter_id

@@ -40,6 +40,12 @@ class Book:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._engine(echo=echo)
         self._writer = self.engine.execution_options(amends_write=True)
+        # PostgreSQL shows each statement what was committed just before it, which is not one look.
+        self._reader = (
+            self.engine
+            if self.sqlite
+            else self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        )
 
     @property
     def path(self) -> Path | None:
@@ -100,7 +106,7 @@ class Book:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One consistent look; nothing is written."""
-        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+        with _translated(), Session(self._reader, expire_on_commit=False) as session:
             yield session
             session.rollback()
 

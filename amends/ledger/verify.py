@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,27 @@ from sqlmodel import Session, col
 from amends.kernel.instants import iso
 from amends.ledger.book import Book
 from amends.ledger.chain import digest, first_broken
-from amends.ledger.tables import Case, Counter, Deadline, Event, Letter, Message, Note, Raw
+from amends.ledger.seals import (
+    address_seal,
+    bytes_seal,
+    complaint_seal,
+    finding_seal,
+    letter_seal,
+    message_seal,
+    words_seal,
+)
+from amends.ledger.tables import (
+    Attachment,
+    Case,
+    Counter,
+    Deadline,
+    Event,
+    Letter,
+    Message,
+    Note,
+    Participant,
+    Raw,
+)
 
 BATCH = 200
 
@@ -71,12 +91,14 @@ def _missing_numbers(session: Session) -> Iterator[str]:
             statement.group_by(col(Case.prefix), col(Case.year))
         )
     }
-    for counter in session.scalars(select(Counter)):
-        count, highest = found.get((counter.prefix, counter.year), (0, 0))
-        if count != counter.value or highest != counter.value:
+    counters = {(counter.prefix, counter.year): counter.value for counter in session.scalars(select(Counter))}
+    for prefix, year in sorted(found.keys() | counters.keys()):
+        given = counters.get((prefix, year), 0)
+        count, highest = found.get((prefix, year), (0, 0))
+        if count != given or highest != given:
             yield (
-                f"{counter.prefix}-{counter.year}: {counter.value} numbers were given, but {count} cases are there "
-                f"(highest {highest}): a case was removed"
+                f"{prefix}-{year}: {given} numbers were given, but {count} cases are there "
+                f"(highest {highest}): a case or the counter was removed"
             )
 
 
@@ -105,86 +127,210 @@ def _case_problems(session: Session, row: Case, events: list[Any]) -> Iterator[s
     if len(events) != row.chain_length or (events and events[-1].hash != row.chain_head):
         yield f"{row.reference}: the ledger ends at event {len(events)}, the case says {row.chain_length}"
         return
-    yield from _state_problems(row, events)
-    yield from _content_problems(session, row, events)
-    yield from _deadline_problems(session, row, events)
+    yield from _row_problems(session, row, events)
 
 
-def _state_problems(row: Case, events: list[Any]) -> Iterator[str]:
-    """Replay stage, handler and outcome from the events."""
-    stage, handler, outcome = "received", None, None
-    for event in events:
-        match event.kind:
+@dataclass(slots=True)
+class _Told:
+    """What the events of one case say of its row, replayed in order."""
+
+    facts: dict[str, Any] = field(default_factory=lambda: {"stage": "received"})
+    complaint: str = ""
+    address: str = ""
+    finding: str | None = None  # None: no event seals the present one
+    waiting_reason: str | None = None
+    people: dict[str, bool] = field(default_factory=dict)
+    messages: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+    letters: dict[int, tuple[str, str]] = field(default_factory=dict)
+    sent: set[int] = field(default_factory=set)
+    due: dict[tuple[str, int], str] = field(default_factory=dict)
+    breached: set[tuple[str, int]] = field(default_factory=set)
+    met: set[tuple[str, int]] = field(default_factory=set)
+
+    def hear(self, kind: str, data: dict[str, Any]) -> None:
+        match kind:
+            case "opened":
+                self.complaint, self.address = data["digest"], data["address"]
+                self.facts["received_at"] = data["received_at"]
             case "stage":
-                stage = event.data["after"]
-                if event.data.get("because"):
-                    outcome = None
+                self.facts["stage"] = data["after"]
+                if data.get("because"):
+                    self.facts["outcome"] = self.finding = None
             case "assigned":
-                handler = event.data["after"]
-            case "responded" | "closed":
-                outcome = event.data["outcome"]
+                self.facts["handler"] = data["after"]
+            case "assessed":
+                self.facts |= {name: data[name] for name in ("severity", "immediate_action", "vulnerable")}
+            case "waiting":
+                self.facts["waiting"], self.waiting_reason = data["waiting"], data["digest"]
+            case "resumed":
+                self.facts["waiting"] = self.waiting_reason = None
+            case "responded":
+                self.facts["outcome"], self.finding = data["outcome"], data["digest"]
+            case "closed":
+                self.facts["outcome"], self.finding = data["outcome"], data["digest"]
+                self.facts["waiting"] = self.waiting_reason = None
             case "reopened":
-                outcome = None
-    for name, told, shown in (
-        ("stage", stage, row.stage),
-        ("handler", handler, row.handler),
-        ("outcome", outcome, row.outcome),
-    ):
-        if told != shown:
-            yield f"{row.reference}: the ledger says {name} {told}, the case says {shown}"
+                self.facts["outcome"] = self.finding = None
+            case "participant":
+                self.people[data["digest"]] = data["accepted"]
+            case "participant-accepted":
+                self.people[data["digest"]] = True
+            case "address-corrected":
+                self.address = data["after"]
+                self.people.setdefault(data["after"], True)
+            case "message":
+                self.messages[data["message"]] = data["digest"]
+            case "note":
+                self.notes[data["note"]] = data["digest"]
+            case "letter-queued":
+                self.letters[data["letter"]] = (data["digest"], data["bytes"])
+            case "letter-called-back":
+                self.letters.pop(data["letter"], None)
+            case "letter-sent":
+                self.sent.add(data["letter"])
+            case "deadlines-started":
+                self.due |= {(one["deadline"], one["occurrence"]): one["due_at"] for one in data["deadlines"]}
+            case "deadline-breached":
+                self.breached.add((data["deadline"], data["occurrence"]))
+            case "deadline-met":
+                self.met.add((data["deadline"], data["occurrence"]))
 
 
-def _content_problems(session: Session, row: Case, events: list[Any]) -> Iterator[str]:
-    sealed = {"message": {}, "note": {}, "letter-queued": {}}  # type: dict[str, dict[int, str]]
+def _row_problems(session: Session, row: Case, events: list[Any]) -> Iterator[str]:
+    told = _Told()
     for event in events:
-        if event.kind in sealed:
-            key = {"message": "message", "note": "note", "letter-queued": "letter"}[event.kind]
-            sealed[event.kind][event.data[key]] = event.data["digest"]
+        told.hear(event.kind, event.data)
+    for problem in (
+        *_state_problems(row, told),
+        *_people_problems(session, row, told),
+        *_message_problems(session, row, told),
+        *_note_problems(session, row, told),
+        *_letter_problems(session, row, told),
+        *_deadline_problems(session, row, told),
+    ):
+        yield f"{row.reference}: {problem}"
+
+
+def _state_problems(row: Case, told: _Told) -> Iterator[str]:
+    shown = {
+        "stage": row.stage,
+        "handler": row.handler,
+        "outcome": row.outcome,
+        "severity": row.severity,
+        "waiting": row.waiting,
+        "vulnerable": row.vulnerable,
+        "immediate_action": row.immediate_action,
+    }
+    for name, value in shown.items():
+        expected = told.facts.get(name, False if isinstance(value, bool) else None)
+        if expected != value:
+            yield f"the ledger says {name} {expected}, the case says {value}"
+    if row.is_open != (row.stage != "closed"):
+        yield f"it is {row.stage}, but the case says that it is {'open' if row.is_open else 'not open'}"
+    if told.facts.get("received_at") != row.received_at.isoformat():
+        yield f"it was received {told.facts.get('received_at')}, the case says {row.received_at.isoformat()}"
+    if complaint_seal(row) != told.complaint:
+        yield "the complainant's name or the subject is not what the ledger sealed"
+    if told.finding is not None and finding_seal(row) != told.finding:
+        yield "the remedy or the root cause is not what the ledger sealed"
+    if told.waiting_reason is not None and words_seal(row, row.waiting_reason or "") != told.waiting_reason:
+        yield "the reason for waiting is not what the ledger sealed"
+
+
+def _people_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
+    if address_seal(row, row.complainant_address) != told.address:
+        yield "the complainant's address is not what the ledger sealed"
+    people = session.scalars(select(Participant).where(col(Participant.case_id) == row.id))
+    if {address_seal(row, one.address): one.accepted for one in people} != told.people:
+        yield "the people who belong to it are not those of the ledger"
+
+
+def _message_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
     statement = (
         select(Message, Raw).outerjoin(Raw, col(Raw.id) == col(Message.raw_id)).where(col(Message.case_id) == row.id)
     )
+    rows = list(session.execute(statement))
+    files: dict[int, list[tuple[str, str]]] = {}
+    attached = select(Attachment).where(col(Attachment.message_id).in_([message.id for message, _ in rows]))
+    for one in session.scalars(attached.order_by(col(Attachment.id))):
+        files.setdefault(one.message_id, []).append((one.name, one.sha256))
     seen = set()
-    for message, raw in session.execute(statement):
+    carried = set()
+    for message, raw in rows:
         if message.direction == "out":
+            carried.add(message.letter_id)
+            to = message.to[0] if message.to else ""
+            found = letter_seal(message.salt, to=to, subject=message.subject, body=message.text)
+            if told.letters.get(message.letter_id or 0, ("", ""))[0] != found:
+                yield f"message {message.id} is not the letter that the ledger sealed"
             continue
         seen.add(message.id)
-        sha256 = "" if raw is None else hashlib.sha256(zstandard.decompress(raw.zstd)).hexdigest()
-        found = digest(message.salt, sha256, message.from_address, message.subject, message.text, message.new_text)
-        if sealed["message"].get(message.id) != found:
-            yield f"{row.reference}: message {message.id} is not what the ledger sealed"
-    for missing in sealed["message"].keys() - seen:
-        yield f"{row.reference}: message {missing} is in the ledger but not in the store"
+        found = message_seal(
+            message.salt,
+            sha256="" if raw is None else hashlib.sha256(_unpacked(raw.zstd)).hexdigest(),
+            sender=message.from_address,
+            subject=message.subject,
+            text=message.text,
+            new_text=message.new_text,
+            files=files.get(message.id or 0, ()),
+        )
+        if told.messages.get(message.id or 0) != found:
+            yield f"message {message.id} is not what the ledger sealed"
+    for missing in sorted(told.messages.keys() - seen):
+        yield f"message {missing} is in the ledger but not in the store"
+    staff = set(session.scalars(select(col(Letter.id)).where(col(Letter.case_id) == row.id, col(Letter.staff))))
+    for missing in sorted(told.sent - carried - staff):
+        yield f"letter {missing} was sent, but does not stand in the conversation"
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """The bytes, or none where what is stored cannot be unpacked: then the seal does not agree either."""
+    try:
+        return zstandard.decompress(packed)
+    except zstandard.ZstdError:
+        return b""
+
+
+def _note_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
     notes = {
         note.id: digest(note.salt, note.text)
         for note in session.scalars(select(Note).where(col(Note.case_id) == row.id))
     }
-    if notes != sealed["note"]:
-        for note_id in sorted(set(notes.items()) ^ set(sealed["note"].items())):
-            yield f"{row.reference}: note {note_id[0]} is not what the ledger sealed"
-            break
-    for letter in session.scalars(
-        select(Letter).where(col(Letter.case_id) == row.id, col(Letter.message_id).is_not(None))
-    ):
-        found = digest(letter.salt, letter.to_address, letter.subject, letter.body)
-        if sealed["letter-queued"].get(letter.id or 0) != found:
-            yield f"{row.reference}: letter {letter.id} is not what the ledger sealed"
+    for note_id in sorted({key for key, _ in notes.items() ^ told.notes.items()}, key=str):
+        yield f"note {note_id} is not what the ledger sealed"
 
 
-def _deadline_problems(session: Session, row: Case, events: list[Any]) -> Iterator[str]:
+def _letter_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
+    letters = {one.id or 0: one for one in session.scalars(select(Letter).where(col(Letter.case_id) == row.id))}
+    for letter_id, (words, raw) in told.letters.items():
+        letter = letters.get(letter_id)
+        if letter is None:
+            yield f"letter {letter_id} is in the ledger but not in the store"
+        elif letter_seal(letter.salt, to=letter.to_address, subject=letter.subject, body=letter.body) != words:
+            yield f"letter {letter_id} is not what the ledger sealed"
+        elif letter.raw is not None and bytes_seal(letter.salt, letter.raw) != raw:
+            yield f"the bytes of letter {letter_id} are not what the ledger sealed"
+    for letter_id, letter in letters.items():
+        if letter_id not in told.letters and letter.state not in ("draft", "cancelled"):
+            yield f"letter {letter_id} is {letter.state}, but the ledger does not know it"
+        if (letter.sent_at is not None) != (letter_id in told.sent):
+            yield f"the ledger and the store do not agree on whether letter {letter_id} was sent"
+
+
+def _deadline_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
     """A breach that happened can never disappear, and no due date moves without an event."""
-    due: dict[tuple[str, int], str] = {}
-    breached = set()
-    for event in events:
-        if event.kind == "deadlines-started":
-            due |= {(one["deadline"], one["occurrence"]): one["due_at"] for one in event.data["deadlines"]}
-        elif event.kind == "deadline-breached":
-            breached.add((event.data["deadline"], event.data["occurrence"]))
-
     rows = {(d.kind, d.occurrence): d for d in session.scalars(select(Deadline).where(col(Deadline.case_id) == row.id))}
-    for key, told in due.items():
-        if key not in rows:
-            yield f"{row.reference}: deadline {key[0]} {key[1]} was removed"
-        elif iso(rows[key].due_at) != told:
-            yield f"{row.reference}: deadline {key[0]} {key[1]} was due {told}, now it says {iso(rows[key].due_at)}"
-        elif (rows[key].breached_at is not None) != (key in breached):
-            yield f"{row.reference}: the breach of deadline {key[0]} {key[1]} does not agree with the ledger"
+    for key in sorted(rows.keys() - told.due.keys()):
+        yield f"deadline {key[0]} {key[1]} is not in the ledger"
+    for key, due in told.due.items():
+        name = f"deadline {key[0]} {key[1]}"
+        found = rows.get(key)
+        if found is None:
+            yield f"{name} was removed"
+        elif iso(found.due_at) != due:
+            yield f"{name} was due {due}, now it says {iso(found.due_at)}"
+        elif (found.breached_at is not None) != (key in told.breached):
+            yield f"the breach of {name} does not agree with the ledger"
+        elif (found.met_at is not None) != (key in told.met):
+            yield f"the ledger and the store do not agree on whether {name} was met"

@@ -113,6 +113,12 @@ class Postgres:
         self._sql(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         return self.url(name)
 
+    def copy_of(self, url: str) -> str:
+        """The URL of a new database with all that stands in another one, to which nobody may be connected."""
+        name = f"test{next(self._numbers)}"
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {url.rpartition('/')[2]}")
+        return self.url(name)
+
     def drop(self, url: str) -> None:
         """Take a database away, whoever is still connected to it."""
         self._sql(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
