@@ -54,7 +54,7 @@ def _document(
 ) -> dict[str, Any]:
     shown = [_duty(row, now) for row in rows]
     return {
-        "ready": bool(shown) and all(one["state"] in ("running", "standby") for one in shown),
+        "ready": bool(shown) and all(one["state"] == "running" for one in shown),
         "duties": shown,
         "intake": [_intake(row, now) for row in rows if "mailbox" in row.detail],
         "held": counts.held,
