@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Final
 
 import zstandard
@@ -28,6 +29,8 @@ from amends.mail.facts import Reading
 
 _AT_ONCE: Final = 500  # values in one IN list
 _PACK: Final = zstandard.ZstdCompressor(level=3)
+PENDING_BYTES: Final = 16 * 2**20
+"""How much unread mail is taken from the store at once, so that a backlog of large mail does not fill the memory."""
 MAX_TRIES: Final = 3
 """After so many readings that took their worker down, a message is read by its headers alone."""
 
@@ -184,16 +187,21 @@ def mark_moved(office: Office, mailbox: str, uidvalidity: int, uids: Sequence[in
 def pending(office: Office, *, mailbox: str | None = None, limit: int = 50) -> list[Pending]:
     """The oldest stored messages without a fate, to be read again; the try is counted before anybody reads them,
 
-    so that a message that kills its reader is known to have done so.
+    so that a message that kills its reader is known to have done so.  At most `limit`, and at most PENDING_BYTES
+    together unless the first alone is larger.
     """
-    statement = select(key(Arrival.id), col(Arrival.tries), col(Arrival.received_at), col(Raw.zstd)).join(
-        Raw, col(Raw.id) == col(Arrival.raw_id)
-    )
-    statement = statement.where(col(Arrival.state) == "stored").order_by(col(Arrival.id)).limit(limit)
+    waiting = select(key(Arrival.id), col(Raw.size)).join(Raw, col(Raw.id) == col(Arrival.raw_id))
+    waiting = waiting.where(col(Arrival.state) == "stored").order_by(col(Arrival.id)).limit(limit)
     if mailbox is not None:
-        statement = statement.where(col(Arrival.mailbox) == mailbox)
+        waiting = waiting.where(col(Arrival.mailbox) == mailbox)
+    wanted = select(key(Arrival.id), col(Arrival.tries), col(Arrival.received_at), col(Raw.zstd))
+    wanted = wanted.join(Raw, col(Raw.id) == col(Arrival.raw_id)).order_by(col(Arrival.id))
     with office.book.read() as session:
-        rows = list(session.connection().execute(statement))
+        sized = list(session.connection().execute(waiting))
+        totals = accumulate(size for _, size in sized)
+        some = [one for (one, _), total in zip(sized, totals, strict=True) if total <= PENDING_BYTES]
+        some = some or [one for one, _ in sized[:1]]
+        rows = list(session.connection().execute(wanted.where(col(Arrival.id).in_(some)))) if some else []
     if not rows:
         return []
     with office.book.write() as session:
@@ -201,6 +209,16 @@ def pending(office: Office, *, mailbox: str | None = None, limit: int = 50) -> l
             update(Arrival).where(col(Arrival.id).in_([row[0] for row in rows])).values(tries=col(Arrival.tries) + 1)
         )
     return [Pending(row[0], unpack(row[3]), row[1] + 1, row[2]) for row in rows]
+
+
+def spare(office: Office, arrival_ids: Sequence[int]) -> None:
+    """These pending messages were not read after all, through no fault of theirs: the try does not count."""
+    with office.book.write() as session:
+        session.connection().execute(
+            update(Arrival)
+            .where(col(Arrival.id).in_(list(arrival_ids)), col(Arrival.tries) > 0)
+            .values(tries=col(Arrival.tries) - 1)
+        )
 
 
 def unpack(zstd: bytes) -> bytes:

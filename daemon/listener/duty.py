@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Final
 
 from amends.casework.office import Office
 from amends.config import Listener
 from amends.kernel.errors import AmendsError
 from daemon.listener.network import Network
+from daemon.reading.filer import Filer
 from daemon.supervision.duty import Pulse
 
 MAILBOXES: Final = ("listener:lmtp", "listener:smtp")
@@ -17,23 +17,17 @@ MAILBOXES: Final = ("listener:lmtp", "listener:smtp")
 LOOK_EVERY: Final = 30.0  # seconds between two looks at the network, and at messages that a former life left
 _AGAIN_AFTER: Final = 2.0  # seconds, when the store or the readers were in trouble
 
-FileMail = Callable[[str, Pulse], None]
-"""Gives every stored message of this mailbox its fate.  Raises TryLater or NeedsOperator when that cannot be done now.
-
-Between batches it beats, and ends early when the duty is to end.
-"""
-
 
 class ListenerDuty:
     """Answers 250 for what is stored, and has it filed at once; what a crash left between the two is filed at start."""
 
     name = "listener"
-    silence = 120.0
+    silence = 600.0  # fifty mails that each hang their reader; the network is looked at by `Network.look`
 
-    def __init__(self, office: Office, listener: Listener, *, file_mail: FileMail) -> None:
+    def __init__(self, office: Office, listener: Listener, filer: Filer) -> None:
         self._office = office
         self._listener = listener
-        self._file_mail = file_mail
+        self._filer = filer
         self._stored = threading.Event()
 
     def run(self, pulse: Pulse) -> None:
@@ -47,7 +41,7 @@ class ListenerDuty:
         figures = network.look()
         try:
             for mailbox in MAILBOXES:
-                self._file_mail(mailbox, pulse)
+                self._filer.file_stored(mailbox, pulse)
         except AmendsError as trouble:  # the senders' servers need not hear of it: what can be kept is kept
             pulse.failing(str(trouble), **figures)
             return _AGAIN_AFTER
