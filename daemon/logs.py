@@ -112,12 +112,18 @@ def _is_journal(stream: TextIO) -> bool:
 
 
 def _as_json(_logger: object, _method: str, event: _Event) -> str:
-    return json.dumps(event, default=str)
+    return json.dumps(_in_order(event), default=str)
+
+
+def _in_order(event: _Event) -> dict[str, Any]:
+    """What is asked for most stands first."""
+    first = ("timestamp", "level", "event")
+    return {key: event[key] for key in first if key in event} | {k: v for k, v in event.items() if k not in first}
 
 
 def _for_journald(_logger: object, _method: str, event: _Event) -> str:
     event.pop("timestamp", None)  # the journal has its own
-    return f"<{_PRIORITY.get(event.get('level', 'info'), 6)}>{json.dumps(event, default=str)}"
+    return f"<{_PRIORITY.get(event.get('level', 'info'), 6)}>{json.dumps(_in_order(event), default=str)}"
 
 
 def _for_eyes(_logger: object, _method: str, event: _Event) -> str:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-_LINE: Final = re.compile(rb"(\d{3})([ -]?)(.*)", re.DOTALL)
+_LINE: Final = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _LONGEST_LINE: Final = 8192
 _MOST_LINES: Final = 500
 _LISTEN: Final = 1.0  # seconds between two looks at whether we are to stop
@@ -73,7 +73,7 @@ class Wire(smtplib.SMTP):
             if found is None or (code and found[1] != code):
                 break
             code = found[1]
-            lines.append(found[3].strip())
+            lines.append((found[3] or b"").strip())
             if found[2] != b"-":
                 return int(code), b"\n".join(lines)
         self.close()
