@@ -24,6 +24,7 @@ from daemon import logs
 from daemon.clock.doubt import ClockDoubt
 from daemon.clock.duty import ClockDuty
 from daemon.outbox.duty import OutboxDuty
+from daemon.reading.pool import ReadingPool
 from daemon.supervision.bell import Bell, rung_by_signals
 from daemon.supervision.duty import Duty, Wake
 from daemon.supervision.supervisor import Supervisor, pause_after
@@ -64,12 +65,14 @@ def run_house(settings: Settings, *, bell: Bell | None = None) -> int:
 
 def _run(settings: Settings, systemd: Systemd, bell: Bell) -> int:
     office = open_office(settings)
+    pool = ReadingPool(settings)
     try:
         if not _store_is_ready(office, systemd, bell):
             return DONE
         require_whole(office)
-        unfinished = Supervisor(office, build(office), systemd=systemd).run(bell)
+        unfinished = Supervisor(office, build(office, pool), systemd=systemd).run(bell)
     finally:
+        pool.close()
         office.book.close()
     log.info("house.ended", unfinished=unfinished)
     return DONE
@@ -103,8 +106,11 @@ def require_whole(office: Office) -> None:
             tokens.bounce_address(name, settings.organisation.address, office.key)
 
 
-def build(office: Office) -> list[Duty]:
-    """The duties that the configuration asks for.  Raises ConfigError for a password that cannot be found."""
+def build(office: Office, pool: ReadingPool) -> list[Duty]:
+    """The duties that the configuration asks for; they read mail in `pool`.
+
+    Raises ConfigError for a password that cannot be found.
+    """
     settings = office.settings
     doubt = ClockDoubt(office)
     duties: list[Duty] = []
@@ -121,6 +127,11 @@ def build(office: Office) -> list[Duty]:
         from daemon.intake.duty import IntakeDuty
 
         duties.extend(IntakeDuty(office, box, wake_outbox=wake) for box in settings.mailbox)
+    if settings.listener is not None:
+        from daemon.listener.duty import ListenerDuty
+        from daemon.reading.filer import Filer
+
+        duties.append(ListenerDuty(office, settings.listener, Filer(office, pool, outbox=wake)))
     _forget_others(office, {duty.name for duty in duties})
     return duties
 

@@ -32,6 +32,7 @@ class ListenerDuty:
 
     def run(self, pulse: Pulse) -> None:
         with Network(self._office, self._listener, on_stored=self._stored.set) as network:
+            self._filer.get_ready()
             pause = 0.0
             while not pulse.wait(pause, woken_by=self._stored):
                 pause = self._work(pulse, network)

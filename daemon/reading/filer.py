@@ -26,6 +26,10 @@ class Filer:
         self._pool = pool
         self._outbox = outbox
 
+    def get_ready(self) -> None:
+        """Let the readers start now, and not when the first message waits for them."""
+        self._pool.begin([b""])
+
     def file(self, mailbox: str, arrival_ids: Sequence[int], underway: Underway) -> list[Filed]:
         """Wait for the readings of these messages, in this order, and file them in one transaction.
 
