@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import sys
-from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -27,6 +25,7 @@ from daemon.outbox.duty import OutboxDuty
 from daemon.reading.pool import ReadingPool
 from daemon.supervision.bell import Bell, rung_by_signals
 from daemon.supervision.duty import Duty, Wake
+from daemon.supervision.owner import our_name
 from daemon.supervision.supervisor import Supervisor, pause_after
 from daemon.supervision.systemd import Systemd
 
@@ -111,22 +110,23 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
 
     Raises ConfigError for a password that cannot be found.
     """
-    settings = office.settings
+    settings, owner = office.settings, our_name()
     doubt = ClockDoubt(office)
     duties: list[Duty] = []
     wake: Wake = _nobody
     if settings.smtp is not None:
-        polled = last_complete_poll(office, [intake_name(box.name) for box in settings.mailbox])
-        outbox = OutboxDuty(office, last_complete_poll=polled, in_doubt=lambda: doubt.sentence() or _held(office))
+        outbox = OutboxDuty(office, owner=owner, in_doubt=lambda: doubt.sentence() or _held(office))
         duties.append(outbox)
         wake = outbox.wake
     else:
         log.warning("house.no-smtp", why="The configuration has no [smtp]: letters are written, and wait.")
-    duties.append(ClockDuty(office, doubt, wake_outbox=wake))
+    duties.append(ClockDuty(office, doubt, owner=owner, wake_outbox=wake))
     if settings.mailbox:
-        from daemon.intake.duty import IntakeDuty
+        from daemon.intake.duty import ImapIntake
 
-        duties.extend(IntakeDuty(office, box, wake_outbox=wake) for box in settings.mailbox)
+        for box in settings.mailbox:
+            settings.password(box)  # asked for again at each log-in; a missing one is said now
+            duties.append(ImapIntake(office, box, pool, owner=owner, outbox=wake))
     if settings.listener is not None:
         from daemon.listener.duty import ListenerDuty
         from daemon.reading.filer import Filer
@@ -142,35 +142,10 @@ def _held(office: Office) -> str | None:
         return restored.why_held(session)
 
 
-def intake_name(mailbox: str) -> str:
-    """The name of the duty that watches this mailbox."""
-    return f"intake {mailbox}"
-
-
-def last_complete_poll(office: Office, names: list[str]) -> Callable[[], datetime | None]:
-    """When all mailboxes had been looked at whole, from the rows of the intake duties (business clock), or None.
-
-    A row says it in `last_poll`: the instant, by the machine's clock, at which a look began that came to its end and
-    whose messages all have their fate.
-    """
-
-    def ask() -> datetime | None:
-        with office.book.read() as session:
-            found = {row.name: row.detail.get("last_poll") for row in views.duties(session)}
-        polls = [found.get(name) for name in names]
-        if not polls or not all(isinstance(poll, str) for poll in polls):
-            return None
-        return office.business(min(datetime.fromisoformat(str(poll)) for poll in polls))
-
-    return ask
-
-
 def _forget_others(office: Office, names: set[str]) -> None:
     """Take the rows of mailboxes out of the list that are not configured any more."""
     with office.book.read() as session:
-        old = [
-            row.name for row in views.duties(session) if row.name.startswith(intake_name("")) and row.name not in names
-        ]
+        old = [row.name for row in views.duties(session) if row.name.startswith("intake.") and row.name not in names]
     for name in old:
         rows.forget(office, name)
 

@@ -84,7 +84,7 @@ class ClockDoubt:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._name = f"clock_believed:{this_machine()}"
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._sentence: str | None = None
         self._believed: Reading | None = None
         self._confirmed: str | None = None
@@ -92,12 +92,16 @@ class ClockDoubt:
         self._kept_at: float | None = None
 
     def sentence(self) -> str | None:
-        """The doubt, as of the last `look`; None: the clock is believed."""
+        """The doubt, as of the last `look` (the first one is taken now); None: the clock is believed."""
         with self._lock:
-            return self._sentence
+            return self._sentence if self._loaded else self.look()
 
     def look(self) -> str | None:
         """Compare clock and witnesses, and return the doubt."""
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> str | None:
         now = read_clock(self._office.wall())
         with self._office.book.read() as session:
             high_water, believed, confirmed = self._remembered(session)
@@ -114,8 +118,7 @@ class ClockDoubt:
         return sentence
 
     def _change(self, sentence: str | None) -> None:
-        with self._lock:
-            before, self._sentence = self._sentence, sentence
+        before, self._sentence = self._sentence, sentence
         if sentence is not None and before is None:
             log.error("clock.doubt", why=sentence)
         elif sentence is None and before is not None:

@@ -9,11 +9,11 @@ from typing import Final
 import structlog
 
 from amends.casework import clockwork
-from amends.casework.duty import lease, release_lease
+from amends.casework.duty import holder, lease, release_lease
 from amends.casework.office import Office
 from daemon.clock.doubt import ClockDoubt
 from daemon.supervision.duty import Pulse, Wake
-from daemon.supervision.owner import our_name
+from daemon.supervision.owner import is_dead, our_name
 
 log = structlog.get_logger()
 
@@ -43,16 +43,20 @@ class ClockDuty:
     def run(self, pulse: Pulse) -> None:
         while not pulse.stopping.is_set():
             doubt = self._doubt.look()
-            epoch = lease(self._office, ROLE, self._owner, seconds=LEASE_SECONDS, now=self._office.wall())
+            epoch = self._lease()
             if epoch is None:
-                pulse.beat(leader=False)
+                pulse.beat(held_by=holder(self._office, ROLE, now=self._office.wall()))
             elif doubt is not None:
-                pulse.failing(f"Deadlines wait. {doubt}", leader=True)
+                pulse.failing(f"Deadlines wait. {doubt}", held_by=None)
             else:
                 self._tick(pulse)
                 self._say(pulse, epoch)
             pulse.wait(self._pause(busy=epoch is not None and doubt is None))
         release_lease(self._office, ROLE, self._owner, now=self._office.wall())
+
+    def _lease(self) -> int | None:
+        now = self._office.wall()
+        return lease(self._office, ROLE, self._owner, seconds=LEASE_SECONDS, now=now, owner_is_dead=is_dead)
 
     def _tick(self, pulse: Pulse) -> None:
         """Everything that is due, oldest first; the lease is renewed between two batches."""
@@ -68,16 +72,16 @@ class ClockDuty:
             self._fired += fired
             log.info("clock.ticked", fired=fired)
             self._wake_outbox()
-            if lease(self._office, ROLE, self._owner, seconds=LEASE_SECONDS, now=self._office.wall()) is None:
+            if self._lease() is None:
                 return
             pulse.beat()
 
     def _say(self, pulse: Pulse, epoch: int) -> None:
         if self._failed:
             first = next(iter(self._failed.values()))
-            pulse.failing(f"{len(self._failed)} deadlines could not be acted on; the first: {first}", leader=True)
+            pulse.failing(f"{len(self._failed)} deadlines could not be acted on; the first: {first}", held_by=None)
         else:
-            pulse.beat(leader=True, epoch=epoch, fired=self._fired)
+            pulse.beat(held_by=None, epoch=epoch, fired=self._fired)
 
     def _pause(self, *, busy: bool) -> float:
         """Real seconds until the next instant that matters, at most 20; less where the business clock runs fast."""

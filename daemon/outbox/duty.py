@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -15,7 +15,6 @@ import structlog
 from amends.casework import post
 from amends.casework.office import Office
 from amends.casework.post import Accepted, Carried, Claimed, Deferred, Rejected, Result, Unknown
-from amends.kernel.instants import iso
 from daemon.outbox.courier import Away, Courier, CutOff
 from daemon.supervision.duty import Pulse
 from daemon.supervision.owner import is_dead, our_name
@@ -61,13 +60,11 @@ class OutboxDuty:
         self,
         office: Office,
         *,
-        last_complete_poll: Callable[[], datetime | None],
         in_doubt: Callable[[], str | None] = lambda: None,
         owner: str | None = None,
         owner_is_dead: Callable[[str], bool] = is_dead,
     ) -> None:
         self._office = office
-        self._last_complete_poll = last_complete_poll
         self._in_doubt = in_doubt
         self._owner = owner or our_name()
         self._is_dead = owner_is_dead
@@ -212,14 +209,11 @@ class OutboxDuty:
             self._keep_house()
 
     def _keep_house(self) -> None:
-        """Now and then: letters of dead owners come back, and uncertain ones are settled by what the mailbox shows."""
+        """Now and then: letters of dead owners come back.  (Uncertain ones are settled by what intake sees.)"""
         if self._kept_house_at is not None and time.monotonic() - self._kept_house_at < _KEEP_HOUSE_EVERY:
             return
         self._kept_house_at = time.monotonic()
         self._release()
-        polled = self._last_complete_poll()
-        if again := post.settle_uncertain(self._office, last_complete_poll=polled, now=self._office.now()):
-            log.warning("outbox.queued-again", letters=again, polled=iso(polled) if polled else None)
 
     def _release(self, *, also_ours: bool = False) -> None:
         def dead(owner: str) -> bool:

@@ -16,7 +16,7 @@ class Pulse(Protocol):
     def beat(self, **detail: Any) -> None:
         """The duty is at work: the watchdog may be fed, and its row says `running`, with this detail for `status`.
 
-        `leader=False` in the detail: another daemon does this work, and the row is that one's to write.
+        `held_by` in the detail: another daemon does this work, and the row is that one's to write.
         """
 
     def failing(self, error: str, **detail: Any) -> None:

@@ -136,7 +136,7 @@ class Registrar:
     def _write(self) -> None:
         for heart in self._hearts:
             state, error, detail = heart.seen()
-            if detail.get("leader") is False and error is None:
+            if detail.get("held_by") and error is None:
                 continue  # the daemon that does the work writes the row
             known, now = self._known[heart.name], time.monotonic()
             new = (state, error) != (known.state, known.error)

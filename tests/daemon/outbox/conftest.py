@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from amends.casework.office import Office
+from amends.casework.post import settle_uncertain
 from amends.kernel.instants import wall_clock
 from amends.ledger.tables import Letter
 from amends.mail.facts import Kind
@@ -47,7 +48,6 @@ class Post:
         self.server = server
         self.clock = clock
         self.dead: set[str] = set()
-        self.polled: datetime | None = None
         self.doubt: str | None = None
         self._people = 0
 
@@ -62,7 +62,6 @@ class Post:
     def outbox(self, owner: str = "first") -> OutboxDuty:
         return OutboxDuty(
             self.office,
-            last_complete_poll=lambda: self.polled,
             in_doubt=lambda: self.doubt,
             owner=owner,
             owner_is_dead=lambda other: other in self.dead,
@@ -127,8 +126,9 @@ class Post:
         assert file_mail(self.office, mail, now=self.office.now()).state == "own"
 
     def whole_poll(self) -> None:
-        """The mailbox has just been looked at, to the end."""
-        self.polled = self.office.now()
+        """The mailbox is looked at, to the end; intake says so then."""
+        now = self.office.now()
+        settle_uncertain(self.office, last_complete_poll=now, now=now)
 
 
 @pytest.fixture(autouse=True)
