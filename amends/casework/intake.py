@@ -7,14 +7,14 @@ alone (mailbox + UIDVALIDITY + UID for a message on a server, the bytes themselv
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 import zstandard
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
@@ -22,13 +22,13 @@ from amends.casework import filing
 from amends.casework.office import Office
 from amends.kernel.errors import NeedsOperator, NotFound, TryLater
 from amends.kernel.text import one_line
-from amends.ledger.book import add
+from amends.ledger.book import add_missing
 from amends.ledger.columns import key
 from amends.ledger.tables import Arrival, Raw
 from amends.mail.facts import Reading
 
 _AT_ONCE: Final = 500  # values in one IN list
-_PACK: Final = zstandard.ZstdCompressor(level=3)
+_LEVEL: Final = 3  # of zstandard: higher ones cost more time than they save room
 PENDING_BYTES: Final = 16 * 2**20
 """How much unread mail is taken from the store at once, so that a backlog of large mail does not fill the memory."""
 MAX_TRIES: Final = 3
@@ -91,29 +91,41 @@ class Filed:
 
 
 def store(office: Office, items: Sequence[Incoming], *, now: datetime) -> list[Stored]:
-    """Make the bytes durable, all in one transaction; what is stored already is found again, not stored twice."""
+    """Make the bytes durable, all in one transaction; what is stored already is found again, not stored twice.
+
+    Two daemons may store the same messages at the same time: the keys in the store decide, and nobody fails.
+    """
+    packed = [(item, hashlib.sha256(item.raw).hexdigest(), zstandard.compress(item.raw, _LEVEL)) for item in items]
     with office.book.write() as session:
-        return [_store_one(session, item, now) for item in items]
+        raw_ids = _keep_bytes(session, packed)
+        before = _known_rows(session, items, raw_ids)
+        rows = [_arrival(item, raw_ids[sha256], now) for item, sha256, _ in packed]
+        new = [row for row in rows if _key(row) not in before]
+        add_missing(session, Arrival, list({_key(row): row for row in new}.values()))
+        after = _known_rows(session, items, raw_ids) if new else before
+        return [Stored(after[_key(row)], new=_key(row) not in before) for row in rows]
 
 
-def _store_one(session: Session, item: Incoming, now: datetime) -> Stored:
-    connection = session.connection()
-    sha256 = hashlib.sha256(item.raw).hexdigest()
-    raw_id = connection.execute(select(col(Raw.id)).where(col(Raw.sha256) == sha256)).scalar()
-    known = select(col(Arrival.id))
-    if item.uid is None:
-        known = known.where(col(Arrival.raw_id) == (raw_id or 0))
-    else:
-        known = known.where(
-            col(Arrival.mailbox) == item.mailbox,
-            col(Arrival.uidvalidity) == item.uidvalidity,
-            col(Arrival.uid) == item.uid,
-        )
-    if (before := connection.execute(known.limit(1)).scalar()) is not None:
-        return Stored(before, new=False)
-    if raw_id is None:
-        raw_id = add(session, Raw, {"sha256": sha256, "size": len(item.raw), "zstd": _PACK.compress(item.raw)})
-    arrival = {
+def _keep_bytes(session: Session, packed: Sequence[tuple[Incoming, str, bytes]]) -> dict[str, int]:
+    """The row of each message's bytes by their SHA-256; those that are not there yet are put there."""
+    wanted = list(dict.fromkeys(sha256 for _, sha256, _ in packed))
+    found = _raw_ids(session, wanted)
+    new = {
+        sha256: {"sha256": sha256, "size": len(item.raw), "zstd": zstd}
+        for item, sha256, zstd in packed
+        if sha256 not in found
+    }
+    add_missing(session, Raw, list(new.values()))
+    return found | _raw_ids(session, list(new))
+
+
+def _raw_ids(session: Session, hashes: Sequence[str]) -> dict[str, int]:
+    statement = select(col(Raw.sha256), key(Raw.id)).where(col(Raw.sha256).in_(hashes))
+    return {sha256: raw_id for sha256, raw_id in session.connection().execute(statement)} if hashes else {}
+
+
+def _arrival(item: Incoming, raw_id: int, now: datetime) -> dict[str, Any]:
+    return {
         "mailbox": item.mailbox,
         "uidvalidity": item.uidvalidity,
         "uid": item.uid,
@@ -126,7 +138,34 @@ def _store_one(session: Session, item: Incoming, now: datetime) -> Stored:
         "sender": item.sender,
         "subject": one_line(item.subject, 500),
     }
-    return Stored(add(session, Arrival, arrival), new=True)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes an arrival the same: its place on a server, or for a file its bytes."""
+    if row["uid"] is None:
+        return (row["raw_id"],)
+    return row["mailbox"], row["uidvalidity"], row["uid"]
+
+
+def _known_rows(session: Session, items: Sequence[Incoming], raw_ids: Mapping[str, int]) -> dict[tuple[Any, ...], int]:
+    """The arrivals, by their keys, that these items may be."""
+    known: dict[tuple[Any, ...], int] = {}
+    places: dict[tuple[str, int | None], list[int]] = {}
+    for item in items:
+        if item.uid is not None:
+            places.setdefault((item.mailbox, item.uidvalidity), []).append(item.uid)
+    wheres: list[ColumnElement[bool]] = [
+        and_(col(Arrival.mailbox) == mailbox, col(Arrival.uidvalidity) == uidvalidity, col(Arrival.uid).in_(uids))
+        for (mailbox, uidvalidity), uids in places.items()
+    ]
+    if any(item.uid is None for item in items):
+        wheres.append(col(Arrival.raw_id).in_(list(raw_ids.values())))
+    columns = (col(Arrival.mailbox), col(Arrival.uidvalidity), col(Arrival.uid), col(Arrival.raw_id), key(Arrival.id))
+    for where in wheres:
+        statement = select(*columns).where(where).order_by(key(Arrival.id).desc())
+        for mailbox, uidvalidity, uid, raw_id, arrival_id in session.connection().execute(statement):
+            known[(mailbox, uidvalidity, uid)] = known[(raw_id,)] = arrival_id
+    return known
 
 
 def known_among(office: Office, mailbox: str, uidvalidity: int, uids: Sequence[int]) -> dict[int, Known]:
@@ -237,7 +276,7 @@ def file(office: Office, readings: Sequence[tuple[int, Reading | str]], *, now: 
 
 
 def _file_one(office: Office, session: Session, arrival_id: int, reading: Reading | str, now: datetime) -> Filed:
-    arrival = session.get(Arrival, arrival_id)
+    arrival = session.get(Arrival, arrival_id, with_for_update=True)  # two daemons never file one arrival
     if arrival is None:
         raise NotFound(f"There is no stored message {arrival_id}.")
     reference: str | None = None
@@ -245,17 +284,25 @@ def _file_one(office: Office, session: Session, arrival_id: int, reading: Readin
         if isinstance(reading, str):
             _set_aside(arrival, reading)
         else:
-            try:
-                with session.begin_nested():
-                    reference = filing.give_fate(office, session, arrival, reading, now=now)
-            except (TryLater, NeedsOperator, OperationalError):
-                raise
-            except Exception as fault:  # noqa: BLE001  (one bad message must not stop the mailbox: it is parked where people see it)
-                session.refresh(arrival)
-                _set_aside(arrival, f"it could not be filed: {type(fault).__name__}: {fault}", reading)
+            reference = give_fate_alone(office, session, arrival, reading, now=now)
         session.add(arrival)
         session.flush()
     return Filed(arrival_id, arrival.state, reference, arrival.mailbox, arrival.uidvalidity, arrival.uid)
+
+
+def give_fate_alone(
+    office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime
+) -> str | None:
+    """`filing.give_fate` under a savepoint: what cannot be filed is set aside, and nothing else of it remains."""
+    try:
+        with session.begin_nested():
+            return filing.give_fate(office, session, arrival, reading, now=now)
+    except (TryLater, NeedsOperator, OperationalError):
+        raise
+    except Exception as fault:  # noqa: BLE001  (one bad message must not stop the mailbox: it is parked where people see it)
+        session.refresh(arrival)
+        _set_aside(arrival, f"it could not be filed: {type(fault).__name__}: {fault}", reading)
+        return None
 
 
 def _set_aside(arrival: Arrival, reason: str, reading: Reading | None = None) -> None:

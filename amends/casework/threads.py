@@ -28,7 +28,10 @@ def remember(session: Session, case_id: int, message_ids: Iterable[str], *, sour
 
 
 def cases_of(session: Session, message_ids: Sequence[str]) -> dict[str, str]:
-    """The reference of the case that each of these Message-IDs speaks of, in the order given."""
+    """The reference of the case that each of these Message-IDs speaks of, in the order given.
+
+    Of several cases it is the oldest: a later one whose mail only quotes the thread takes nothing away from it.
+    """
     if not message_ids:
         return {}
     by_digest = {thread_digest(message_id): message_id for message_id in message_ids}
@@ -36,7 +39,7 @@ def cases_of(session: Session, message_ids: Sequence[str]) -> dict[str, str]:
         select(col(ThreadId.digest), col(Case.reference))
         .join(Case, col(Case.id) == col(ThreadId.case_id))
         .where(col(ThreadId.digest).in_(by_digest))
-        .order_by(col(Case.id))
+        .order_by(col(Case.id).desc())
     )
     found = {by_digest[key]: reference for key, reference in session.connection().execute(statement)}
     return {message_id: found[message_id] for message_id in message_ids if message_id in found}

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from amends.casework import filing
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
-from amends.casework.intake import unpack
+from amends.casework.intake import give_fate_alone, unpack
 from amends.casework.office import Office
 from amends.conversation.match import Fate, Match, Standing
 from amends.kernel.errors import NotFound, Refused
@@ -40,12 +40,15 @@ def _read(office: Office, session: Session, arrival: Arrival) -> Reading:
 
 
 def retry(office: Office, arrival_id: int, *, actor: Actor, now: datetime) -> str:
-    """Read and file the message again, as if it came now; returns its new state."""
+    """Read and file the message again, as if it came now; returns its new state.
+
+    What fails again stays in quarantine, with the reason of this time.
+    """
     actor.may_write()
     with office.book.write() as session:
         arrival = _waiting(session, arrival_id)
         reading = _read(office, session, arrival)
-        filing.give_fate(office, session, arrival, reading, now=now)
+        give_fate_alone(office, session, arrival, reading, now=now)
         session.add(arrival)
         return arrival.state
 
