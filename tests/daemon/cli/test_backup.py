@@ -131,6 +131,20 @@ def test_a_restore_brings_back_the_cases_and_sets_aside_what_stood_there(
     assert copy.exists()
 
 
+def test_what_sqlite_kept_beside_the_old_store_is_set_aside_with_it(
+    amendsd: Run, config: Path, office: Office, copy: Path
+) -> None:
+    """A journal or WAL of another database, left beside the restored one, would be played into it."""
+    amendsd("backup", copy, "--config", config)
+    office.book.close()
+    (config.parent / "amends.db").write_bytes(b"the disk made this up" * 1000)
+    (config.parent / "amends.db-wal").write_bytes(b"pages of a former life")
+    assert amendsd("restore", copy, "--force", "--config", config).status == 0
+    (aside,) = config.parent.glob("amends.db.before-restore-*-wal")
+    assert aside.read_bytes() == b"pages of a former life"
+    assert not (config.parent / "amends.db-wal").exists()
+
+
 def test_after_a_restore_no_letter_leaves_until_somebody_says_so(
     amendsd: Run, config: Path, office: Office, copy: Path, reopened: Callable[[], Office]
 ) -> None:
