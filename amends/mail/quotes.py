@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-_READ: Final = 200_000  # characters; nobody writes a longer answer, and what is quoted behind it does not count
+_READ: Final = 100_000  # characters; nobody writes a longer answer, and what is quoted behind it does not count
 _LIBRARY_READ: Final = 20_000
 _LONG_LINE: Final = 400
 
@@ -151,13 +151,19 @@ def _is_head(lines: list[str], at: int) -> bool:
     return came_from and bool(first[1] or mail) and (len(names) >= 3 or (len(names) >= 2 and mail and bool(first[1])))
 
 
+_LOOKED_AT: Final = 500  # lines that end in a colon; a mail that quotes more is no letter
+
+
 def _attributions(lines: list[str]) -> dict[int, int]:
     """Where the lines stand that say who wrote what follows, and how many they are: number of the first, count."""
     found: dict[int, int] = {}
-    last = -1
+    last, looked = -1, 0
     for end, line in enumerate(lines):
         if not line or len(line) > 500 or not _may_attribute(lines, end):
             continue
+        looked += 1
+        if looked > _LOOKED_AT:
+            break
         for start in range(max(last + 1, end - 3), end + 1):
             joined = " ".join(piece.strip().lstrip("> ") for piece in lines[start : end + 1]).strip()
             whole = all(piece.strip() for piece in lines[start : end + 1]) and len(joined) <= 500
