@@ -137,9 +137,9 @@ def test_what_sqlite_kept_beside_the_old_store_is_set_aside_with_it(
     """A journal or WAL of another database, left beside the restored one, would be played into it."""
     amendsd("backup", copy, "--config", config)
     office.book.close()
-    (config.parent / "amends.db").write_bytes(b"the disk made this up" * 1000)
+    (config.parent / "amends.db").unlink()
     (config.parent / "amends.db-wal").write_bytes(b"pages of a former life")
-    assert amendsd("restore", copy, "--force", "--config", config).status == 0
+    assert amendsd("restore", copy, "--config", config).status == 0
     (aside,) = config.parent.glob("amends.db.before-restore-*-wal")
     assert aside.read_bytes() == b"pages of a former life"
     assert not (config.parent / "amends.db-wal").exists()
