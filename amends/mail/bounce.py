@@ -23,7 +23,8 @@ _READ: Final = 40_000  # characters of a report's text; what matters stands at i
 class Bounce:
     """A message that says that mail was not, or not yet, delivered.
 
-    `permanent` is False for a delay or a failure that passes; `gave_up` is False for a delay.  `message_ids` are those of the mail that came back.
+    `permanent` is False for a delay or a failure that passes; `gave_up` is False for a delay.
+    `message_ids` are those of the mail that came back.
     """
 
     recipients: tuple[str, ...]
@@ -104,46 +105,81 @@ def _is_report(fields: Fields, contents: Contents, statuses: list[_Report]) -> b
 # ── Signs of the others ──
 
 _DAEMON: Final = re.compile(
-    r"(?:mailer[-_]?daemon|postmaster|mail[-_.]?daemon|mdaemon|daemon|mail(?:er)?|mailerdaemon|postmast|bounces?|delivery"
-    r"|mail-?admin|smtpd?|administrator|sysadmin|admin|system|(?:no-?reply|noreply)|mmdf|uucp|exchange|mxgateway|mailbounce)"
+    r"(?:mailer[-_]?daemon|postmaster|mail[-_.]?daemon|mdaemon|daemon|mail(?:er)?|mailerdaemon|postmast"
+    r"|bounces?|delivery"
+    r"|mail-?admin|smtpd?|administrator|sysadmin|admin|system|(?:no-?reply|noreply)|mmdf|uucp|exchange"
+    r"|mxgateway|mailbounce)"
     r"(?:[-_+=].*)?",
     re.IGNORECASE,
 )
 _DAEMON_NAME: Final = re.compile(
-    r"mail(?:er)?[- ]?(?:daemon|delivery|administrator|system|server)|delivery (?:sub)?system|postmaster|system administrator"
-    r"|mail(?:box)? (?:router|gateway)|mailserver|internet mail delivery|e-?mail (?:system|server)|mailer-daemon|virtual.?mail",
+    r"mail(?:er)?[- ]?(?:daemon|delivery|administrator|system|server)|delivery (?:sub)?system|postmaster"
+    r"|system administrator"
+    r"|mail(?:box)? (?:router|gateway)|mailserver|internet mail delivery|e-?mail (?:system|server)"
+    r"|mailer-daemon|virtual.?mail",
     re.IGNORECASE,
 )
 _SUBJECTS: Final = re.compile(
     r"""\s*(?:\[[^\]]{0,60}\]\s*)?(?:\**\s*)(?:
       undeliver(?:able|ed)\b | un-?deliverable | (?:non|not)[- ]?deliver(?:y|ed|able) | nondeliverable
-    | (?:mail|message|e-?mail|your\ (?:mail|message|e-?mail))?\W{0,3}(?:delivery|deliver)\W{0,3}\s*(?:status|failure|failed|fail|problem|error|notif|report|delay|incomplete|warning|unsuccess|impossible|has\ failed|could)
-    | (?:delivery|transmission)\ (?:status\ )?(?:notification|report|failure|problem|error|delay|has\ been|is\ delayed)
-    | failure\ (?:notice|notification|delivery|to\ deliver) | failed\ (?:mail|delivery|message|to\ deliver|recipient) | delayed\ (?:mail|delivery)
-    | (?:returned|return(?:ing)?)\ (?:mail|message|e-?mail|to\ sender) | (?:mail|message|e-?mail)\ (?:could\ not|delivery|not\ deliver|returned|undeliver|status|system\ error|error|failure|delay|rejected|bounce)
-    | mail\ (?:failure|error|routing\ error|condition\ is) | (?:rejected|bounced)\ (?:mail|message|e-?mail|posting) | message\ status\ -\ undeliverable
-    | warning\W{1,3}\s*(?:(?:could\ not|cannot|unable)\ (?:be\ )?(?:send|deliver|sent)|message|e-?mail|delayed|.*\bstill\ (?:un|not|trying)) | unable\ to\ deliver | could\ not\ (?:be\ )?(?:send|deliver)
-    | (?:unzustellbar|nicht\ zustellbar|unzustellbare|nachricht\ (?:konnte\ )?nicht\ zu(?:gestellt|stellbar)|zustell(?:fehler|problem|status)|fehler\ bei\ der\ zustellung|benachrichtung\ zum\ [üu]bermittlungsstatus|benachrichtigung\ [üu]ber\ den\ zustellstatus)
-    | (?:non\ remis|non-remise|message\ non\ (?:distribu|remis)|[ée]chec\ de\ (?:la\ )?(?:remise|distribution)|rapport\ de\ non-remise|undelivr|notification\ d'[ée]tat\ de\ (?:la\ )?remise)
-    | (?:no\ se\ puede\ entregar|no\ entregado|correo\ devuelto|mensaje\ devuelto|notificaci[óo]n\ (?:sobre\ |de\ )?(?:el\ )?(?:estado|error)\ de\ (?:la\ )?entrega|error\ de\ entrega|n[ãa]o\ entreg(?:ue|ável)|falha\ (?:na|de)\ entrega|mensagem\ devolvida)
-    | (?:impossibile\ recapitare|mancato\ recapito|messaggio\ non\ recapitato|recapito\ non\ riuscito|onbestelbaar|niet\ bestelbaar|kan\ niet\ (?:worden\ )?(?:afgeleverd|bezorgd)|olevererbart|kunde\ inte\ levereras|kan\ ikke\ leveres|ikke\ leverbar|toimittamatt?on|niedostarczon|nie\ dostarczono|nedoru[čc]iteln)
-    | (?:не\ доставлен|недоставлен|не\ удалось\ доставить|配信(?:不能|できません|エラー|失敗)|送信(?:エラー|失敗)|メール(?:配信)?エラー|无法投递|退信|无法传递|傳遞失敗|배달(?:되지|\ 못)|전송\ ?실패)
+    | (?:mail|message|e-?mail|your\ (?:mail|message|e-?mail))?\W{0,3}(?:delivery|deliver)\W{0,3}\s*(?:status
+      |failure|failed|fail|problem|error|notif|report|delay|incomplete|warning|unsuccess|impossible|has\ failed|could)
+    | (?:delivery|transmission)\ (?:status\ )?(?:notification|report|failure|problem|error|delay|has\ been
+      |is\ delayed)
+    | failure\ (?:notice|notification|delivery|to\ deliver) | failed\ (?:mail|delivery|message|to\ deliver
+      |recipient) | delayed\ (?:mail|delivery)
+    | (?:returned|return(?:ing)?)\ (?:mail|message|e-?mail|to\ sender) | (?:mail|message|e-?mail)\ (?:could\ not
+      |delivery|not\ deliver|returned|undeliver|status|system\ error|error|failure|delay|rejected|bounce)
+    | mail\ (?:failure|error|routing\ error|condition\ is) | (?:rejected|bounced)\ (?:mail|message|e-?mail
+      |posting) | message\ status\ -\ undeliverable
+    | warning\W{1,3}\s*(?:(?:could\ not|cannot|unable)\ (?:be\ )?(?:send|deliver|sent)|message|e-?mail|delayed
+      |.*\bstill\ (?:un|not|trying)) | unable\ to\ deliver | could\ not\ (?:be\ )?(?:send|deliver)
+    | (?:unzustellbar|nicht\ zustellbar|unzustellbare|nachricht\ (?:konnte\ )?nicht\ zu(?:gestellt|stellbar)
+      |zustell(?:fehler|problem|status)|fehler\ bei\ der\ zustellung|benachrichtung\ zum\ [üu]bermittlungsstatus
+      |benachrichtigung\ [üu]ber\ den\ zustellstatus)
+    | (?:non\ remis|non-remise|message\ non\ (?:distribu|remis)|[ée]chec\ de\ (?:la\ )?(?:remise|distribution)
+      |rapport\ de\ non-remise|undelivr|notification\ d'[ée]tat\ de\ (?:la\ )?remise)
+    | (?:no\ se\ puede\ entregar|no\ entregado|correo\ devuelto|mensaje\ devuelto|notificaci[óo]n\ (?:sobre\
+      |de\ )?(?:el\ )?(?:estado|error)\ de\ (?:la\ )?entrega|error\ de\ entrega|n[ãa]o\ entreg(?:ue|ável)
+      |falha\ (?:na|de)\ entrega|mensagem\ devolvida)
+    | (?:impossibile\ recapitare|mancato\ recapito|messaggio\ non\ recapitato|recapito\ non\ riuscito
+      |onbestelbaar|niet\ bestelbaar|kan\ niet\ (?:worden\ )?(?:afgeleverd|bezorgd)|olevererbart
+      |kunde\ inte\ levereras|kan\ ikke\ leveres|ikke\ leverbar|toimittamatt?on|niedostarczon|nie\ dostarczono
+      |nedoru[čc]iteln)
+    | (?:не\ доставлен|недоставлен|не\ удалось\ доставить|配信(?:不能|できません|エラー|失敗)
+      |送信(?:エラー|失敗)|メール(?:配信)?エラー|无法投递
+      |退信|无法传递|傳遞失敗|배달(?:되지|\ 못)|전송\ ?실패)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
 _INTRO: Final = re.compile(
     r"""(?:
-      this\ is\ the\ (?:qmail|mail\s*delivery|mail\s*system|postfix|courier|machine\ generated|exim)|qmail-send\ program
+      this\ is\ the\ (?:qmail|mail\s*delivery|mail\s*system|postfix|courier|machine\ generated|exim)
+        |qmail-send\ program
     | (?:this\ message\ was\ )?created\ automatically\ by\ (?:the\ )?(?:mail|smtp)\s*delivery\s*(?:software|system)
-    | the\ original\ message\ was\ (?:received|not\ delivered) | was\ not\ (?:successfully\ )?(?:delivered|reach)\b | (?:has|have)\ (?:not\ )?been\ (?:returned|rejected|undeliver)
-    | (?:could|can)\s?(?:not|n't)\ (?:be\ )?(?:deliver|send|sent|reach|relay) | (?:was|were|is|are)\ un(?:deliverable|able\ to\ be\ delivered) | not\ (?:been\ )?(?:able\ to\ be\ )?delivered | not\ deliverable
-    | (?:did|does|do|has|have)\ not\ reach | unable\ to\ (?:deliver|be\ delivered|send|relay|complete\ delivery) | un-?deliver(?:able|ed)\b
-    | permanent\ (?:fatal\ )?(?:error|failure) | transient\ non-fatal | delivery\ (?:(?:to\ the\ following|attempt|of\ (?:the|your|this))|has\ failed|failed|failure|status|problem|error|report|is\ delayed|delayed|temporarily)
-    | (?:your|the)\ (?:e-?mail\ )?(?:message|mail|e-?mail)\b.{0,120}\b(?:(?:returned|rejected|refused|bounced|undeliverable|cannot|failed)\b|(?:un|not\ be\ |not\ been\ |not\ )?deliver)
-    | (?:no|unknown)\ such\ (?:user|recipient|mailbox|address) | (?:user|recipient|mailbox|address)\s(?:is\ )?(?:unknown|not\ (?:found|exist)|unavailable|disabled|does(?:\ not|n't)\ exist) | (?:user|recipient|address(?:ee)?|mailbox|account)\b.{0,60}\b(?:unknown|does\ not\ exist|not\ found|not\ listed|over\ quota|full|disabled|inactive|invalid)
-    | (?:over|exceed\w*)\ (?:\w+\ )?(?:quota|storage|limit) | mailbox\ (?:is\ )?full | rejected\ by | (?:returned|returning)\ (?:mail|message|to\ sender)
-    | (?:smtp|remote)\ (?:error|server)|\b5[0-9]{2}[\s-]5\.\d\.\d{1,3}\b | \b(?:still\ )?(?:being\ )?(?:retried|keep\ trying|undelivered\ after)
-    | nicht\ zu(?:gestellt|stellbar)|konnte\ (?:nicht|an)|konnten\ nicht|non\ (?:[eè]\ stato|distribu|remis)|n'a\ pas\ (?:pu|[ée]t[ée])|no\ (?:se\ )?(?:ha|pudo)\ |n[ãa]o\ (?:p[ôo]de|foi)|не\ (?:может|удалось|был)|配[信送]|送信できません|届けられません|退回|无法
+    | the\ original\ message\ was\ (?:received|not\ delivered) | was\ not\ (?:successfully\ )?(?:delivered
+      |reach)\b | (?:has|have)\ (?:not\ )?been\ (?:returned|rejected|undeliver)
+    | (?:could|can)\s?(?:not|n't)\ (?:be\ )?(?:deliver|send|sent|reach|relay) | (?:was|were|is
+      |are)\ un(?:deliverable|able\ to\ be\ delivered) | not\ (?:been\ )?(?:able\ to\ be\ )?delivered
+      | not\ deliverable
+    | (?:did|does|do|has|have)\ not\ reach | unable\ to\ (?:deliver|be\ delivered|send|relay
+      |complete\ delivery) | un-?deliver(?:able|ed)\b
+    | permanent\ (?:fatal\ )?(?:error|failure) | transient\ non-fatal | delivery\ (?:(?:to\ the\ following
+      |attempt|of\ (?:the|your|this))|has\ failed|failed|failure|status|problem|error|report|is\ delayed|delayed
+      |temporarily)
+    | (?:your|the)\ (?:e-?mail\ )?(?:message|mail|e-?mail)\b.{0,120}\b(?:(?:returned|rejected|refused|bounced
+      |undeliverable|cannot|failed)\b|(?:un|not\ be\ |not\ been\ |not\ )?deliver)
+    | (?:no|unknown)\ such\ (?:user|recipient|mailbox|address) | (?:user|recipient|mailbox
+      |address)\s(?:is\ )?(?:unknown|not\ (?:found|exist)|unavailable|disabled|does(?:\ not|n't)\ exist)
+      | (?:user|recipient|address(?:ee)?|mailbox|account)\b.{0,60}\b(?:unknown|does\ not\ exist|not\ found
+      |not\ listed|over\ quota|full|disabled|inactive|invalid)
+    | (?:over|exceed\w*)\ (?:\w+\ )?(?:quota|storage|limit) | mailbox\ (?:is\ )?full | rejected\ by
+      | (?:returned|returning)\ (?:mail|message|to\ sender)
+    | (?:smtp|remote)\ (?:error|server)|\b5[0-9]{2}[\s-]5\.\d\.\d{1,3}\b | \b(?:still\ )?(?:being\ )?(?:retried
+      |keep\ trying|undelivered\ after)
+    | nicht\ zu(?:gestellt|stellbar)|konnte\ (?:nicht|an)|konnten\ nicht|non\ (?:[eè]\ stato|distribu|remis)
+      |n'a\ pas\ (?:pu|[ée]t[ée])|no\ (?:se\ )?(?:ha|pudo)\ |n[ãa]o\ (?:p[ôo]de|foi)|не\ (?:может|удалось|был)
+      |配[信送]|送信できません|届けられません|退回|无法
     )""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
@@ -176,7 +212,8 @@ _LIST_ALARM: Final = re.compile(
     r"\s*(?:\[[^\]]{0,40}\]\s*)?(?:loop alert|fml (?:fatal|error)|not member|permission|rejected?)\b", re.IGNORECASE
 )
 _SUBJECT_OF_ANSWER: Final = re.compile(
-    r"\s*(?:(?:re|aw|sv|fwd?|wg|tr)\s*:|out of|auto|abwesen|absen|vacation|réponse auto|risposta|resposta auto|respuesta auto)",
+    r"\s*(?:(?:re|aw|sv|fwd?|wg|tr)\s*:|out of|auto|abwesen|absen|vacation|réponse auto|risposta|resposta auto"
+    r"|respuesta auto)",
     re.IGNORECASE,
 )
 
@@ -185,9 +222,13 @@ _SUBJECT_OF_ANSWER: Final = re.compile(
 
 _ORIGINAL_BEGINS: Final = re.compile(
     r"""^[ \t>*=_-]*(?:
-      (?:[-=*]+\s*)?(?:below\ this\ line\ is|this\ is\ a\ copy\ of|the\ following\ is\ (?:a\ copy\ of\ )?|here\ is\ (?:a\ copy\ of\ )?|(?:the\ )?(?:header|text|first\ \d+\ lines?|body|contents?)s?\ (?:of|from)\ (?:the|your)\ (?:original\ )?(?:message|mail|e-?mail))
-    | (?:[-=*_]+\s*)(?:(?:begin(?:ning)?\ )?(?:of\ )?(?:returned|original|undelivered|unsent|failed|copy\ of)\b.{0,40}?(?:message|mail|e-?mail|header|text)s?|message\ header|unsent\ message)
-    | (?:original|returned|undelivered|unsent|rejected)\ (?:message|mail|e-?mail)(?:\ (?:follows|header|headers|text|below|attached|details?|info\w*))?\s*[:.-]*\s*$
+      (?:[-=*]+\s*)?(?:below\ this\ line\ is|this\ is\ a\ copy\ of|the\ following\ is\ (?:a\ copy\ of\ )?
+        |here\ is\ (?:a\ copy\ of\ )?|(?:the\ )?(?:header|text|first\ \d+\ lines?|body|contents?)s?\ (?:of
+        |from)\ (?:the|your)\ (?:original\ )?(?:message|mail|e-?mail))
+    | (?:[-=*_]+\s*)(?:(?:begin(?:ning)?\ )?(?:of\ )?(?:returned|original|undelivered|unsent|failed
+      |copy\ of)\b.{0,40}?(?:message|mail|e-?mail|header|text)s?|message\ header|unsent\ message)
+    | (?:original|returned|undelivered|unsent|rejected)\ (?:message|mail|e-?mail)(?:\ (?:follows|header|headers
+      |text|below|attached|details?|info\w*))?\s*[:.-]*\s*$
     | (?:original\ )?message\ (?:headers?|follows|text|contents?)\s*[:.]?\s*$
     | (?:received|return-path|x-received|dkim-signature|mime-version|x-mailer|delivered-to|content-type)\s*:\s
     )""",
@@ -204,7 +245,8 @@ def _without_returned(text: str) -> str:
 
 
 _LABELLED: Final = re.compile(
-    r"""^[ \t>*|-]*(?:(?:failed|final|original|intended|invalid|bad|unknown|undeliverable|the)?\s*(?:recipient|addressee|address|user|mailbox|account|to|e-?mail(?:\ address)?|destinataire|empf[äa]nger|destinatario)s?
+    r"""^[ \t>*|-]*(?:(?:failed|final|original|intended|invalid|bad|unknown|undeliverable|the)?\s*(?:recipient
+      |addressee|address|user|mailbox|account|to|e-?mail(?:\ address)?|destinataire|empf[äa]nger|destinatario)s?
       (?:\ (?:address|name|is|list|failed|not\ reached))?)\s*[:=]\s*(?:rfc822\s*;\s*)?["'<(]*("""
     + _ADDRESS.pattern
     + r")",
@@ -260,7 +302,8 @@ def _all_found(values: list[str]) -> set[str]:
 _OTHERS: Final = re.compile(r"(?:postmaster|mailer-daemon|abuse|help-?desk|support|hostmaster|mailer)@", re.IGNORECASE)
 # The line that says that what follows failed; the addresses stand in the next paragraph.
 _FOLLOW: Final = re.compile(
-    r"^.*(?:recipient|address|addressee|user|destination|mailbox|people|person|empf[\xe4a]nger|adress|destinat)[\w()/]*"
+    r"^.*(?:recipient|address|addressee|user|destination|mailbox|people|person|empf[\xe4a]nger|adress"
+    r"|destinat)[\w()/]*"
     r"(?:.{0,200})?[:.]?[ \t]*\n(?:[ \t]*\n)?",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -330,26 +373,33 @@ _REPLY: Final = re.compile(
 )
 _TRYING: Final = re.compile(
     r"""\b(?:still\ (?:being\ )?(?:undelivered|retried|trying|not\ delivered|in\ the\ queue|queued)
-    | will\ (?:keep|continue|be\ retried|retry|try\ again|be\ attempted) | (?:keep|continue)\ (?:on\ )?trying | not\ yet\ (?:been\ )?delivered
-    | this\ is\ (?:only\ )?a\ warning | warning\ message\ only | (?:do\ not|don't)\ need\ to\ resend | delivery\ (?:has\ been\ |is\ |was\ |will\ be\ )?delayed
+    | will\ (?:keep|continue|be\ retried|retry|try\ again|be\ attempted) | (?:keep|continue)\ (?:on\ )?trying
+      | not\ yet\ (?:been\ )?delivered
+    | this\ is\ (?:only\ )?a\ warning | warning\ message\ only | (?:do\ not|don't)\ need\ to\ resend
+      | delivery\ (?:has\ been\ |is\ |was\ |will\ be\ )?delayed
     | (?:is|been)\ (?:temporarily\ )?delayed | delayed\ (?:mail|delivery) | no\ action\ is\ required\ on\ your\ part)
     | ^\s*(?:warning|delayed?)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _GAVE_UP: Final = re.compile(
-    r"\b(?:giv(?:e|en|ing) up|gave up|permanent|fatal|not going to try|returned to sender|(?:has been|was) returned|undeliverable"
+    r"\b(?:giv(?:e|en|ing) up|gave up|permanent|fatal|not going to try|returned to sender|(?:has been"
+    r"|was) returned|undeliverable"
     r"|(?:could|can) ?not be delivered|delivery (?:has )?failed|unknown user|user unknown|no such)",
     re.IGNORECASE,
 )
 _NOBODY: Final = re.compile(
-    r"\b(?:no such|unknown user|user unknown|no user by|(?:does not|doesn't) exist|invalid (?:recipient|address|user))",
+    r"\b(?:no such|unknown user|user unknown|no user by|(?:does not|doesn't) exist|invalid (?:recipient"
+    r"|address|user))",
     re.IGNORECASE,
 )
 # Why a server gives up on mail that might have been delivered on another day.
 _PASSES: Final = re.compile(
-    r"""\b(?:timed[ ]?out | time[ ]?-?out | expired | too\ long | not\ responding | (?:did|does)\ not\ respond | connection\ (?:refused|reset|lost|dropped|closed)
-    | (?:did\ not|not)\ accept\ (?:our\ )?(?:requests|connection) | (?:unable|wasn't\ able|could\ not|cannot|couldn't)\ (?:to\ )?(?:connect|establish|contact|reach\ (?:host|server|remote))
-    | (?:host|network)\ (?:is\ )?(?:unreachable|down) | deferred | within\ \d+\ (?:days|hours) | for\ \d+\ (?:days|hours|minutes) | retry\ time | queue\ time | temporar(?:y|ily))""",
+    r"""\b(?:timed[ ]?out | time[ ]?-?out | expired | too\ long | not\ responding | (?:did|does)\ not\ respond
+      | connection\ (?:refused|reset|lost|dropped|closed)
+    | (?:did\ not|not)\ accept\ (?:our\ )?(?:requests|connection) | (?:unable|wasn't\ able|could\ not|cannot
+      |couldn't)\ (?:to\ )?(?:connect|establish|contact|reach\ (?:host|server|remote))
+    | (?:host|network)\ (?:is\ )?(?:unreachable|down) | deferred | within\ \d+\ (?:days|hours)
+      | for\ \d+\ (?:days|hours|minutes) | retry\ time | queue\ time | temporar(?:y|ily))""",
     re.IGNORECASE | re.VERBOSE,
 )
 

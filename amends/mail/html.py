@@ -22,7 +22,8 @@ _UNSEEN: Final = re.compile(
 _TAGS: Final = re.compile(r"<[^<>]*>?")
 _BLANKS: Final = re.compile(r"[ \t\xa0]*\n(?:[ \t\xa0]*\n)+")
 _HIDING: Final = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?:font-size|max-height)\s*:\s*0(?:px|pt|em)?\s*(?:;|!|$)"
+    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?:font-size|max-height)\s*:\s*0(?:px|pt"
+    r"|em)?\s*(?:;|!|$)"
     r"|opacity\s*:\s*0\s*(?:;|!|$)",
     re.IGNORECASE,
 )
@@ -30,7 +31,8 @@ _NOT_READ: Final = frozenset(
     ["script", "style", "title", "head", "template", "noscript", "object", "embed", "iframe", "svg", "math", "select"]
 )
 _QUOTING: Final = re.compile(
-    r"gmail_quote|gmail_extra|gmail_signature|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra|tutanota_quote|"
+    r"gmail_quote|gmail_extra|gmail_signature|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra"
+    r"|tutanota_quote|"
     r"WordSection1_quote|OutlookMessageHeader|moz-forward-container|mail-quote|freebirdFormviewer",
     re.IGNORECASE,
 )

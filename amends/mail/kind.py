@@ -132,25 +132,30 @@ _GENERATED_BY: Final = re.compile(
 
 _OUT: Final = (
     r"(?:I(?:'m| am) )?(?:currently )?out[ -]of[ -](?:the[ -])?office"
-    r"(?:[ -]?(?:auto|automatic)?[ -]?(?:reply|replies|response|message|notification|notice|autoreply|auto-?response))?"
+    r"(?:[ -]?(?:auto|automatic)?[ -]?(?:reply|replies|response|message|notification|notice|autoreply"
+    r"|auto-?response))?"
 )
 # Fixed phrases of auto-responders.  Before a colon, or alone, nobody writes them by hand.
 _PHRASES: Final = "|".join(
     (
         _OUT,
-        r"auto(?:matic|mated|matisch)?[ -]?(?:e-?mail )?(?:repl(?:y|ies)|response|responder|answer|antwort|reply message)",
+        r"auto(?:matic|mated|matisch)?[ -]?(?:e-?mail )?(?:repl(?:y|ies)|response|responder|answer|antwort"
+        r"|reply message)",
         r"auto[ -]?(?:reply|response|responder|generated)",
         r"autosvar|autovastaus|autorespuesta|auto ?respuesta",
         r"(?:vacation|holiday|absence|away)[ -](?:reply|response|message|notice|notification|autoreply)",
-        r"(?:abwesenheits(?:notiz|nachricht|meldung|assistent|benachrichtigung)|automatische (?:antwort|abwesenheitsnotiz|antwortmail)"
+        r"(?:abwesenheits(?:notiz|nachricht|meldung|assistent|benachrichtigung)|automatische (?:antwort"
+        r"|abwesenheitsnotiz|antwortmail)"
         r"|abwesend|nicht im (?:büro|hause)|urlaubs(?:meldung|notiz|vertretung))",
-        r"(?:réponse automatique|r[ée]ponse automatis[ée]e|absen(?:ce|t) du bureau|message d'absence|notification d'absence"
+        r"(?:réponse automatique|r[ée]ponse automatis[ée]e|absen(?:ce|t) du bureau|message d'absence"
+        r"|notification d'absence"
         r"|message automatique)",
         r"(?:respuesta autom[áa]tica|fuera de (?:la )?oficina|ausente de la oficina|mensaje autom[áa]tico)",
         r"(?:risposta automatica|fuori (?:sede|ufficio)|assenza dall'ufficio|messaggio automatico)",
         r"(?:resposta autom[áa]tica|fora do escrit[óo]rio|aus[êe]ncia tempor[áa]ria|mensagem autom[áa]tica)",
         r"(?:automatisch (?:antwoord|bericht)|afwezigheids(?:bericht|melding|assistent)|niet op kantoor|afwezig)",
-        r"(?:automatisk svar|automatisk besvarelse|automatiskt svar|fr[åa]nvaro(?:meddelande)?|frav[æe]r(?:sbesked|smelding)?"
+        r"(?:automatisk svar|automatisk besvarelse|automatiskt svar|fr[åa]nvaro(?:meddelande)?"
+        r"|frav[æe]r(?:sbesked|smelding)?"
         r"|ikke til ?stede|autosvar|inte p[åa] kontoret|ikke p[åa] kontoret)",
         r"(?:automaattinen vastaus|poissaoloilmoitus|poissa toimistosta)",
         r"(?:odpowied[źz] automatyczna|automatyczna odpowied[źz]|poza biurem|nieobecno[śs][ćc])",
@@ -171,7 +176,8 @@ _NOTES: Final = re.compile(
     r"\s*AUTO(?:MATIC)?\s*:.*\b(?:out of|away|not in|abwesend|absent|nicht im)\b", re.IGNORECASE | re.DOTALL
 )
 _NAMED: Final = re.compile(
-    r"\s*(?:[\w.,'’-]+ ){0,5}(?:is|will be) (?:currently )?(?:out of (?:the )?office|on (?:vacation|annual leave)|away from)"
+    r"\s*(?:[\w.,'’-]+ ){0,5}(?:is|will be) (?:currently )?(?:out of (?:the )?office|on (?:vacation"
+    r"|annual leave)|away from)"
     r"\b[^?]*",
     re.IGNORECASE,
 )
@@ -266,13 +272,16 @@ def _bulk(fields: Fields, own: Collection[str]) -> str:
 # ── Machines that say so only in their text ──
 
 _CHALLENGE: Final = re.compile(
-    r"(?:this account is protected by|(?:to|must) (?:confirm|verify) (?:that )?you(?:r message)? (?:are|is|were) (?:not spam|a (?:real )?(?:human|person))"
-    r"|click (?:on )?the (?:following )?link (?:below )?to (?:have your address added|confirm (?:that )?(?:you are|your message))"
+    r"(?:this account is protected by|(?:to|must) (?:confirm|verify) (?:that )?you(?:r message)? (?:are|is"
+    r"|were) (?:not spam|a (?:real )?(?:human|person))"
+    r"|click (?:on )?the (?:following )?link (?:below )?to (?:have your address added"
+    r"|confirm (?:that )?(?:you are|your message))"
     r"|your message (?:will|has) not be(?:en)? delivered until you (?:confirm|reply|respond))",
     re.IGNORECASE,
 )
 _SAYS_SO: Final = re.compile(
-    r"(?:this is an? (?:automat(?:ic(?:ally)?|ed)|auto-?)[- ]?(?:generated )?(?:e-?mail |mail )?(?:reply|response|answer|message from|notification|acknowledgement)\b"
+    r"(?:this is an? (?:automat(?:ic(?:ally)?|ed)|auto-?)[- ]?(?:generated )?(?:e-?mail |mail )?(?:reply"
+    r"|response|answer|message from|notification|acknowledgement)\b"
     r"|note: this is an automated response to your message"
     r"|do not reply to this (?:automated )?(?:e-?mail|message)"
     r"|dies ist eine automatisch (?:generierte|erstellte|erzeugte) (?:e-?mail|nachricht|antwort)"
@@ -296,7 +305,8 @@ def _said_in_text(text: str) -> str:
 
 _SUPPRESSED: Final = frozenset({"all", "autoreply", "oof"})
 _MACHINES: Final = re.compile(
-    r"(?:mailer-?daemon|postmaster|(?:no|do-?not|dont)[._-]?repl(?:y|ies)|no[._-]?response|bounces?|mdaemon|daemon|nobody"
+    r"(?:mailer-?daemon|postmaster|(?:no|do-?not|dont)[._-]?repl(?:y|ies)|no[._-]?response|bounces?|mdaemon"
+    r"|daemon|nobody"
     r"|root|listserv|majordomo|mailman|autoresponder|auto-?reply|auto-?response"
     r"|bounces?[+=._-].*|.*[._+-](?:noreply|no-reply|donotreply|do-not-reply)"
     r"|(?:no-?reply|noreply|donotreply|do-?not-?reply)[._+=-].*"

@@ -17,12 +17,15 @@ _LONG_LINE: Final = 400
 # ── The forms of an attribution: a line or two that say who wrote what follows ──
 
 _WROTE: Final = (
-    r"wrote|writes|said|schrieb|schreef|a [ée]crit|[ée]crit|escribi[óo]|escreveu|ha scritto|scrisse|skrev|kirjoitti|napisa[łl](?:\(a\)|a)?"
-    r"|napsal(?:\(a\)|a)?|nap[íi]sal(?:\(a\)|a)?|[íi]rta|a scris|a écrit|va escriure|je napisao|je napisal\(a\)|писал(?:\(а\)|а)?|пише|написал(?:\(а\)|а)?|написа|пишет"
+    r"wrote|writes|said|schrieb|schreef|a [ée]crit|[ée]crit|escribi[óo]|escreveu|ha scritto|scrisse|skrev"
+    r"|kirjoitti|napisa[łl](?:\(a\)|a)?"
+    r"|napsal(?:\(a\)|a)?|nap[íi]sal(?:\(a\)|a)?|[íi]rta|a scris|a écrit|va escriure|je napisao"
+    r"|je napisal\(a\)|писал(?:\(а\)|а)?|пише|написал(?:\(а\)|а)?|написа|пишет"
     r"|έγραψε|yazdı|şunu yazdı|đã viết|写道|寫道|님이 작성|作成しました|のメッセージ|כתב|كتب"
 )
 _ON: Final = (
-    r"on|am|le|el|em|il|op|den|dne|dnia|d[ňn]a|w dniu|pe|po|на|в|ons|tir|man|tor|fre|l[øo]r|s[øo]n|on the|at|vào|ziua|în data|mon|tue|wed|thu|fri|sat|sun"
+    r"on|am|le|el|em|il|op|den|dne|dnia|d[ňn]a|w dniu|pe|po|на|в|ons|tir|man|tor|fre|l[øo]r|s[øo]n|on the|at"
+    r"|vào|ziua|în data|mon|tue|wed|thu|fri|sat|sun"
     r"|lun|mar|mer|jeu|ven|sam|dim|m[åa]|ti|to|su|la|ke|pe|de|a|fr[åa]n"
 )
 _ENDS_WITH_WROTE: Final = re.compile(rf"(?:{_WROTE})(?:[^\n]{{0,80}}[:：])?\s*$", re.IGNORECASE)
@@ -35,24 +38,38 @@ _STARTS_ON: Final = re.compile(rf"[>\s*_-]*(?:{_ON})\b", re.IGNORECASE)
 
 _SEPARATOR: Final = re.compile(
     r"""[>\s]*(?:
-      [-_=*]{2,}\s*(?:original|forwarded|reply|start\ of|begin|urspr[üu]ngliche|weitergeleitete|message\ d|message\ transf|original-?nachricht|mensaje|mensagem|messaggio|oorspronkelijk|doorgestuurd|oprindelig|videresendt|ursprungligt|vidarebefordrat
-        |opprinnelig|alkuper[äa]inen|v[äa]litetty|oryginalna|wiadomo|p[ůu]vodn[íi]|p[ôo]vodn|eredeti|mesaj|исходное|пересланное|пересылаемое|оригинал|原始|原文|转发|轉寄|元のメッセージ|원본)[^\n]{0,60}?[-_=*]{2,}\s*
+      [-_=*]{2,}\s*(?:original|forwarded|reply|start\ of|begin|urspr[üu]ngliche|weitergeleitete|message\ d
+        |message\ transf|original-?nachricht|mensaje|mensagem|messaggio|oorspronkelijk|doorgestuurd|oprindelig
+        |videresendt|ursprungligt|vidarebefordrat
+        |opprinnelig|alkuper[äa]inen|v[äa]litetty|oryginalna|wiadomo|p[ůu]vodn[íi]|p[ôo]vodn|eredeti|mesaj
+          |исходное|пересланное|пересылаемое|оригинал|原始|原文|转发|轉寄|元のメッセージ|원본)[^\n]{0,60}?[-_=*]{2,}\s*
     | [-_=*]{5,}\s*original\ message[-_=*\s]*
     | [-_=*]{1,}\s*reply\ message\s*[-_=*]{3,}[^\n]*
-    | begin\ forwarded\ message\s*: | (?:anfang\ der\ weitergeleiteten\ nachricht|d[ée]but\ du\ message\ (?:transf[ée]r[ée]|r[ée]exp[ée]di[ée])|inicio\ del\ mensaje\ reenviado|inizio\ messaggio\ inoltrato|begin\ doorgestuurd\ bericht|in[íi]cio\ da\ mensagem\ (?:reencaminhada|encaminhada))\s*:
+    | begin\ forwarded\ message\s*: | (?:anfang\ der\ weitergeleiteten\ nachricht
+      |d[ée]but\ du\ message\ (?:transf[ée]r[ée]|r[ée]exp[ée]di[ée])|inicio\ del\ mensaje\ reenviado
+      |inizio\ messaggio\ inoltrato|begin\ doorgestuurd\ bericht|in[íi]cio\ da\ mensagem\ (?:reencaminhada
+      |encaminhada))\s*:
     | -{3,}\s*(?:original\ message|reply\ (?:above|message))\s*-{0,}\s*
-    | [-=_*\#\s]{0,20}(?:please\ )?(?:type\ your\ reply|write\ (?:your\ reply|above)|reply|respond|antwort\w*)\b[^\n]{0,40}\b(?:above|[üu]ber|below)\b[^\n]{0,20}\bline\b[^\n]{0,40}
+    | [-=_*\#\s]{0,20}(?:please\ )?(?:type\ your\ reply|write\ (?:your\ reply|above)|reply|respond
+      |antwort\w*)\b[^\n]{0,40}\b(?:above|[üu]ber|below)\b[^\n]{0,20}\bline\b[^\n]{0,40}
     | [-=_*\#]{2,}\s*(?:please\ )?(?:reply|type\ your\ reply)\ above\ this\ line\s*[-=_*\#]*\s*
     )$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _RULE: Final = re.compile(r"\s*(?:_{10,}|-{20,}|={20,})\s*$")
 
-_FROM: Final = r"from|von|de|da|van|fra|fr[åa]n|l[äa]hett[äa]j[äa]|od|felad[óo]|от|від|发件人|寄件者|寄件人|差出人|보낸\s?사람|de la|kimden|expéditeur|remitente|mittente|afzender|avsändare|absender|从"
+_FROM: Final = (
+    r"from|von|de|da|van|fra|fr[åa]n|l[äa]hett[äa]j[äa]|od|felad[óo]|от|від|发件人|寄件者|寄件人"
+    r"|差出人|보낸\s?사람|de la|kimden|expéditeur|remitente|mittente|afzender|avsändare|absender|从"
+)
 _OTHERS: Final = (
-    r"sent|to|cc|bcc|subject|date|reply-to|organization|importance|attachments|gesendet|an|betreff|datum|kopie|antwort an|envoy[ée]|[àa]|objet|cc|date|copie|enviado(?: el)?|enviada(?: em)?|para|asunto|assunto|fecha|data"
-    r"|inviato|a|oggetto|verzonden|aan|onderwerp|sendt|til|emne|dato|skickat|till|[äa]mne|l[äa]hetetty|vastaanottaja|aihe|p[äa]iv[äa]m[äa][äa]r[äa]|kopio|wys[łl]ano|do|temat|odesl[áa]no|komu|p[řr]edm[ěe]t|kopia|odoslan[ée]|predmet"
-    r"|k[üu]ldve|c[íi]mzett|t[áa]rgy|отправлено|кому|тема|дата|копия|发送时间|收件人|主题|日期|抄送|寄件日期|傳送時間|主旨|副本|送信日時|宛先|件名|보낸\s?날짜|받는\s?사람|제목|참조|trimis|c[ăa]tre|subiect|g[öo]nderildi|kime|konu|tarih"
+    r"sent|to|cc|bcc|subject|date|reply-to|organization|importance|attachments|gesendet|an|betreff|datum|kopie"
+    r"|antwort an|envoy[ée]|[àa]|objet|cc|date|copie|enviado(?: el)?|enviada(?: em)?|para|asunto|assunto|fecha|data"
+    r"|inviato|a|oggetto|verzonden|aan|onderwerp|sendt|til|emne|dato|skickat|till|[äa]mne|l[äa]hetetty"
+    r"|vastaanottaja|aihe|p[äa]iv[äa]m[äa][äa]r[äa]|kopio|wys[łl]ano|do|temat|odesl[áa]no|komu|p[řr]edm[ěe]t"
+    r"|kopia|odoslan[ée]|predmet"
+    r"|k[üu]ldve|c[íi]mzett|t[áa]rgy|отправлено|кому|тема|дата|копия|发送时间|收件人|主题|日期|抄送|寄件日期|傳送時間|主旨|副本|送信日時|宛先"
+    r"|件名|보낸\s?날짜|받는\s?사람|제목|참조|trimis|c[ăa]tre|subiect|g[öo]nderildi|kime|konu|tarih"
 )
 _HEAD_LINE: Final = re.compile(
     rf"[>\s]*[*_]{{0,2}}(?:({_FROM})|({_OTHERS}))\s?[*_]{{0,2}}\s?[:：]\s?[*_]{{0,2}}\s*(.*)$", re.IGNORECASE
@@ -167,11 +184,12 @@ def _attributions(lines: list[str]) -> dict[int, int]:
         for start in range(max(last + 1, end - 3), end + 1):
             joined = " ".join(piece.strip().lstrip("> ") for piece in lines[start : end + 1]).strip()
             whole = all(piece.strip() for piece in lines[start : end + 1]) and len(joined) <= 500
-            if whole and _ATTRIBUTED_START.match(lines[start]):
-                if _is_attribution(joined, quoted_next=_quoted_next(lines, end + 1)):
-                    found[start] = end - start + 1
-                    last = end
-                    break
+            if not (whole and _ATTRIBUTED_START.match(lines[start])):
+                continue
+            if _is_attribution(joined, quoted_next=_quoted_next(lines, end + 1)):
+                found[start] = end - start + 1
+                last = end
+                break
     return found
 
 
@@ -305,12 +323,18 @@ def _own_quotation(lines: list[str]) -> bool:
 _SIGNATURE: Final = re.compile(r"\s*(?:--\s?|__|—|--\s?\xa0)\s*$")
 _SENT_FROM: Final = re.compile(
     r"""\s*[*_<\[(-]*\s*(?:
-      <*sent\ (?:from|via|with|using|by)\ [^\n]{1,100} | get\ outlook\ for\ [^\n]{1,80} | sent\ (?:on|by)\ the\ (?:go|move|sprint)[^\n]{0,60}
-    | (?:von|mit)\ mein(?:em|er)\ [^\n]{1,60}\ (?:gesendet|geschickt) | gesendet\ (?:von|mit|[üu]ber)\ [^\n]{1,80} | diese\ nachricht\ wurde\ von\ meine[^\n]{1,80}\ gesendet
-    | envoy[ée]\ (?:depuis|de|[àa]\ partir\ de)\ (?:mon|ma|l[ea'])[^\n]{1,80} | t[ée]l[ée]charger\ outlook\ pour[^\n]{1,80}
-    | enviado\ (?:desde|do|de|a\ partir\ d[oe]|pelo)\ (?:mi|meu|el|o|un|minha)\ ?[^\n]{1,80} | inviato\ (?:da|dal|con)\ [^\n]{1,80}
-    | verzonden\ (?:vanaf|met|via|vanuit)\ [^\n]{1,80} | verstuurd\ vanaf\ [^\n]{1,80} | sendt\ fra\ (?:min|mit)\ [^\n]{1,80} | skickat\ fr[åa]n\ (?:min|mitt)\ [^\n]{1,80}
-    | l[äa]hetetty\ [^\n]{1,60} | wys[łl]ane\ z\ [^\n]{1,80} | odesl[áa]no\ z\ [^\n]{1,80} | отправлено\ (?:с|из)\ [^\n]{1,80} | 从我的[^\n]{1,40}发送 | iphoneから送信
+      <*sent\ (?:from|via|with|using|by)\ [^\n]{1,100} | get\ outlook\ for\ [^\n]{1,80} | sent\ (?:on
+        |by)\ the\ (?:go|move|sprint)[^\n]{0,60}
+    | (?:von|mit)\ mein(?:em|er)\ [^\n]{1,60}\ (?:gesendet|geschickt) | gesendet\ (?:von|mit
+      |[üu]ber)\ [^\n]{1,80} | diese\ nachricht\ wurde\ von\ meine[^\n]{1,80}\ gesendet
+    | envoy[ée]\ (?:depuis|de|[àa]\ partir\ de)\ (?:mon|ma|l[ea'])[^\n]{1,80}
+      | t[ée]l[ée]charger\ outlook\ pour[^\n]{1,80}
+    | enviado\ (?:desde|do|de|a\ partir\ d[oe]|pelo)\ (?:mi|meu|el|o|un|minha)\ ?[^\n]{1,80} | inviato\ (?:da
+      |dal|con)\ [^\n]{1,80}
+    | verzonden\ (?:vanaf|met|via|vanuit)\ [^\n]{1,80} | verstuurd\ vanaf\ [^\n]{1,80} | sendt\ fra\ (?:min
+      |mit)\ [^\n]{1,80} | skickat\ fr[åa]n\ (?:min|mitt)\ [^\n]{1,80}
+    | l[äa]hetetty\ [^\n]{1,60} | wys[łl]ane\ z\ [^\n]{1,80} | odesl[áa]no\ z\ [^\n]{1,80} | отправлено\ (?:с
+      |из)\ [^\n]{1,80} | 从我的[^\n]{1,40}发送 | iphoneから送信
     )[*_>\])-]*\s*$""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -321,10 +345,11 @@ _RULE_AS_SIGNATURE: Final = re.compile(r"\s*(?:_{3,}|-{3,}|\*{3,}|={3,})\s*$")
 def _without_signature(lines: list[str]) -> list[str]:
     """Cut what stands behind the signature's delimiter (RFC 3676 4.3), and the line that a telephone adds."""
     for at, line in enumerate(lines):
-        if _SIGNATURE.match(line) and any(one.strip() for one in lines[:at]):
-            if sum(bool(one.strip()) for one in lines[at + 1 :]) <= _CLOSING_LINES:
-                lines = lines[:at]
-                break
+        if not _SIGNATURE.match(line) or not any(one.strip() for one in lines[:at]):
+            continue
+        if sum(bool(one.strip()) for one in lines[at + 1 :]) <= _CLOSING_LINES:
+            lines = lines[:at]
+            break
     end = len(lines)
     while end and not lines[end - 1].strip():
         end -= 1

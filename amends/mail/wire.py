@@ -24,7 +24,7 @@ PLAIN_BODY_BYTES: Final = 4 * 1024 * 1024  # of a message that is one text
 
 # What the parser is given of the head: the rest is read here, and costs it most of its time.
 _PARSED: Final = frozenset(
-    "mime-version content-type content-transfer-encoding content-disposition content-id content-description".split()
+    ["mime-version", "content-type", "content-transfer-encoding", "content-disposition", "content-id"]
 )
 _ADDRESSED: Final = frozenset(
     ["from", "to", "cc", "bcc", "reply-to", "sender", "delivered-to", "resent-to", "resent-cc"]
@@ -182,7 +182,8 @@ def _shortened(name: str, value: bytes, limit: int) -> bytes:
 
 _CONTENT_FIELD: Final = re.compile(rb"^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[^\n]*\n(?:[ \t][^\n]*\n)*", re.MULTILINE)
 _STRUCTURE: Final = re.compile(
-    rb"^(?:--([^\r\n]{1,300}?)(--)?[ \t]*\r?$|[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Tt][Yy][Pp][Ee][ \t]*:[ \t]*(\S[^\n]*\n(?:[ \t][^\n]*\n)*))",
+    rb"^(?:--([^\r\n]{1,300}?)(--)?[ \t]*\r?$"
+    rb"|[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Tt][Yy][Pp][Ee][ \t]*:[ \t]*(\S[^\n]*\n(?:[ \t][^\n]*\n)*))",
     re.MULTILINE,
 )
 _SEVERAL: Final = 40  # fewer boundaries than this can be neither too deep nor too many
