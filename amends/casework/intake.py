@@ -121,7 +121,7 @@ def _keep_bytes(session: Session, packed: Sequence[tuple[Incoming, str, bytes]])
 
 def _raw_ids(session: Session, hashes: Sequence[str]) -> dict[str, int]:
     statement = select(col(Raw.sha256), key(Raw.id)).where(col(Raw.sha256).in_(hashes))
-    return {sha256: raw_id for sha256, raw_id in session.connection().execute(statement)} if hashes else {}
+    return {row[0]: row[1] for row in session.connection().execute(statement)} if hashes else {}
 
 
 def _arrival(item: Incoming, raw_id: int, now: datetime) -> dict[str, Any]:
