@@ -1,0 +1,145 @@
+"""A desk with cases in every state, and an app on it that waits for its answers.
+
+desk = a_desk(tmp_path)                      # twelve cases; the clock stands at NOW
+async with at(desk, size=(80, 24)) as pilot: # the queue is shown and settled
+    await press(pilot, "enter", "n")         # each key, then everything that it set off
+    assert "NOTE" in screen_of(pilot)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from amends.cases.outcomes import Assessment, Severity
+from amends.cases.stages import Waiting
+from amends.casework import clockwork, duty, handling, post
+from amends.casework.actors import Actor
+from amends.casework.office import Office
+from tests.builders import AMARA, NOW, SAM, a_mail, an_office, file_mail, post_all
+from tui.app import AmendsApp
+from tui.desk import Desk
+from tui.prefs import Prefs
+
+COMPLAINTS = (
+    ("Edith Kowalski", "No heating since Friday", 33, "The boiler has been off since Friday and I am 81."),
+    ("Sami Tanaka", "Refund promised, not paid", 29, "You promised a refund of £35 on 2 October."),
+    ("Uma Jansen", "Rude engineer", 26, "The engineer shouted at my daughter."),
+    ("Rosa Lindqvist", "Overcharged for the lift repair", 18, "My service charge went up by £412."),
+    ("Dana Yilmaz", "Damp in the back bedroom", 13, "The wall is black. I have written three times."),
+    ("Mona Petrov", "Nobody called me back", 12, "Three times I was promised a call."),
+    ("Vera Schmidt", "Laute Musik aus der Wohnung nebenan", 7, "Seit Wochen jede Nacht."),
+    ("Ines Ivanov", "Bins not emptied for four weeks", 4, "There are rats now."),
+    ("Zoe Okafor", "Wrong name on every letter", 3, "I am not Mr Smith."),
+    ("Nils Haddad", "Parking permit refused", 2, "I live at number 9."),
+    ("Ada Fontaine", "Key fob does not work", 1, "I wait in the rain each evening."),
+    ("Pavel Xu", "Repair cancelled without a word", 0, "I took a day off work for it."),
+)
+
+
+def ready(office: Office, now: datetime = NOW) -> None:
+    """The daemon's duties as they look when all is well."""
+    for name in ("intake:complaints", "outbox", "clock"):
+        duty.report(office, name, "running", now=now)
+
+
+def a_desk(
+    tmp_path: Path, *, actor: Actor = AMARA, now: datetime = NOW, url: str | None = None, **sections: Any
+) -> Desk:
+    """Twelve cases, received between 33 days ago and today, at every stage; the clock stands still."""
+    office = an_office(tmp_path, url=url, wall=lambda: now, **sections)
+    steps = sorted(COMPLAINTS, key=lambda one: -one[2])
+    for name, subject, days, text in steps:
+        _receive(office, name, subject, text, now - timedelta(days=days, hours=1))
+    _catch_up(office, now)
+    ready(office, now)
+    by_name = {name: id_of_complainant(office, name) for name, *_ in COMPLAINTS}
+    handling.assess(
+        office,
+        by_name["Edith Kowalski"],
+        Assessment(Severity.HIGH, "", "no heating at 81", True, True),
+        actor=SAM,
+        now=now,
+    )
+    for name in ("Edith Kowalski", "Uma Jansen", "Dana Yilmaz", "Ines Ivanov"):
+        handling.assign(office, by_name[name], "amara", actor=SAM, now=now)
+        handling.mark_read(office, by_name[name], actor=AMARA, now=now)
+    handling.assign(office, by_name["Rosa Lindqvist"], "sam", actor=SAM, now=now)
+    handling.note(
+        office, by_name["Edith Kowalski"], "Branch confirms: the engineer missed two visits.", actor=SAM, now=now
+    )
+    handling.wait(office, by_name["Ines Ivanov"], Waiting.THIRD_PARTY, "the waste contractor", actor=AMARA, now=now)
+    return Desk(Office(office.settings, office.book, wall=lambda: now), actor)
+
+
+def _receive(office: Office, name: str, subject: str, text: str, at: datetime) -> None:
+    sender = f"{name.split()[-1].lower()}@example.org"
+    mail = a_mail(sender=sender, name=name, subject=subject, text=f"{text}\n\nPlease put it right.\n\n{name}", date=at)
+    file_mail(office, mail, now=at)
+    post_all(office, now=at)
+
+
+def _catch_up(office: Office, now: datetime) -> None:
+    """Let the clock and the outbox do what fell due until now, each at its instant."""
+    while True:
+        due = [at for at in (clockwork.next_instant(office), post.next_leaving(office)) if at is not None and at <= now]
+        if not due:
+            return
+        clockwork.tick(office, now=min(due))
+        post_all(office, now=min(due))
+
+
+def id_of_complainant(office: Office, name: str) -> int:
+    from sqlalchemy import select
+    from sqlmodel import col
+
+    from amends.ledger.tables import Case
+
+    with office.book.read() as session:
+        return session.connection().execute(select(col(Case.id)).where(col(Case.complainant_name) == name)).scalar_one()
+
+
+@asynccontextmanager
+async def at(desk: Desk, *, size: tuple[int, int] = (80, 24), prefs: Prefs | None = None) -> AsyncIterator[Pilot[None]]:
+    """The app on this desk, with the queue on the screen; colours as on a good terminal."""
+    app = AmendsApp(desk, chosen=prefs or Prefs(look="night"), watch=0.05)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        yield pilot
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Wait until no worker runs and no message waits."""
+    for _ in range(200):
+        await pilot.pause()
+        if not any(worker.is_running for worker in pilot.app.workers if worker.group != "warm"):
+            break
+        await pilot.pause(0.01)
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *pressed: str) -> None:
+    for key in pressed:
+        await pilot.press(key)
+        await settle(pilot)
+
+
+async def write(pilot: Pilot[None], words: str) -> None:
+    """Type these words."""
+    await pilot.press(*("space" if c == " " else c for c in words))
+    await settle(pilot)
+
+
+def lines_of(pilot: Pilot[None]) -> list[str]:
+    """What stands on the screen, line by line."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
+
+
+def screen_of(pilot: Pilot[None]) -> str:
+    return "\n".join(lines_of(pilot))

@@ -1,0 +1,131 @@
+"""A case as one line of a list, for every width.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from amends.cases.stages import Stage
+from amends.ledger.views import QueueRow
+from tui.signs import SIGNS, Bounds, Heat, day, due_words, heat
+from tui.words import Line, Span, fit, name, prose
+
+CLOCK_NAMES: Final = {"ack": "ACK", "status": "UPDATE", "response": "FINAL"}
+"""Short names of the deadlines that every pack has; any other is shown by the first letters of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Cells a column takes; 0 leaves it out."""
+
+    due: int
+    clock: int
+    reference: int
+    complainant: int
+    subject: int
+    handler: int
+
+    @classmethod
+    def of(cls, width: int) -> Layout:
+        """What fits into `width` cells after the cursor: handler, then clock go first when it gets narrow."""
+        reference, complainant = (17, 20) if width >= 100 else (9, 16)
+        handler, clock = (7, 6) if width >= 76 else (0, 6)
+        if width < 66:
+            clock, complainant = 0, 13
+        taken = (
+            3
+            + 3
+            + 9
+            + (clock + 1 if clock else 0)
+            + reference
+            + 1
+            + 2
+            + complainant
+            + 1
+            + (handler + 1 if handler else 0)
+        )
+        return cls(8, clock, reference, complainant, max(6, width - taken), handler)
+
+
+def short_reference(reference: str) -> str:
+    """The part of a reference that people say: `000042-17` of `NW-2026-000042-17`."""
+    return "-".join(reference.split("-")[-2:])
+
+
+def clock_name(kind: str | None) -> str:
+    return "" if kind is None else CLOCK_NAMES.get(kind, prose(kind, limit=20).upper())
+
+
+def head(layout: Layout) -> Line:
+    """The line over the list."""
+    words = f"       {fit('Due', layout.due)} "
+    if layout.clock:
+        words += fit("Clock", layout.clock) + " "
+    words += f"{fit('Reference' if layout.reference > 9 else 'Ref', layout.reference)}   "
+    words += f"{fit('Complainant', layout.complainant)} {fit('Subject', layout.subject)}"
+    if layout.handler:
+        words += " " + fit("By", layout.handler)
+    return ((words, "muted"),)
+
+
+def row_spans(
+    row: QueueRow, layout: Layout, at: Bounds, *, marked: bool = False, gone: str | None = None, left: bool = False
+) -> Line:
+    """One case.  Signs and words say everything; the roles only repeat it."""
+    band = heat(row.due_at, at, waiting=row.waiting is not None, is_open=row.is_open)
+    plain = "muted" if gone else ("strong" if row.unread else "text")
+    sign_role = "late-sign" if band is Heat.LATE else str(band)
+    due = due_words(row.due_at, at, left=left) if row.is_open else "closed"
+    spans: list[Span] = [
+        ("x" if marked else " ", "accent"),
+        ("*" if row.unread else " ", "accent"),
+        (" ", "text"),
+        (SIGNS[band], "muted" if gone else sign_role),
+        (" " + fit(due, layout.due) + " ", "muted" if gone else str(band)),
+    ]
+    if layout.clock:
+        spans.append((fit(clock_name(row.deadline), layout.clock) + " ", plain))
+    reference = row.reference if layout.reference > 9 else short_reference(row.reference)
+    spans.append((fit(reference, layout.reference) + " ", plain))
+    spans.append((("V" if row.vulnerable else " ") + ("E" if row.escalated else " "), "warn"))
+    who = name(row.complainant_name) or name(row.complainant_address) or "(no name)"
+    spans.append((fit(who, layout.complainant) + " ", plain))
+    spans.extend(_subject(row, layout.subject, plain, gone))
+    if layout.handler:
+        spans.append(
+            (" " + fit(name(row.handler) if row.handler else "—", layout.handler), plain if row.handler else "muted")
+        )
+    return tuple(spans)
+
+
+def _subject(row: QueueRow, cells: int, plain: str, gone: str | None) -> list[Span]:
+    if gone:
+        before, role = f"{gone} · ", "muted"
+    elif row.undelivered:
+        before, role = "LETTER CAME BACK · ", "late"
+    elif row.waiting:
+        before, role = f"waits {row.waiting} · ", "waiting"
+    else:
+        before, role = "", plain
+    words = prose(row.subject) or "(no subject)"
+    whole = fit(before + words, cells)
+    return [(whole[: len(before)], role), (whole[len(before) :], plain)]
+
+
+def summary(row: QueueRow, at: Bounds) -> str:
+    """A row in words: for a screen reader, a confirmation, a test."""
+    band = heat(row.due_at, at, waiting=row.waiting is not None, is_open=row.is_open)
+    due = due_words(row.due_at, at)
+    return f"{row.reference} {name(row.complainant_name)} {band} {due} {clock_name(row.deadline)}".strip()
+
+
+def stage_words(row: QueueRow, at: Bounds) -> str:
+    """`investigating`, `closed 3 May`, with for whom it waits."""
+    words = row.stage
+    if row.waiting and row.stage != Stage.CLOSED:
+        words += f", waiting {row.waiting}"
+    return words
+
+
+def received(row: QueueRow, at: Bounds) -> str:
+    return day(row.received_at, at.now, at.zone)

@@ -1,0 +1,206 @@
+"""What the screens ask of the store.  Every method may take its time: call it from a worker, never on the event loop.
+
+Answers are frozen values.  Imports that only some questions need (templates, holidays, mail) stay inside them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from amends.casework.actors import Actor
+from amends.casework.office import Office
+from amends.kernel.errors import NeedsHandler, NotFound
+from amends.ledger import views
+from amends.ledger.views import ArrivalView, CaseView, Counts, LetterView, MessageView, QueueRow, View
+from tui import signs
+from tui.signs import Bounds
+
+if TYPE_CHECKING:
+    from amends.casework.correspondence import Check, Finding
+
+FIRST_ROWS: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of the views of the queue: `key` for the choice, `make` for the question."""
+
+    name: str
+    title: str
+    make: Callable[[Bounds, str], View]
+
+
+KINDS: Final = (
+    Kind("open", "All open", lambda at, me: View("open")),
+    Kind("mine", "My open", lambda at, me: View("mine", handler=me)),
+    Kind("nobody", "Nobody's", lambda at, me: View("nobody", handler="")),
+    Kind("late", "Late", lambda at, me: View("late", late_at=at.now)),
+    Kind("today", "Due today or late", lambda at, me: View("today", due_before=at.today_end)),
+    Kind("soon", "Due within 3 working days", lambda at, me: View("soon", due_before=at.soon_end)),
+    Kind("waiting", "Waiting for somebody", lambda at, me: View("waiting", waiting=True)),
+    Kind("vulnerable", "Needs particular care", lambda at, me: View("vulnerable", vulnerable=True)),
+    Kind("undelivered", "Letter came back", lambda at, me: View("undelivered", undelivered=True)),
+    Kind("closed", "Closed, newest first", lambda at, me: View("closed", closed=True)),
+)
+
+
+def kind_named(name: str) -> Kind:
+    return next((kind for kind in KINDS if kind.name == name), KINDS[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A view as it stood at one instant: all ids, the first rows and the numbers over it."""
+
+    kind: Kind
+    ids: array[int]
+    rows: Mapping[int, QueueRow]
+    counts: Counts
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What came of a verb on several cases."""
+
+    done: tuple[int, ...]
+    refused: tuple[str, ...]
+
+
+class Desk:
+    """One person at one store."""
+
+    def __init__(self, office: Office, actor: Actor) -> None:
+        self.office = office
+        self.actor = actor
+        self.zone = office.settings.organisation.zone
+        self.prefix = office.settings.organisation.reference_prefix
+
+    @property
+    def may_write(self) -> bool:
+        return self.actor.role != "auditor"
+
+    def now(self) -> datetime:
+        """The business clock."""
+        return self.office.now()
+
+    def bounds(self) -> Bounds:
+        """The bands of urgency now; with holidays once `warm` has loaded them."""
+        return signs.bounds(self.now(), self.zone, self.office.__dict__.get("calendar"))
+
+    def warm(self) -> None:
+        """Load what the first screen does without, so that the next ones need not wait."""
+        import amends.casework.correspondence
+        import amends.casework.handling  # noqa: F401
+
+        _ = self.office.calendar
+
+    def require_store(self) -> None:
+        """Raises NeedsOperator unless the store has this program's schema."""
+        from amends.ledger.schema import require_current
+
+        require_current(self.office.book)
+
+    # The queue
+
+    def snapshot(self, kind: Kind) -> Snapshot:
+        at = self.bounds()
+        view = kind.make(at, self.actor.login)
+        with self.office.book.read() as session:
+            ids = views.queue_ids(session, view)
+            rows = views.queue_rows(session, ids[:FIRST_ROWS], now=at.now)
+            numbers = views.counts(session, view, now=at.now, today_end=at.today_end, soon_end=at.soon_end)
+        return Snapshot(kind, ids, rows, numbers, at)
+
+    def rows(self, ids: Sequence[int]) -> dict[int, QueueRow]:
+        now = self.now()
+        with self.office.book.read() as session:
+            return views.queue_rows(session, ids, now=now)
+
+    def search(self, query: str) -> Snapshot:
+        at = self.bounds()
+        with self.office.book.read() as session:
+            ids = array("q", views.search(session, query, prefix=self.prefix))
+            rows = views.queue_rows(session, ids, now=at.now)
+        return Snapshot(Kind("search", query, lambda *_: View()), ids, rows, Counts(len(ids), 0, 0, 0), at)
+
+    # A case
+
+    def case(self, case_id: int) -> tuple[CaseView, Bounds]:
+        at = self.bounds()
+        with self.office.book.read() as session:
+            return views.case(session, case_id, now=at.now), at
+
+    def read_case(self, case_id: int) -> tuple[CaseView, Bounds]:
+        """The case as it is opened: what is unread in it is told, then counts as read."""
+        from amends.casework import handling
+
+        found = self.case(case_id)
+        if found[0].row.unread and self.may_write:
+            handling.mark_read(self.office, case_id, actor=self.actor, now=self.now())
+        return found
+
+    def find_case(self, words: str) -> int:
+        """The case that a reference, a part of one, or a number names.  Raises NotFound."""
+        with self.office.book.read() as session:
+            found = views.search(session, words, prefix=self.prefix, limit=2)
+        if not found:
+            raise NotFound(f"There is no case {words.strip()}; check the number, or search with /.")
+        return found[0]
+
+    def assign(self, case_ids: Sequence[int], handler: str | None) -> Bulk:
+        from amends.casework import handling
+
+        done, refused = [], []
+        for case_id in case_ids:
+            try:
+                handling.assign(self.office, case_id, handler, actor=self.actor, now=self.now())
+                done.append(case_id)
+            except NeedsHandler as no:
+                refused.append(str(no))
+        return Bulk(tuple(done), tuple(refused))
+
+    def handlers(self) -> list[tuple[str, str]]:
+        """(login, name) of those who can have cases; with no list in the configuration, whoever has some, and me."""
+        people = [(p.login, p.name) for p in self.office.settings.handler if p.role != "auditor"]
+        return people or [(self.actor.login, self.actor.name)]
+
+    # Letters
+
+    def letter(self, letter_id: int) -> LetterView:
+        with self.office.book.read() as session:
+            return views.letter(session, letter_id)
+
+    def checks(self, letter_id: int, finding: Finding | None) -> list[Check]:
+        from amends.casework import correspondence
+
+        return correspondence.checks(self.office, letter_id, now=self.now(), finding=finding)
+
+    def held(self) -> list[LetterView]:
+        """My letters that can still be called back."""
+        with self.office.book.read() as session:
+            return views.held_letters(session, self.actor.login, now=self.now())
+
+    def outbox(self, since: datetime) -> list[LetterView]:
+        with self.office.book.read() as session:
+            return views.outbox(session, sent_since=since)
+
+    # The tray
+
+    def tray(self) -> list[ArrivalView]:
+        with self.office.book.read() as session:
+            return [*views.tray(session, "held"), *views.tray(session, "quarantined")]
+
+    def waiting_mail(self, arrival: ArrivalView) -> tuple[MessageView | None, str]:
+        """The message that waits, or the beginning of its bytes as text where it could not be read."""
+        with self.office.book.read() as session:
+            if arrival.message_id is not None:
+                return views.message(session, arrival.message_id), ""
+            _, packed = views.raw(session, arrival.raw_id)
+        from amends.casework.intake import unpack
+
+        return None, unpack(packed)[:20_000].decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""Questions over a screen; a dialog only answers, and the screen acts."""

@@ -1,0 +1,29 @@
+"""The gaps of a draft: what only a person can say.  Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_GAP: Final = re.compile(r"\[\[(.+?)\]\]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """`[[words]]` from offset `start` to `end`."""
+
+    start: int
+    end: int
+    words: str
+
+
+def gaps(text: str) -> list[Gap]:
+    """The gaps of a draft, in order; a letter with one does not leave."""
+    return [Gap(found.start(), found.end(), found[1]) for found in _GAP.finditer(text)]
+
+
+def offset_to_place(text: str, offset: int) -> tuple[int, int]:
+    """(line, column) of an offset, both from 0."""
+    before = text[:offset]
+    return before.count("\n"), offset - (before.rfind("\n") + 1)

@@ -1,0 +1,101 @@
+"""The watch on the store: a thread that looks for changes and tells the app.  It touches no widget."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from amends.kernel.errors import AmendsError
+from amends.ledger import views
+from amends.ledger.views import DutyView, LetterView, Tally
+from tui.desk import Desk
+
+LOOK_SECONDS: Final = 0.25
+"""How often SQLite is asked for its change counter: 0.05 ms each."""
+POLL_SECONDS: Final = 1.0
+"""How often a server that cannot tell is asked what is new."""
+HEALTH: Final = timedelta(seconds=10)
+STORM: Final = 200
+"""More events at once than this, and a screen reads its list anew instead of row by row."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the watch saw: cases with new events (None: so many that all may have changed), and how mail fares."""
+
+    cases: frozenset[int] | None
+    kinds: frozenset[str]
+    tally: Tally
+    duties: tuple[DutyView, ...]
+    held: tuple[LetterView, ...]
+    changed: bool
+
+
+class Pulse(threading.Thread):
+    """Calls `tell` with News or with the error that kept it from looking; `tell` must be safe from any thread."""
+
+    def __init__(self, desk: Desk, tell: Callable[[News | AmendsError], None], *, every: float | None = None) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self._desk = desk
+        self._tell = tell
+        self._every = every or (LOOK_SECONDS if desk.office.book.sqlite else POLL_SECONDS)
+        self._ended = threading.Event()
+        self._wake = threading.Event()
+        self._mark: object = None
+        self._event = -1
+        self._told_at: datetime | None = None
+        self._last: object = None
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """Look now: something was just done here."""
+        self._wake.set()
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                with self._desk.office.book.watch() as changed:
+                    self._watch(changed)
+            except AmendsError as trouble:
+                self._event = -1
+                self._tell(trouble)
+                self._pause(2.0)
+
+    def _watch(self, changed: Callable[[], bool]) -> None:
+        """`changed` says whether there may be something new since it was last asked."""
+        while not self._ended.is_set():
+            now = self._desk.office.wall()
+            if changed() or self._told_at is None or now - self._told_at >= HEALTH:
+                self._look(now)
+            self._pause(self._every)
+
+    def _look(self, now: datetime) -> None:
+        with self._desk.office.book.read() as session:
+            if self._event < 0:
+                self._event, events = views.last_event(session), []
+                storm = self._told_at is not None
+            else:
+                events = views.recent_events(session, self._event, limit=STORM + 1)
+                storm = len(events) > STORM
+                if events:
+                    self._event = views.last_event(session) if storm else events[-1][0]
+            tally, duties = views.tally(session), tuple(views.duties(session))
+            held = tuple(views.held_letters(session, self._desk.actor.login, now=self._desk.now()))
+        self._told_at = now
+        state = (tally, held)
+        cases = None if storm else frozenset(event[1] for event in events)
+        moved = state != self._last
+        self._last = state
+        self._tell(
+            News(cases, frozenset(event[2] for event in events), tally, duties, held, bool(events) or storm or moved)
+        )
+
+    def _pause(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+        self._wake.clear()

@@ -1,0 +1,261 @@
+"""Writing a letter: it saves itself, shows its gaps, and leaves only through the review."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Final
+
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+from amends.kernel.errors import AmendsError
+from amends.ledger.views import CaseView, LetterView
+from amends.letters.kinds import LetterKind
+from tui import frame, keys
+from tui.drafts import Gap, gaps, offset_to_place
+from tui.screens.base import DeskScreen
+from tui.signs import Bounds
+from tui.thread import LETTER_NAMES, preview
+from tui.widgets.bar import Bar, Part
+from tui.widgets.editor import Editor
+from tui.widgets.lineview import LineView
+from tui.words import letter as lines_of
+from tui.words import name, plural, prose
+
+SAVE_SECONDS: Final = 1.5
+"""So long after the last key the draft is saved."""
+
+
+class LetterScreen(DeskScreen):
+    """One draft.  Leaving keeps it; nothing is sent from here."""
+
+    PLACE = "letter"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("letter")
+    DEFAULT_CSS = """
+    LetterScreen .field { height: 1; }
+    LetterScreen #subject { width: 1fr; }
+    LetterScreen #body { width: 1fr; height: 1fr; }
+    LetterScreen #beside { display: none; }
+    LetterScreen.-wide #beside { display: block; }
+    LetterScreen.-beside #beside { display: block; width: 1fr; }
+    LetterScreen.-beside #body { display: none; }
+    LetterScreen.-beside.-wide #body { display: block; }
+    LetterScreen.-beside.-wide #beside { display: none; }
+    """
+
+    def __init__(self, draft: LetterView) -> None:
+        super().__init__()
+        self.draft = draft
+        self._saved = (draft.subject, draft.body)
+        self._saving = False
+        self._timer: Timer | None = None
+        self._state = "Draft saved."
+        self._thrown = False
+
+    def content(self) -> Iterator[Widget]:
+        yield Bar(id="to")
+        with Horizontal(classes="field"):
+            tag = Bar(id="tag")
+            tag.styles.width = 9
+            yield tag
+            yield Input(prose(self.draft.subject), id="subject")
+        with Horizontal():
+            yield Editor(lines_of(self.draft.body), id="body")
+            yield LineView(id="beside")
+        yield Bar(id="gaps")
+
+    @property
+    def body(self) -> Editor:
+        return self.query_one("#body", Editor)
+
+    @property
+    def subject(self) -> Input:
+        return self.query_one("#subject", Input)
+
+    def on_mount(self) -> None:
+        self.bar("tag").show([Part(" Subject ", "muted")])
+        who = f"{name(self.draft.to_name)} <{name(self.draft.to_address)}>"
+        self.bar("to").show([Part(" To      ", "muted"), Part(who, "text")])
+        self.body.focus()
+        self._saved = (self.subject.value, self.body.text)
+        self.action_gap()
+        self._draw()
+        case_id = self.draft.case_id
+        if case_id is not None:
+            self.ask("case", lambda: self.desk.case(case_id), self._show_case)
+
+    def _show_case(self, found: tuple[CaseView, Bounds]) -> None:
+        case, at = found
+        self.query_one("#beside", LineView).show(lambda width: preview(case, at, width))
+
+    def _draw(self) -> None:
+        kind = LETTER_NAMES.get(self.draft.kind, self.draft.kind)
+        left = [Part(f" {kind}", "strong"), Part(f"  {self.draft.reference or ''} {name(self.draft.to_name)}", "text")]
+        self.show_title(left, [Part(f" {self._state} ", "muted")])
+        left_to_write = gaps(self.body.text)
+        if left_to_write:
+            words = f" {plural(len(left_to_write), 'gap')} left: {'; '.join(prose(gap.words) for gap in left_to_write)}"
+            self.bar("gaps").show([Part(words, "warn")])
+        else:
+            self.bar("gaps").show([Part(" No gaps left. F5 looks it over before it is sent.", "ok")])
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._draw()
+
+    # Keeping the draft
+
+    def _changed(self) -> bool:
+        return (self.subject.value, self.body.text) != self._saved
+
+    def on_text_area_changed(self, message: TextArea.Changed) -> None:
+        self._touched()
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        self._touched()
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        self.body.focus()
+
+    def _touched(self) -> None:
+        if self._changed():
+            self._state = "Not saved yet."
+            if self._timer is not None:
+                self._timer.stop()
+            self._timer = self.set_timer(SAVE_SECONDS, self._save)
+        self._draw()
+
+    def _save(self) -> None:
+        self.save_then(lambda: None)
+
+    def save_then(self, go_on: Callable[[], object]) -> None:
+        """Save what changed, then go on; where it cannot be saved, stay and say why."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if not self._changed() or self._thrown:
+            go_on()
+            return
+        words = (self.subject.value, self.body.text)
+        desk, letter_id = self.desk, self.draft.id
+
+        def save() -> None:
+            from amends.casework import correspondence
+
+            correspondence.save(desk.office, letter_id, words[1], subject=words[0], actor=desk.actor, now=desk.now())
+
+        def saved(_: None) -> None:
+            self._saved = words
+            at = desk.now().astimezone(desk.zone)
+            self._state = f"Draft saved {at:%H:%M:%S}."
+            self._draw()
+            go_on()
+
+        def not_saved(why: AmendsError) -> None:
+            self._state = "NOT SAVED"
+            self._draw()
+            self.house.say(f"Not saved: {why} Your words are still here; Ctrl+S tries again.", "late")
+            self._timer = self.set_timer(5.0, self._save)
+
+        self.ask("save", save, saved, otherwise=not_saved, every=True)
+
+    def action_keep(self) -> None:
+        self.save_then(lambda: self.house.say("Saved."))
+
+    def action_leave(self) -> None:
+        self.save_then(self._left)
+
+    def _left(self) -> None:
+        if self.is_current:
+            self.house.back()
+            if not self._thrown:
+                self.house.say("The draft is kept on the case: r and the same kind opens it again.")
+
+    # Writing
+
+    def action_gap(self) -> None:
+        """Select the next gap after the cursor, so that typing fills it."""
+        text = self.body.text
+        found = gaps(text)
+        if not found:
+            self.house.say("No gaps left.")
+            return
+        here = self.body.cursor_location
+        following = next((gap for gap in found if offset_to_place(text, gap.start) >= here), found[0])
+        self._select(text, following)
+
+    def _select(self, text: str, gap: Gap) -> None:
+        start, end = offset_to_place(text, gap.start), offset_to_place(text, gap.end)
+        self.body.focus()
+        self.body.move_cursor(start)
+        self.body.move_cursor(end, select=True)
+
+    def action_beside(self) -> None:
+        """Their mail beside the letter, or in a narrow window instead of it."""
+        self.toggle_class("-beside")
+        if self.size.width < frame.WIDE:
+            shown = self.has_class("-beside")
+            (self.query_one("#beside", LineView) if shown else self.body).focus()
+            self.house.say("F6 brings you back to your letter." if shown else "")
+
+    def action_throw_away(self) -> None:
+        from tui.dialogs.confirm import Confirm
+
+        def answered(yes: bool) -> None:
+            if not yes:
+                return
+            from amends.casework import correspondence
+
+            desk = self.desk
+            self._thrown = True
+            self.do(
+                lambda: correspondence.discard(desk.office, self.draft.id, actor=desk.actor, now=desk.now()),
+                lambda _: self._left(),
+                said="The draft is thrown away; the history says that there was one.",
+            )
+
+        self.offer(Confirm("Throw the draft away?", "Its words are gone then.", yes="Throw away", no="Keep"), answered)
+
+    def action_review(self) -> None:
+        self.save_then(self._review)
+
+    def _review(self) -> None:
+        if self.draft.kind == LetterKind.FINAL_RESPONSE:
+            from tui.dialogs.finding import Decide
+
+            self.offer(Decide(self.draft.reference or "", self.house.findings.get(self.draft.id)), self._decided)
+        else:
+            self._to_review()
+
+    def _decided(self, finding: object) -> None:
+        from amends.casework.correspondence import Finding
+
+        if isinstance(finding, Finding):
+            self.house.findings[self.draft.id] = finding
+            self._to_review()
+
+    def _to_review(self) -> None:
+        from tui.screens.review import ReviewScreen
+
+        self.app.push_screen(ReviewScreen(self.draft.id, self.house.findings.get(self.draft.id)))
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.call_after_refresh(self.body.focus)
+
+    def rescue(self) -> None:
+        """The program ends with words that are not saved yet: save them now."""
+        from amends.casework import correspondence
+
+        if self._changed() and not self._thrown:
+            correspondence.save(
+                self.desk.office,
+                self.draft.id,
+                self.body.text,
+                subject=self.subject.value,
+                actor=self.desk.actor,
+                now=self.desk.now(),
+            )

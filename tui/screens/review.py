@@ -1,0 +1,197 @@
+"""Before it leaves: the letter as it will be read, and everything that was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from amends.casework.correspondence import Check, Finding
+from amends.kernel.errors import AmendsError, Conflict
+from amends.ledger.views import CaseView, LetterView
+from amends.letters.kinds import LetterKind
+from tui import keys, signs, thread
+from tui.pulse import News
+from tui.screens.base import DeskScreen
+from tui.widgets.bar import Bar, Part
+from tui.widgets.lineview import LineView, Sheet
+from tui.words import Line, letter, name, prose, wrap
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A draft, what was looked at, and its case."""
+
+    draft: LetterView
+    checks: tuple[Check, ...]
+    case: CaseView
+    at: signs.Bounds
+
+
+class ReviewScreen(DeskScreen):
+    """`s` sends where nothing stops it; the letter is then held for a short while."""
+
+    PLACE = "review"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("review")
+    DEFAULT_CSS = """
+    ReviewScreen #checks { height: auto; max-height: 10; border-top: solid $am-bar-ground; }
+    ReviewScreen #words { height: 1fr; }
+    """
+
+    def __init__(self, letter_id: int, finding: Finding | None) -> None:
+        super().__init__()
+        self._letter_id = letter_id
+        self._finding = finding
+        self.looked: Looked | None = None
+        self._sent = False
+
+    def content(self) -> Iterator[Widget]:
+        yield Bar(id="to")
+        yield Bar(id="subject")
+        yield LineView(id="words")
+        yield LineView(id="checks")
+
+    def on_mount(self) -> None:
+        self.query_one("#words", LineView).focus()
+        self._look()
+
+    def _look(self) -> None:
+        self.ask("look", self._looked_over, self._show)
+
+    def _looked_over(self) -> Looked:
+        draft = self.desk.letter(self._letter_id)
+        checks = tuple(self.desk.checks(self._letter_id, self._finding))
+        case, at = self.desk.case(draft.case_id or 0)
+        return Looked(draft, checks, case, at)
+
+    def _show(self, looked: Looked) -> None:
+        self.looked = looked
+        draft = looked.draft
+        kind = thread.LETTER_NAMES.get(draft.kind, draft.kind)
+        self.show_title([Part(" Review", "strong"), Part(f"  {kind}  {draft.reference or ''}", "text")])
+        self.bar("to").show([Part(" To      ", "muted"), Part(f"{name(draft.to_name)} <{name(draft.to_address)}>")])
+        self.bar("subject").show([Part(" Subject ", "muted"), Part(prose(draft.subject))])
+        self.query_one("#words", LineView).show(lambda width: _words(draft, width), top=False)
+        checks = self.query_one("#checks", LineView)
+        sheet_height = len(_checks(looked, self._finding, self._undo_seconds, 80).lines)
+        checks.styles.height = min(sheet_height + 1, 11)
+        checks.show(lambda width: _checks(looked, self._finding, self._undo_seconds, width), top=False)
+        stopping = [check for check in looked.checks if check.blocking and not check.ok]
+        if stopping:
+            self.house.say(f"Cannot be sent yet: {stopping[0].text}.", "warn")
+        else:
+            self.house.say("Nothing stops it. s=Send")
+
+    @property
+    def _undo_seconds(self) -> int:
+        return self.desk.office.settings.letters.undo_seconds
+
+    def news(self, news: News) -> None:
+        if self.looked is not None and not self._sent:
+            self._look()
+
+    def action_send(self) -> None:
+        looked = self.looked
+        if looked is None or self._sent:
+            return
+        stopping = [check for check in looked.checks if check.blocking and not check.ok]
+        if stopping:
+            more = " m=Read what is new" if "changed" in stopping[0].text else ""
+            self.house.say(f"Cannot be sent yet: {stopping[0].text}.{more}", "late")
+            return
+        why_not = self.house.why_not_write()
+        if why_not:
+            self.house.say(why_not, "late")
+            return
+        self._sent = True
+        self.ask("send", self._send, self._left, otherwise=self._stopped, every=True)
+
+    def _send(self) -> datetime:
+        from amends.casework import correspondence
+
+        desk = self.desk
+        if self._finding is not None:
+            return correspondence.respond(desk.office, self._letter_id, self._finding, actor=desk.actor, now=desk.now())
+        return correspondence.send(desk.office, self._letter_id, actor=desk.actor, now=desk.now())
+
+    def _left(self, leaves_at: datetime) -> None:
+        house, looked = self.house, self.looked
+        house.hurry()
+        self.app.pop_screen()  # this one, then the letter
+        house.back()
+        to = name(looked.draft.to_name or looked.draft.to_address) if looked else ""
+        seconds = timedelta(seconds=self._undo_seconds)
+        house.say(f"Letter to {to} leaves in {signs.countdown(seconds)} - press u to undo", "accent")
+
+    def _stopped(self, why: AmendsError) -> None:
+        self._sent = False
+        more = " m=Read what is new" if isinstance(why, Conflict) else ""
+        self.house.say(f"Not sent. {why}{more}", "late")
+        self._look()
+
+    def action_news(self) -> None:
+        """What came since the draft was begun; read, it stops the letter no more."""
+        looked = self.looked
+        if looked is None:
+            return
+        from tui.screens.page import PageScreen
+
+        fresh = [entry for entry in thread.entries(looked.case) if entry.at > looked.draft.created_at]
+        fresh = [
+            entry
+            for entry in fresh
+            if getattr(entry.thing, "id", None) != looked.draft.id or not isinstance(entry.thing, LetterView)
+        ]
+        events = [event for event in looked.case.events if event.at > looked.draft.created_at]
+        case, at = looked.case, looked.at
+
+        def writer(width: int) -> Sheet:
+            lines: list[Line] = []
+            for event in events:
+                when = signs.moment(event.at, at.now, at.zone)
+                lines.append(
+                    ((f" {when}  {name(event.actor)}: ", "muted"), (thread.sentence(event.kind, event.data), "text"))
+                )
+            if not events and not fresh:
+                lines.append(((" Nothing has happened on the case since you began this letter.", "muted"),))
+            lines.append(())
+            lines.extend(thread.some(fresh, case, at, width))
+            return Sheet(tuple(lines))
+
+        desk = self.desk
+
+        def reread() -> None:
+            from amends.casework import correspondence
+
+            correspondence.reread(desk.office, self._letter_id, actor=desk.actor, now=desk.now())
+
+        self.app.push_screen(PageScreen("What is new since you began this letter", writer))
+        if any(not check.ok and "changed" in check.text for check in looked.checks):
+            self.do(reread, lambda _: self._look())
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.looked is not None and not self._sent:
+            self._look()
+
+
+def _words(draft: LetterView, width: int) -> Sheet:
+    return Sheet(tuple(((" " + line, "text"),) for line in wrap(letter(draft.body).rstrip(), width - 2)))
+
+
+def _checks(looked: Looked, finding: Finding | None, undo_seconds: int, width: int) -> Sheet:
+    lines: list[Line] = []
+    for check in looked.checks:
+        sign, role = ("ok", "ok") if check.ok else (("!!", "late") if check.blocking else ("! ", "warn"))
+        for number, line in enumerate(wrap(check.text, width - 5)):
+            lines.append(((f" {sign if not number else '  '} ", role), (line, "text" if check.ok else role)))
+    if finding is not None and finding.remedy is not None:
+        lines.append(((f"    Remedy: {prose(finding.remedy.in_words())}", "text"),))
+    if looked.draft.kind == LetterKind.FINAL_RESPONSE:
+        lines.append((("    The case becomes responded; close it (e) once the letter has left.", "muted"),))
+    lines.append(((f"    It leaves {undo_seconds} seconds after s; until then u calls it back.", "muted"),))
+    return Sheet(tuple(lines))

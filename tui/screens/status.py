@@ -1,0 +1,134 @@
+"""The status: is mail coming in and going out, and what waits where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.metadata import version
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from amends.ledger import views
+from amends.ledger.views import DutyView, Tally
+from tui import keys
+from tui.health import SILENCE, Health
+from tui.pulse import News
+from tui.screens.base import DeskScreen
+from tui.signs import age, moment
+from tui.widgets.bar import Part
+from tui.widgets.lineview import LineView, Sheet
+from tui.words import Line, fit, plural, prose, wrap
+
+DOES = {
+    "intake": "fetches mail",
+    "listener": "takes mail in",
+    "outbox": "sends letters",
+    "clock": "watches the deadlines",
+    "metrics": "counts for the operator",
+}
+
+
+class StatusScreen(DeskScreen):
+    """For everybody in the first lines, for operators below."""
+
+    PLACE = "status"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("status")
+
+    def content(self) -> Iterator[Widget]:
+        yield LineView(id="status-page")
+
+    def on_mount(self) -> None:
+        self.show_title([Part(" Status", "strong")])
+        self.query_one(LineView).focus()
+        self.action_fresh()
+
+    def action_fresh(self) -> None:
+        def look() -> tuple[list[DutyView], Tally]:
+            with self.desk.office.book.read() as session:
+                return views.duties(session), views.tally(session)
+
+        self.ask("status", look, self._show)
+
+    def _show(self, found: tuple[list[DutyView], Tally]) -> None:
+        duties, tally = found
+        office, health = self.desk.office, self.house.health
+        where = str(office.book.path or office.book.url.render_as_string(hide_password=True))
+        now, zone = office.wall(), self.desk.zone
+        about = [
+            ("You are", f"{self.desk.actor.name or self.desk.actor.login} ({self.desk.actor.role})"),
+            ("Deadlines", f"{office.settings.policy.pack}, working days of {office.settings.organisation.region}"),
+            ("Times", f"shown in {office.settings.organisation.timezone}"),
+            ("Undo", f"a letter is held for {office.settings.letters.undo_seconds} seconds"),
+            ("Store", where),
+            ("Version", f"amends {version('amends')}"),
+        ]
+        self.query_one(LineView).show(
+            lambda width: status_sheet(health, duties, tally, about, now, zone, width), top=False
+        )
+
+    def news(self, news: News) -> None:
+        self.action_fresh()
+
+    def minute(self) -> None:
+        self.action_fresh()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.action_fresh()
+
+
+def status_sheet(
+    health: Health,
+    duties: list[DutyView],
+    tally: Tally,
+    about: list[tuple[str, str]],
+    now: datetime,
+    zone: ZoneInfo,
+    width: int,
+) -> Sheet:
+    """The page; pure."""
+    role = "ok" if health.role == "bar" else health.role
+    lines: list[Line] = [(), *((("  " + line, role),) for line in wrap(health.story, width - 4)), ()]
+    lines.append((("  WHAT THE MAIL SERVICE DOES", "muted"),))
+    for duty in duties:
+        silent = now - duty.beat_at > SILENCE
+        well = duty.state == "running" and not silent
+        state = "not heard of" if silent else prose(duty.state)
+        kind = duty.name.split(":")[0].split(" ")[0]
+        what = DOES.get(kind, "")
+        since = moment(duty.beat_at if silent else duty.since, now, zone)
+        words = f"{state} since {since}, heard of {_ago(duty.beat_at, now)}"
+        lines.append(
+            (
+                (" ok " if well else " !! ", "ok" if well else "late"),
+                (fit(prose(duty.name), 22) + " " + fit(what, 24), "text"),
+                (words, "muted" if well else "late"),
+            )
+        )
+        if duty.last_error and not well:
+            lines.extend((("      " + line, "late"),) for line in wrap(prose(duty.last_error), width - 8))
+    if not duties:
+        lines.append((("  It has never run on this store.", "late"),))
+    lines += [(), (("  WHAT WAITS", "muted"),)]
+    for number, words in (
+        (tally.failed, "failed or came back: outbox (3)"),
+        (tally.uncertain, "uncertain: outbox (3)"),
+        (tally.queued, "on their way"),
+        (tally.held, "held for a word: tray (4)"),
+        (tally.quarantined, "set aside: tray (4)"),
+    ):
+        unit = "letter" if "outbox" in words or "way" in words else "message"
+        lines.append(((f"   {plural(number, unit):>12}  {words}", "late" if number and "failed" in words else "text"),))
+    lines += [(), (("  ABOUT", "muted"),)]
+    for title, words in about:
+        for number, line in enumerate(wrap(prose(words), width - 16)):
+            lines.append(((f"   {fit(title if not number else '', 11)}", "muted"), (line, "text")))
+    return Sheet(tuple(lines))
+
+
+def _ago(then: datetime, now: datetime) -> str:
+    words = age(then, now)
+    return "just now" if words == "now" else f"{words} ago"

@@ -1,0 +1,262 @@
+"""The tray: mail that waits for somebody's word, and mail that could not be filed.  Nothing in it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from amends.ledger.views import ArrivalView, MessageView
+from tui import keys
+from tui.columns import short_reference
+from tui.pulse import News
+from tui.screens.base import DeskScreen
+from tui.signs import Bounds, age, moment, size
+from tui.thread import FLAGS
+from tui.widgets.bar import Bar, Part
+from tui.widgets.lineview import LineView, Sheet
+from tui.widgets.rowlist import RowList
+from tui.words import Line, cut, fit, letter, name, prose, wrap
+
+STATES: Final = {"held": ("?", "held", "warn"), "quarantined": ("!", "set aside", "late")}
+WHY: Final = {
+    "held": "Held: it is not certain to which case it belongs.",
+    "quarantined": "Set aside: it could not be filed by itself, and nobody was answered.",
+}
+
+
+class ArrivalList(RowList):
+    """Messages that wait."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.arrivals: dict[int, ArrivalView] = {}
+        self._at: Bounds | None = None
+
+    def show_arrivals(self, arrivals: list[ArrivalView], at: Bounds) -> None:
+        self.arrivals = {one.id: one for one in arrivals}
+        self._at = at
+        self.show(list(self.arrivals))
+
+    @property
+    def arrival(self) -> ArrivalView | None:
+        return self.arrivals.get(self.current) if self.current is not None else None
+
+    def row(self, key: int, width: int) -> Line:
+        one, at = self.arrivals[key], self._at
+        if at is None:
+            return ()
+        sign, words, role = STATES.get(one.state, (" ", one.state, "text"))
+        sender = 26 if width < 100 else 36
+        return (
+            (f" {sign} ", role),
+            (fit(words, 10), role),
+            (fit(age(one.received_at, at.now), 5), "text"),
+            (fit(name(one.sender) or "(no sender)", sender) + " ", "text"),
+            (cut(prose(one.subject) or "(no subject)", max(8, width - 20 - sender)), "text"),
+        )
+
+
+class TrayScreen(DeskScreen):
+    """Say what each message is: a complaint, part of a case, or neither and why."""
+
+    PLACE = "tray"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("tray")
+    DEFAULT_CSS = """
+    TrayScreen #about { height: 2fr; border-top: solid $am-bar-ground; }
+    TrayScreen #waiting { height: 1fr; min-height: 4; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at: Bounds | None = None
+
+    def content(self) -> Iterator[Widget]:
+        yield Bar(id="head")
+        yield ArrivalList(id="waiting")
+        yield LineView(id="about")
+
+    @property
+    def waiting(self) -> ArrivalList:
+        return self.query_one("#waiting", ArrivalList)
+
+    def on_mount(self) -> None:
+        self.bar("head").show([Part("    Why       Age  From", "muted")])
+        self.waiting.empty = "Nothing waits for a word from you."
+        self.waiting.focus()
+        self._read()
+
+    def _read(self) -> None:
+        self.ask("tray", lambda: (self.desk.tray(), self.desk.bounds()), self._show)
+
+    def _show(self, found: tuple[list[ArrivalView], Bounds]) -> None:
+        arrivals, self._at = found
+        self.waiting.show_arrivals(arrivals, self._at)
+        held = sum(1 for one in arrivals if one.state == "held")
+        parts = [Part(" Tray", "strong"), Part(f"  {held} held  {len(arrivals) - held} set aside", "text")]
+        if arrivals:
+            oldest = min(one.received_at for one in arrivals)
+            parts.append(Part(f"  oldest received {age(oldest, self._at.now)} ago: clocks count from receipt", "warn"))
+        self.show_title(parts)
+
+    def on_row_list_moved(self, message: RowList.Moved) -> None:
+        one = self.waiting.arrival
+        if one is None:
+            self.query_one("#about", LineView).show(lambda width: Sheet())
+        else:
+            self.ask("about", lambda: (one, *self.desk.waiting_mail(one)), self._about)
+
+    def _about(self, found: tuple[ArrivalView, MessageView | None, str]) -> None:
+        one, message, raw = found
+        at = self._at
+        if at is not None and one.id == self.waiting.current:
+            self.query_one("#about", LineView).show(lambda width: about(one, message, raw, at, width))
+
+    def news(self, news: News) -> None:
+        self._read()
+
+    def minute(self) -> None:
+        self._read()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self._read()
+
+    def on_row_list_opened(self, message: RowList.Opened) -> None:
+        self.query_one("#about", LineView).focus()
+
+    def action_leave(self) -> None:
+        if self.query_one("#about", LineView).has_focus:
+            self.waiting.focus()
+        else:
+            super().action_leave()
+
+    # Verbs
+
+    def _chosen(self) -> ArrivalView | None:
+        one = self.waiting.arrival
+        if one is None:
+            self.house.say("Nothing is chosen.")
+        return one
+
+    def action_complaint(self) -> None:
+        from tui.dialogs.confirm import Confirm
+
+        one = self._chosen()
+        if one is None:
+            return
+        desk = self.desk
+
+        def answered(yes: bool) -> None:
+            if yes:
+                from amends.casework import tray
+
+                self.do(
+                    lambda: tray.file_as_complaint(desk.office, one.id, actor=desk.actor, now=desk.now()),
+                    lambda reference: self._did(f"It is case {reference} now; its clocks run from receipt."),
+                )
+
+        at = self._at
+        when = moment(one.received_at, at.now, at.zone) if at else ""
+        words = f"A new case is opened; its clocks run from receipt, {when}. They are told so if they may be answered."
+        self.offer(Confirm("Is it a complaint?", words, yes="Open a case", no="No"), answered)
+
+    def action_join(self) -> None:
+        from tui.dialogs.ask import AskLine
+        from tui.dialogs.choose import Choose, Option
+
+        one = self._chosen()
+        if one is None:
+            return
+
+        def named(reference: str) -> None:
+            if reference == "other":
+                hint = "From then on it is part of that case, and its handler sees it as new mail."
+                self.offer(
+                    AskLine("Join to a case", "Reference or number", hint=hint), lambda words: self._join(one, words)
+                )
+            else:
+                self._join(one, reference)
+
+        candidates = [str(candidate["case"]) for candidate in one.candidates if candidate.get("case")]
+        if not candidates:
+            named("other")
+            return
+        options = [Option(reference, short_reference(reference), reference) for reference in dict.fromkeys(candidates)]
+        options.append(Option("other", "Another case…"))
+        self.offer(Choose("To which case does it belong?", options), named)
+
+    def _join(self, one: ArrivalView, words: str) -> None:
+        desk = self.desk
+
+        def join() -> str:
+            from amends.casework import tray
+
+            case, _ = desk.case(desk.find_case(words))
+            tray.join(desk.office, one.id, case.row.reference, actor=desk.actor, now=desk.now())
+            return case.row.reference
+
+        self.do(join, lambda reference: self._did(f"It is part of {reference} now."))
+
+    def action_put_away(self) -> None:
+        from tui.dialogs.ask import AskLine
+
+        one = self._chosen()
+        if one is None:
+            return
+        desk = self.desk
+
+        def reasoned(why: str) -> None:
+            from amends.casework import tray
+
+            self.do(
+                lambda: tray.dismiss(desk.office, one.id, why, actor=desk.actor, now=desk.now()),
+                lambda _: self._did("Put away as no complaint. It is kept, with your reason."),
+            )
+
+        hint = "It is kept all the same, with your name and reason, and can be filed later."
+        self.offer(AskLine("Not a complaint", "Why not?", hint=hint), reasoned)
+
+    def action_retry(self) -> None:
+        one = self._chosen()
+        if one is None:
+            return
+        desk = self.desk
+
+        def again() -> str:
+            from amends.casework import tray
+
+            return tray.retry(desk.office, one.id, actor=desk.actor, now=desk.now())
+
+        self.do(again, lambda state: self._did(f"Read again: it is {state}."))
+
+    def _did(self, said: str) -> None:
+        self.house.say(said)
+        self._read()
+
+
+def about(one: ArrivalView, message: MessageView | None, raw: str, at: Bounds, width: int) -> Sheet:
+    """Why it waits, what it might belong to, and its words, made harmless."""
+    lines: list[Line] = [((" " + WHY.get(one.state, prose(one.state)), "strong"),)]
+    lines.extend(((" " + line, "warn"),) for line in wrap(f"Why: {prose(one.reason)}", width - 2))
+    lines.append(((f" Received {moment(one.received_at, at.now, at.zone)}: the clocks count from then.", "muted"),))
+    for candidate in one.candidates:
+        words = f"Perhaps {prose(str(candidate.get('case', '')))}: {prose(str(candidate.get('because', '')))}"
+        lines.extend(((" " + line, "accent"),) for line in wrap(words, width - 2))
+    lines.append(())
+    if message is None:
+        lines.append(((" It could not be read. The beginning of its bytes, made harmless:", "muted"),))
+        lines.extend(((" " + line, "text"),) for line in wrap(letter(raw), width - 2))
+        return Sheet(tuple(lines))
+    lines.append(((f" From {name(message.from_name)} <{name(message.from_address)}>", "text"),))
+    lines.append(((f" {prose(message.subject) or '(no subject)'}", "text"),))
+    odd = [FLAGS[flag] for flag in message.flags if flag in FLAGS]
+    if odd:
+        lines.append(((f" ! Contains {' and '.join(odd)}; made harmless.", "warn"),))
+    for file in message.attachments:
+        lines.append(((f" @ {name(file.name)} {size(file.size)}", "accent"),))
+    lines.append(())
+    lines.extend(((" " + line, "text"),) for line in wrap(letter(message.text), width - 2))
+    return Sheet(tuple(lines))

@@ -1,0 +1,426 @@
+"""A case as lines to read: its messages, letters and notes in the order of time.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from amends.ledger.views import CaseView, LetterView, MessageView, NoteView
+from tui.columns import clock_name
+from tui.signs import SIGNS, Bounds, Heat, age, day, due_words, heat, moment, size
+from tui.widgets.lineview import Sheet
+from tui.words import Line, Span, cut, fit, letter, name, plural, prose, width_of, wrap
+
+FLAGS: Final = {
+    "escape": "terminal control codes",
+    "bidi": "characters that turn the writing round",
+    "invisible": "hidden characters",
+    "marks": "heaps of accents",
+}
+LETTER_NAMES: Final = {
+    "acknowledgement": "Acknowledgement",
+    "progress-update": "Progress update",
+    "holding": "Holding letter",
+    "final-response": "Final response",
+    "reply": "Letter",
+    "staff-warning": "Warning to staff",
+    "staff-escalation": "Escalation",
+}
+STATES: Final = {
+    "draft": "draft, not sent",
+    "approval": "waits for approval",
+    "queued": "on its way",
+    "sending": "is leaving",
+    "sent": "sent",
+    "uncertain": "UNCERTAIN: nobody knows whether it arrived",
+    "failed": "NOT DELIVERED",
+    "bounced": "CAME BACK",
+    "cancelled": "given up",
+}
+PRIVATE: Final = "    staff only, never sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing of a thread: a message, a letter that has not become one, or a note."""
+
+    at: datetime
+    thing: MessageView | LetterView | NoteView
+
+    @property
+    def unread(self) -> bool:
+        return isinstance(self.thing, MessageView) and not self.thing.read
+
+
+def entries(case: CaseView) -> list[Entry]:
+    """Everything that was written, the oldest first."""
+    sent = {message.letter_id for message in case.messages if message.letter_id}
+    found = [Entry(message.at, message) for message in case.messages]
+    found += [Entry(note.at, note) for note in case.notes]
+    found += [
+        Entry(one.queued_at or one.created_at, one)
+        for one in case.letters
+        if one.id not in sent and not one.staff and one.state not in ("cancelled", "sent")
+    ]
+    return sorted(found, key=lambda entry: entry.at)
+
+
+def page(
+    case: CaseView,
+    at: Bounds,
+    width: int,
+    *,
+    unfolded: frozenset[int],
+    current: int,
+    quotes: bool,
+) -> Sheet:
+    """The thread for a width: `unfolded` entries whole, the others as a head and their first words."""
+    lines: list[Line] = []
+    anchors: dict[int, int] = {}
+    found = entries(case)
+    states = {one.id: one for one in case.letters}
+    for number, entry in enumerate(found):
+        anchors[number] = len(lines)
+        lines.append(_head(entry, number, len(found), at, width, on=number == current, states=states))
+        whole = number in unfolded
+        if isinstance(entry.thing, MessageView):
+            lines.extend(_warnings(entry.thing, states, width))
+        elif isinstance(entry.thing, LetterView) and entry.thing.error:
+            lines.extend(_block(f"Reason: {prose(entry.thing.error)}", width, "late"))
+        lines.extend(_body(entry, width, quotes=quotes) if whole else _gist(entry, width))
+        lines.append(())
+    return Sheet(tuple(lines), anchors)
+
+
+def some(chosen: Sequence[Entry], case: CaseView, at: Bounds, width: int) -> list[Line]:
+    """These entries of a case, whole."""
+    states = {one.id: one for one in case.letters}
+    lines: list[Line] = []
+    for number, entry in enumerate(chosen):
+        lines.append(_head(entry, number, len(chosen), at, width, on=False, states=states))
+        lines.extend(_body(entry, width, quotes=False))
+        lines.append(())
+    return lines
+
+
+def _head(
+    entry: Entry, number: int, total: int, at: Bounds, width: int, *, on: bool, states: Mapping[int, LetterView]
+) -> Line:
+    sign, who, role = _who(entry.thing, states)
+    when = f"{moment(entry.at, at.now, at.zone)} ({age(entry.at, at.now)})"
+    left = f"{'>' if on else ' '}{number + 1} of {total}  {fit(sign, 5)}"
+    room = max(8, width - len(left) - len(when) - 1)
+    unread = "* " if entry.unread else ""
+    spans: list[Span] = [(left, "accent" if on else "muted"), (fit(unread + who, room), role), (" " + when, "muted")]
+    return tuple(spans)
+
+
+def _who(thing: MessageView | LetterView | NoteView, states: Mapping[int, LetterView]) -> tuple[str, str, str]:
+    if isinstance(thing, NoteView):
+        return "NOTE", f"{name(thing.author)}{PRIVATE}", "staff"
+    if isinstance(thing, LetterView):
+        return (
+            "OUT",
+            f"{LETTER_NAMES.get(thing.kind, thing.kind)}, {STATES.get(thing.state, thing.state)}",
+            _state_role(thing),
+        )
+    if thing.direction == "out":
+        sent = states.get(thing.letter_id or 0)
+        title = LETTER_NAMES.get(sent.kind, "Letter") if sent else "Letter"
+        by = f" by {name(sent.author)}" if sent and not sent.automatic else ", by itself"
+        back = f" {STATES[sent.state]}" if sent and sent.state in ("bounced", "failed", "uncertain") else ""
+        return "OUT", f"{title}{by}{back}", "late" if back else "ok"
+    kind = "" if thing.kind == "person" else f" ({prose(thing.kind)})"
+    address = name(thing.from_address)
+    return "IN", (f"{name(thing.from_name)} <{address}>" if thing.from_name else address) + kind, "strong"
+
+
+def _state_role(one: LetterView) -> str:
+    return {"failed": "late", "bounced": "late", "uncertain": "warn", "queued": "accent"}.get(one.state, "accent")
+
+
+def _warnings(message: MessageView, states: Mapping[int, LetterView], width: int) -> Iterator[Line]:
+    """What a reader must know of a message before believing it."""
+    standing = message.match.get("standing") if isinstance(message.match, Mapping) else None
+    if message.direction == "in" and standing == "third party":
+        yield from _block(
+            "! Not the complainant: a third party wrote this. p=accept them as a participant", width, "warn"
+        )
+    odd = [FLAGS[flag] for flag in message.flags if flag in FLAGS]
+    if odd:
+        yield from _block(f"! This mail contains {' and '.join(odd)}; they were made harmless.", width, "warn")
+    failed = [f"{key.upper()} {value}" for key, value in sorted(message.authentication.items()) if value == "fail"]
+    if failed:
+        yield from _block(f"! {prose(', '.join(failed))}: the sender may not be who it says.", width, "warn")
+    if message.defects:
+        yield from _block(
+            f"! It could not be read whole: {prose('; '.join(message.defects), limit=300)}", width, "warn"
+        )
+    sent = states.get(message.letter_id or 0)
+    if sent is not None and sent.error and sent.state in ("failed", "bounced", "uncertain"):
+        yield from _block(f"Reason: {prose(sent.error)}", width, "late")
+
+
+def _block(words: str, width: int, role: str) -> Iterator[Line]:
+    for line in wrap(words, width - 2):
+        yield ((" " + line, role),)
+
+
+def _body(entry: Entry, width: int, *, quotes: bool) -> Iterator[Line]:
+    thing = entry.thing
+    if isinstance(thing, NoteView):
+        for line in wrap(letter(thing.text), width - 4):
+            yield (("  │ ", "staff"), (line, "text"))
+        return
+    if isinstance(thing, LetterView):
+        yield from _block(f"To {name(thing.to_address)}: {prose(thing.subject)}", width, "muted")
+        for line in wrap(letter(thing.body).rstrip(), width - 2):
+            yield ((" " + line, "text"),)
+        return
+    yield from _block(prose(thing.subject) or "(no subject)", width, "muted")
+    new, whole = letter(thing.new_text).strip("\n"), letter(thing.text).strip("\n")
+    folded = _quoted_lines(whole, new)
+    shown = whole if quotes or not new else new
+    for line in wrap(shown, width - 2):
+        yield ((" " + line, "text"),)
+    if folded and new:
+        words = "┄ quotes shown, z folds them ┄" if quotes else f"┄ {plural(folded, 'quoted line')} folded, z opens ┄"
+        yield ((f"   {words}", "muted"),)
+    for attachment in thing.attachments:
+        yield ((f"   @ {cut(name(attachment.name), width - 20)} {size(attachment.size)}", "accent"),)
+
+
+def _quoted_lines(whole: str, new: str) -> int:
+    return max(
+        0, len([1 for line in whole.split("\n") if line.strip()]) - len([1 for line in new.split("\n") if line.strip()])
+    )
+
+
+def _gist(entry: Entry, width: int) -> Iterator[Line]:
+    thing = entry.thing
+    words = (
+        thing.text
+        if isinstance(thing, NoteView)
+        else (thing.body if isinstance(thing, LetterView) else thing.new_text or thing.text)
+    )
+    files = f"  @ {len(thing.attachments)}" if isinstance(thing, MessageView) and thing.attachments else ""
+    first = " ".join(letter(words[:2000]).split())
+    role = "staff" if isinstance(thing, NoteView) else "muted"
+    yield ((f"   {cut(first, width - 4 - len(files))}", role), (files, "accent"))
+
+
+# The deadlines in one line, the details, the preview
+
+
+def clocks(case: CaseView, at: Bounds) -> list[Span]:
+    """Every deadline with its sign: what is owed first, then what was met."""
+    spans: list[Span] = []
+    owed = [one for one in case.deadlines if one.met_at is None and one.state in ("open", "breached")]
+    if case.row.due_at is None:
+        owed = []
+    met = [one for one in case.deadlines if one.met_at is not None]
+    for one in owed:
+        band = heat(one.due_at, at)
+        words = due_words(one.due_at, at)
+        spans += [("  " if spans else " ", "text"), (SIGNS[band], "late-sign" if band is Heat.LATE else str(band))]
+        spans.append((f" {prose(one.label, limit=20)} {'' if band is Heat.LATE else 'due '}{words}", str(band)))
+    for one in met:
+        late = ", late" if one.breached_at else ""
+        spans.append(
+            (
+                f"  {prose(one.label, limit=20)} {SIGNS[Heat.DONE]}{day(one.met_at or at.now, at.now, at.zone)}{late}",
+                "done",
+            )
+        )
+    return spans or [(" No deadline runs.", "muted")]
+
+
+def details(case: CaseView, at: Bounds, width: int) -> Sheet:
+    """Everything about a case that is not in its thread."""
+    lines: list[Line] = [(("DETAILS", "strong"),)]
+    row = case.row
+
+    def fact(title: str, words: str, role: str = "text") -> None:
+        for number, line in enumerate(wrap(words, width - 13)):
+            lines.append(((fit(title if not number else "", 12) + " ", "muted"), (line, role)))
+
+    fact("Reference", row.reference)
+    fact("Stage", row.stage + (f", waiting {row.waiting}" if row.waiting else ""), "strong")
+    if case.waiting_reason:
+        fact("Waits for", prose(case.waiting_reason))
+    fact(
+        "Received",
+        f"{moment(row.received_at, at.now, at.zone)}, open for {max(0, (at.now - row.received_at).days)} days",
+    )
+    fact("From", f"{name(row.complainant_name)} <{name(row.complainant_address)}>")
+    fact("Handler", name(row.handler) if row.handler else "nobody")
+    fact("Severity", row.severity or "not assessed")
+    if row.vulnerable:
+        fact("Care", "V  needs particular care", "warn")
+    if case.immediate_action:
+        fact("At once", "something must be done immediately", "warn")
+    for title, words in (("Complexity", case.complexity), ("Impact", case.impact)):
+        if words:
+            fact(title, prose(words))
+    fact("Outcome", case.outcome or "not decided")
+    if case.remedy or case.remedy_amount:
+        fact(
+            "Remedy",
+            " ".join(
+                part
+                for part in (prose(case.remedy or ""), f"({case.remedy_amount})" if case.remedy_amount else "")
+                if part
+            ),
+        )
+    if case.root_cause:
+        fact("Root cause", prose(case.root_cause))
+    lines += [(), (("DEADLINES", "strong"), (f"   {prose(case.pack)} {prose(case.pack_version)}", "muted"))]
+    for one in case.deadlines:
+        lines.extend(_deadline(one, at, width))
+    lines += [(), (("PEOPLE", "strong"), ("   p=accept", "muted"))]
+    for person in case.participants:
+        state = "" if person.accepted else "  not accepted yet"
+        for line in wrap(f"{name(person.address)}  {prose(person.role)}{state}", width - 1):
+            lines.append(((line, "warn" if not person.accepted else "text"),))
+    lines += [
+        (),
+        (("HISTORY", "strong"), (f"   last {min(4, len(case.events))} of {len(case.events)}, H=all", "muted")),
+    ]
+    for event in reversed(case.events[-4:]):
+        words = f"{moment(event.at, at.now, at.zone)} {sentence(event.kind, event.data)}"
+        lines.append(((cut(words, width), "muted"),))
+    return Sheet(tuple(lines))
+
+
+def _deadline(one: Any, at: Bounds, width: int) -> Iterator[Line]:
+    label = prose(one.label, limit=20)
+    number = f" no. {one.occurrence}" if one.occurrence > 1 else ""
+    due = moment(one.due_at, at.now, at.zone)
+    if one.met_at is not None:
+        sign, role = SIGNS[Heat.DONE], "done"
+        words = f"met {day(one.met_at, at.now, at.zone)}{', LATE' if one.breached_at else ''} (due {due})"
+    elif one.state == "cancelled":
+        sign, role, words = "  ", "muted", f"no longer owed (was due {due})"
+    else:
+        band = heat(one.due_at, at)
+        sign, role = SIGNS[band], str(band)
+        words = f"due {due}, {due_words(one.due_at, at, left=True)}{' left' if one.due_at >= at.now else ''}"
+    first, *rest = list(wrap(f"{label}{number} {words}", width - 3)) or [""]
+    yield ((sign + " ", "late-sign" if sign == "!!" else role), (first, role))
+    for line in rest:
+        yield (("   " + line, role),)
+    for why in (*one.derivation, f"Basis: {one.basis}" if one.basis else ""):
+        if why:
+            for line in wrap(prose(why), width - 5):
+                yield (("     " + line, "muted"),)
+
+
+def preview(case: CaseView, at: Bounds, width: int) -> Sheet:
+    """The case beside the list: its clocks, and the last thing that was written."""
+    row = case.row
+    lines: list[Line] = [((row.reference, "strong"), (f"  {cut(name(row.complainant_name), 30)}", "strong"))]
+    lines.append(tuple(_cut_spans(clocks(case, at), width)))
+    about = [row.stage + (f", waiting {row.waiting}" if row.waiting else ""), row.severity or "not assessed"]
+    about.append(name(row.handler) if row.handler else "nobody's")
+    lines.append(((cut(" · ".join(about), width), "text"),))
+    if row.vulnerable:
+        lines.append((("V  needs particular care", "warn"),))
+    if row.undelivered:
+        lines.append((("A letter came back: correct the address (C) or telephone.", "late"),))
+    lines.append(())
+    found = entries(case)
+    inward = [entry for entry in found if isinstance(entry.thing, MessageView) and entry.thing.direction == "in"]
+    for entry in inward[-1:]:
+        _, who, role = _who(entry.thing, {})
+        lines.append(((cut(who, width), role),))
+        lines.append(((f"{moment(entry.at, at.now, at.zone)} ({age(entry.at, at.now)})", "muted"),))
+        lines.extend(_warnings(entry.thing, {}, width))  # type: ignore[arg-type]
+        lines.extend(_body(entry, width, quotes=False))
+    others = len(found) - len(inward[-1:])
+    if others:
+        lines += [(), ((f"{plural(others, 'more thing')} in the case. Enter opens it.", "muted"),)]
+    return Sheet(tuple(lines))
+
+
+def _cut_spans(spans: Sequence[Span], width: int) -> Iterator[Span]:
+    room = width
+    for words, role in spans:
+        if room <= 0:
+            return
+        shown = cut(words, room)
+        room -= width_of(((shown, role),))
+        yield (shown, role)
+
+
+# The ledger in words
+
+
+def history(case: CaseView, at: Bounds, width: int) -> Sheet:
+    """Every event, the newest first."""
+    lines: list[Line] = []
+    for event in reversed(case.events):
+        local = event.at.astimezone(at.zone)
+        head = f"{event.seq:>4}  {local:%Y-%m-%d %H:%M:%S}  {fit(name(event.actor), 10)} "
+        for number, line in enumerate(wrap(sentence(event.kind, event.data), width - len(head) - 1)):
+            lines.append(((head if not number else " " * len(head), "muted"), (line, "text")))
+    lines += [
+        (),
+        (
+            (
+                f"Sealed: {case.events[-1].hash[:16]}…  {plural(len(case.events), 'event')}"
+                if case.events
+                else "No events.",
+                "muted",
+            ),
+        ),
+    ]
+    return Sheet(tuple(lines))
+
+
+def sentence(kind: str, data: Mapping[str, Any]) -> str:
+    """One event as a person would tell it."""
+
+    def said(key: str) -> str:
+        value = data.get(key)
+        return "" if value is None else prose(str(value), limit=200)
+
+    clock = clock_name(said("deadline")) if data.get("deadline") else ""
+    title = LETTER_NAMES.get(said("letter_kind") or said("letter"), said("letter_kind"))
+    words = {
+        "opened": f"case opened{' as history' if data.get('history') else ''}",
+        "message": f"mail filed: {said('because')}"
+        + (f" ({said('message_kind')})" if said("message_kind") != "person" else ""),
+        "assessed": f"assessed: {said('severity')}" + (", particular care" if data.get("vulnerable") else ""),
+        "assigned": f"given to {said('after') or 'nobody'}"
+        + (f", from {said('before')}" if data.get("before") else ""),
+        "note": "note added",
+        "stage": f"{said('before')} → {said('after')}" + (f": {said('because')}" if data.get("because") else ""),
+        "waiting": f"waiting {said('waiting')}",
+        "resumed": f"waits no longer ({said('because')})",
+        "closed": f"closed{': ' + said('outcome') if data.get('outcome') else ''}",
+        "reopened": "reopened as a review",
+        "responded": f"final response: {said('outcome')}",
+        "letter-queued": f"letter written: {title}",
+        "letter-sent": f"letter sent: {title}",
+        "letter-called-back": f"letter called back: {title}",
+        "letter-withheld": f"no {title or 'letter'} sent: {said('because')}",
+        "letter-sent-again": "letter sent once more",
+        "letter-settled": "uncertain letter: it arrived" if data.get("sent") else "letter given up",
+        "letter-bounced": "letter came back",
+        "letter-delayed": "letter is delayed",
+        "letter-failed": "letter could not be delivered",
+        "letter-uncertain": "nobody knows whether a letter arrived",
+        "draft-discarded": f"draft thrown away: {title}",
+        "deadline-met": f"{clock} met{', late' if data.get('late') else ''}",
+        "deadline-breached": f"{clock} missed",
+        "deadline-cancelled": f"{clock} no longer owed: {said('because')}",
+        "deadline-warning": f"warned of {clock}",
+        "deadlines-started": "clocks started",
+        "escalated": f"supervisor told{': ' + clock if clock else ''}",
+        "participant": "somebody else wrote in",
+        "participant-accepted": "a participant was accepted",
+        "address-corrected": "address corrected",
+    }.get(kind)
+    return words.strip(" :") if words else prose(kind.replace("-", " "))

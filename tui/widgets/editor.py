@@ -1,0 +1,21 @@
+"""Where letters and notes are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual import events
+from textual.widgets import TextArea
+
+from amends.kernel.text import clean
+
+
+class Editor(TextArea):
+    """Plain text that wraps; what is pasted is cleaned first.  Tab leaves it."""
+
+    def __init__(self, text: str = "", *, id: str | None = None, **more: Any) -> None:
+        super().__init__(text, id=id, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", **more)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.text = clean(event.text, multiline=True).text
+        await super()._on_paste(event)
