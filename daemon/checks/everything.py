@@ -9,7 +9,7 @@ from pathlib import Path
 
 from amends.config import Settings
 from amends.kernel.errors import AmendsError
-from daemon.checks import clock, files, mailserver, rules, smtpserver, store
+from daemon.checks import clock, files, listener, mailserver, rules, smtpserver, store
 from daemon.checks.finding import Finding, wrong
 
 Check = tuple[str, Callable[[], Iterable[Finding]]]
@@ -28,6 +28,8 @@ def check_everything(settings: Settings, config: Path, *, now: datetime) -> list
         checks.append((f"mailbox {box.name}", lambda box=box: mailserver.check(settings, box, now=now)))  # type: ignore[misc]
     if settings.smtp is not None:
         checks.append(("smtp", lambda: smtpserver.check(settings)))
+    if settings.listener is not None:
+        checks.append(("listener", lambda: listener.check(settings)))
     with ThreadPoolExecutor(max_workers=max(4, len(settings.mailbox) + 2)) as pool:
         return [finding for findings in pool.map(lambda one: list(_tried(*one)), checks) for finding in findings]
 

@@ -34,8 +34,8 @@ class UnixPlace:
         self._inode = -1
 
     def __enter__(self) -> Self:
+        check_folder(self.path, key=self._key)
         try:
-            _check_folder(self.path)
             self._lock = _locked(self.path)
             try:
                 _remove_stale(self.path)
@@ -68,23 +68,30 @@ class UnixPlace:
         os.close(self._lock)
 
 
-def _check_folder(path: Path) -> None:
-    if len(os.fsencode(path)) > _LONGEST:
-        raise _Wrong(f"{path} is longer than a socket's path may be ({_LONGEST} octets).")
+def check_folder(path: Path, *, key: str) -> None:
+    """Raise NeedsOperator with the reason why no socket of ours can stand at `path`, for what `key` configures."""
+    if (reason := _unfit(path)) is not None:
+        raise NeedsOperator(f"{key}: {reason}")
+
+
+def _unfit(path: Path) -> str | None:
     folder = path.parent
+    if len(os.fsencode(path)) > _LONGEST:
+        return f"{path} is longer than a socket's path may be ({_LONGEST} octets); use a shorter one."
     try:
         seen = folder.stat()
     except OSError as fault:
-        raise _Wrong(f"the folder {folder} is not there ({fault.strerror}); create it.") from fault
+        return f"the folder {folder} is not there ({fault.strerror}); create it."
     if not stat.S_ISDIR(seen.st_mode):
-        raise _Wrong(f"{folder} is not a folder.")
+        return f"{folder} is not a folder; use another path."
     if seen.st_mode & stat.S_IWOTH:
-        raise _Wrong(
+        return (
             f"everybody can write to {folder} and could put a socket of their own there; "
             f"use another folder, or run: chmod o-w {folder}"
         )
     if seen.st_uid not in (0, os.geteuid()):
-        raise _Wrong(f"the folder {folder} belongs to another user; use one of the daemon's own.")
+        return f"the folder {folder} belongs to another user; use one of the daemon's own."
+    return None
 
 
 def _locked(path: Path) -> int:
