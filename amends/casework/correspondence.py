@@ -19,7 +19,7 @@ from amends.casework.casefile import CaseFile
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
 from amends.casework.post import note_receipt
-from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
+from amends.casework.writing import automatic_gate, enqueue, facts_of, queue_automatic, thread_of
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
 from amends.ledger.book import add
@@ -153,7 +153,7 @@ def _letter(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> I
         if case_id is None:
             raise NotFound("There is no such letter.")
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
-        letter = session.get(Letter, letter_id, populate_existing=True)
+        letter = session.get(Letter, letter_id, with_for_update=True, populate_existing=True)
         if letter is None:
             raise NotFound("There is no such letter.")
         yield file, letter
@@ -368,6 +368,8 @@ def acknowledge(office: Office, case_id: int, *, actor: Actor, now: datetime) ->
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
         if file.row.acknowledged_at is not None:
             raise Refused(f"{file.row.reference} has been acknowledged.")
+        if (shut := automatic_gate(office, session, file.row.complainant_address, now=now)) is not None:
+            raise Refused(f"No acknowledgement may go out: {shut.rstrip('.')}.")
         in_reply_to, references = thread_of(session, case_id)
         queued = queue_automatic(
             file,
@@ -379,7 +381,7 @@ def acknowledge(office: Office, case_id: int, *, actor: Actor, now: datetime) ->
             references=references,
         )
         if queued is None:
-            raise Refused("No acknowledgement may go to this address now, or one is on its way; see the history (H).")
+            raise Refused(f"The acknowledgement of {file.row.reference} is on its way already.")
         file.save()
 
 

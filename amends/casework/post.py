@@ -21,7 +21,8 @@ from amends.casework.casefile import CaseFile
 from amends.casework.office import Office
 from amends.kernel.text import one_line
 from amends.ledger.book import add
-from amends.ledger.tables import Letter, Message
+from amends.ledger.columns import key
+from amends.ledger.tables import Case, Letter, Message
 from amends.letters import tokens
 from amends.letters.kinds import LetterKind
 
@@ -87,7 +88,10 @@ def release(office: Office, *, owner_is_dead: Callable[[str], bool], now: dateti
     if not lost:
         return 0
     with office.book.write() as session:
-        for letter in session.scalars(select(Letter).where(col(Letter.id).in_(lost), col(Letter.state) == "sending")):
+        for letter_id in lost:
+            letter = _locked(session, letter_id)
+            if letter is None or letter.state != "sending":
+                continue
             if letter.dot_at is None:
                 _requeue(letter, at=now)
             else:
@@ -227,8 +231,17 @@ def next_try(tries: int, *, now: datetime) -> datetime | None:
     return now + WAITS[tries - 1] if tries <= len(WAITS) else None
 
 
+def _locked(session: Session, letter_id: int | None) -> Letter | None:
+    """The letter for change.  Its case is locked first, as by the verbs of the desk: else two wait for each other."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+        case_id = select(col(Letter.case_id)).where(col(Letter.id) == letter_id).scalar_subquery()
+        connection.execute(select(key(Case.id)).where(col(Case.id) == case_id).with_for_update())
+    return session.get(Letter, letter_id, with_for_update=True, populate_existing=True)
+
+
 def _settle(office: Office, session: Session, carried: Carried, *, now: datetime) -> None:
-    letter = session.get(Letter, carried.letter_id, with_for_update=True, populate_existing=True)
+    letter = _locked(session, carried.letter_id)
     if letter is None or letter.state != "sending":
         return  # a receipt copy was quicker than we are
     letter.tries += 1
@@ -338,12 +351,16 @@ def settle_uncertain(office: Office, *, last_complete_poll: datetime | None, now
         if session.scalars(statement.limit(1)).first() is None:
             return 0
     with office.book.write() as session:
-        letters = list(session.scalars(statement))
-        for letter in letters:
+        again = 0
+        for found in list(session.scalars(statement)):
+            letter = _locked(session, found.id)
+            if letter is None or letter.state != "uncertain":
+                continue
             _requeue(letter, at=now)
             _record(office, session, letter, "letter-queued-again", now=now, because="no receipt copy came home")
             session.add(letter)
-        return len(letters)
+            again += 1
+        return again
 
 
 def _waiting(by_hand_only: bool) -> list[Any]:

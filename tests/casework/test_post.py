@@ -1,0 +1,241 @@
+"""The outbox: every letter is accepted at most once, whatever the server or a crash makes of it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+
+from amends.casework import correspondence, filing, post
+from amends.casework.correspondence import Words
+from amends.kernel.errors import Refused, TryLater
+from amends.ledger.tables import Letter
+from amends.ledger.verify import verify
+from amends.letters import tokens
+from amends.letters.kinds import LetterKind
+from amends.mail.facts import Kind
+from tests.builders import AMARA, NOW, a_mail, an_office, case_of, file_mail, open_case, post_all
+
+OURS = "complaints@northwind.example"
+SOON = NOW + timedelta(minutes=1)
+
+
+@pytest.fixture
+def case_id(office):
+    return open_case(office)
+
+
+def letter_of(office, case_id, n=0):
+    return case_of(office, case_id).letters[n]
+
+
+def claim(office, now=NOW, owner="one"):
+    return post.claim(office, owner, now=now)
+
+
+def never(owner):
+    return False
+
+
+def copy_of(office, letter):
+    return a_mail(sender=OURS, kind=Kind.OWN, message_id=letter.message_id, text=letter.body)
+
+
+def test_a_letter_is_claimed_by_one_only(office, case_id):
+    (mine,) = claim(office)
+    assert claim(office, owner="two") == []
+    message = message_from_bytes(mine.raw, policy=policy.default)
+    assert (mine.to, message["To"].addresses[0].addr_spec) == ("edith@example.org", "edith@example.org")
+    assert tokens.verify_bounce_address(mine.envelope_from, OURS, key=office.key) == mine.message_id
+    assert tokens.verify_receipt_address(mine.receipt_to, OURS, key=office.key) == mine.message_id
+    assert tokens.verify_plus_address(message["Reply-To"].addresses[0].addr_spec, OURS, key=office.key) == (
+        case_of(office, case_id).row.reference
+    )
+
+
+def test_the_dot_is_durable_before_it_is_sent_and_only_for_the_owner(office, case_id):
+    (mine,) = claim(office)
+    assert not post.before_dot(office, "two", mine.letter_id, done=(), now=NOW)
+    assert post.before_dot(office, "one", mine.letter_id, done=(), now=NOW)
+    assert letter_of(office, case_id).state == "sending"
+
+
+@pytest.mark.parametrize("dot", [False, True])
+def test_a_crash_before_the_dot_is_harmless_and_after_it_uncertain(office, case_id, dot):
+    (mine,) = claim(office)
+    if dot:
+        post.before_dot(office, "one", mine.letter_id, done=(), now=NOW)
+    assert post.release(office, owner_is_dead=never, now=SOON) == 0
+    assert post.release(office, owner_is_dead=lambda owner: owner == "one", now=SOON) == 1
+    assert letter_of(office, case_id).state == ("uncertain" if dot else "queued")
+    assert len(claim(office, now=SOON, owner="two")) == (0 if dot else 1)
+    assert verify(office.book).problems == ()
+
+
+def test_the_receipt_copy_settles_what_nobody_could_know(office, case_id):
+    post_all(office, result=post.Unknown("the line died"))
+    letter = letter_of(office, case_id)
+    assert letter.state == "uncertain"
+    assert file_mail(office, copy_of(office, letter), now=SOON).state == "own"
+    case = case_of(office, case_id)
+    assert (case.letters[0].state, case.row.stage) == ("sent", "acknowledged")
+    assert post.settle_uncertain(office, last_complete_poll=NOW + timedelta(days=1), now=NOW + timedelta(days=1)) == 0
+    assert verify(office.book).problems == ()
+
+
+def test_without_a_receipt_copy_the_same_letter_goes_again_after_a_complete_look(office, case_id):
+    post_all(office, result=post.Unknown("the line died"))
+    first = letter_of(office, case_id).message_id
+    wait = timedelta(seconds=900)
+    assert post.settle_uncertain(office, last_complete_poll=None, now=NOW + 2 * wait) == 0
+    assert post.settle_uncertain(office, last_complete_poll=NOW + wait, now=NOW + 2 * wait) == 0
+    later = NOW + wait + timedelta(seconds=1)
+    assert post.settle_uncertain(office, last_complete_poll=later, now=later) == 1
+    assert [claimed.message_id for claimed in post_all(office, now=later)] == [first]
+    assert len(case_of(office, case_id).messages) == 2
+
+
+def test_a_handlers_uncertain_letter_is_never_sent_again_by_itself(office, case_id):
+    post_all(office)
+    words = Words(message="Hello")
+    letter = correspondence.draft(office, case_id, LetterKind.REPLY, words=words, actor=AMARA, now=NOW)
+    correspondence.send(office, letter, actor=AMARA, now=NOW)
+    post_all(office, now=SOON, result=post.Unknown("the line died"))
+    much_later = NOW + timedelta(days=9)
+    assert post.settle_uncertain(office, last_complete_poll=much_later, now=much_later) == 0
+    assert letter_of(office, case_id, 1).state == "uncertain"
+    correspondence.settle(office, letter, False, actor=AMARA, now=much_later)
+    assert letter_of(office, case_id, 1).state == "cancelled"
+    with pytest.raises(Refused, match="there is nothing to settle"):
+        correspondence.settle(office, letter, True, actor=AMARA, now=much_later)
+
+
+def test_a_letter_put_off_is_tried_for_days_and_then_fails(office, case_id):
+    now, tries = NOW, 0
+    while claimed := claim(office, now=now):
+        post.before_dot(office, "one", claimed[0].letter_id, done=(), now=now)
+        post.record(office, [post.Carried(claimed[0].letter_id, post.Deferred("450 later"))], now=now)
+        tries += 1
+        now = letter_of(office, case_id).next_try_at or now
+        if letter_of(office, case_id).state == "failed":
+            break
+    assert timedelta(days=4) < now - NOW < timedelta(days=6)
+    case = case_of(office, case_id)
+    assert (case.letters[0].state, case.letters[0].error, case.row.undelivered) == ("failed", "450 later", True)
+    assert case.row.stage == "received" and tries > 10
+    assert verify(office.book).problems == ()
+
+
+def test_a_refused_letter_stands_first_in_the_queue_until_it_is_sent_again(office, case_id):
+    post_all(office, result=post.Rejected("550 no such user"))
+    case = case_of(office, case_id)
+    assert (case.letters[0].state, case.row.undelivered) == ("failed", True)
+    with pytest.raises(Refused, match="cannot have arrived"):
+        correspondence.settle(office, case.letters[0].id, True, actor=AMARA, now=SOON)
+    correspondence.resend(office, case.letters[0].id, actor=AMARA, now=SOON)
+    with pytest.raises(Refused, match="only a failed, bounced or uncertain"):
+        correspondence.resend(office, case.letters[0].id, actor=AMARA, now=SOON)
+    post_all(office, now=SOON)
+    case = case_of(office, case_id)
+    assert (case.letters[0].state, case.row.undelivered, case.row.stage) == ("sent", False, "acknowledged")
+    assert verify(office.book).problems == ()
+
+
+def test_what_was_claimed_and_not_begun_is_given_back(office, case_id):
+    (mine,) = claim(office)
+    post.give_back(office, "one", [mine.letter_id], error="no connection", now=NOW)
+    assert (letter_of(office, case_id).state, letter_of(office, case_id).error) == ("queued", "no connection")
+    assert len(claim(office, owner="two")) == 1
+
+
+def test_an_answer_that_comes_after_the_copy_changes_nothing(office, case_id):
+    (mine,) = claim(office)
+    post.before_dot(office, "one", mine.letter_id, done=(), now=NOW)
+    file_mail(office, copy_of(office, letter_of(office, case_id)))
+    post.record(office, [post.Carried(mine.letter_id, post.Unknown("timeout"))], now=SOON)
+    case = case_of(office, case_id)
+    assert case.letters[0].state == "sent" and len(case.messages) == 2
+
+
+def test_four_daemons_claim_every_letter_once(office, tmp_path):
+    for n in range(12):
+        open_case(office, a_mail(sender=f"p{n}@example.org"))
+    others = [an_office(tmp_path, url=office.settings.database.url) for _ in range(4)]
+    gone, errors = [], []
+
+    def run(n, mine):
+        try:
+            while claimed := patiently(lambda: post.claim(mine, f"daemon {n}", limit=2, now=NOW)):
+                for letter in claimed:
+                    if patiently(lambda i=letter.letter_id: post.before_dot(mine, f"daemon {n}", i, done=(), now=NOW)):
+                        gone.append(letter.letter_id)
+                        done = [post.Carried(letter.letter_id, post.Accepted("250 ok"))]
+                        patiently(lambda done=done: post.record(mine, done, now=NOW))
+        except Exception as fault:
+            errors.append(fault)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(others)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == [] and sorted(gone) == list(range(1, 13))
+    assert verify(office.book).problems == ()
+    for other in others:
+        other.book.close()
+
+
+def test_a_letter_is_either_called_back_or_sent_and_never_both(office, tmp_path):
+    """Undo at the very moment at which the outbox claims."""
+    other = an_office(tmp_path, url=office.settings.database.url)
+    for _ in range(8):
+        case_id = open_case(office, a_mail(answerable=False))
+        words = Words(message="Hello")
+        letter = correspondence.draft(office, case_id, LetterKind.REPLY, words=words, actor=AMARA, now=NOW)
+        correspondence.send(office, letter, actor=AMARA, now=NOW)
+        gate = threading.Barrier(2)
+        told = {}
+
+        def undo(letter=letter, gate=gate, told=told):
+            gate.wait()
+            try:
+                patiently(lambda: correspondence.call_back(office, letter, actor=AMARA, now=SOON))
+                told["back"] = True
+            except Refused:
+                told["back"] = False
+
+        def send(gate=gate, told=told):
+            gate.wait()
+            told["sent"] = len(patiently(lambda: post_all(other, now=SOON)))
+
+        threads = [threading.Thread(target=undo), threading.Thread(target=send)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert told["back"] != bool(told["sent"]), told
+        assert letter_of(office, case_id).state == ("draft" if told["back"] else "sent")
+    assert verify(office.book).problems == ()
+    other.book.close()
+
+
+def patiently(act):
+    for _ in range(30):
+        try:
+            return act()
+        except TryLater:
+            continue
+    raise AssertionError("busy for ever")
+
+
+def test_our_own_words_are_known_whatever_the_road_did_to_their_spaces():
+    assert filing._same_words("Dear Edith,\n\nHello", "Dear Edith,\r\n Hello\n")
+    assert not filing._same_words("Dear Edith", "Dear Eve")
+
+
+def test_a_letter_is_stored_with_the_bytes_that_leave(office, case_id):
+    (mine,) = claim(office)
+    with office.book.read() as session:
+        assert session.get(Letter, mine.letter_id).raw == mine.raw
