@@ -98,22 +98,27 @@ def _keep_going(duty: Duty, heart: Heart) -> None:
     failures, said = 0, ""
     while not heart.stopping.is_set():
         began = time.monotonic()
+        fault: Exception | None = None
         try:
             duty.run(heart)
             if heart.stopping.is_set():
                 break
-            sentence, fault = "it ended unasked", None
-        except Exception as caught:  # noqa: BLE001  (this is the one place that catches everything: a duty never dies)
-            sentence, fault = str(caught) or type(caught).__name__, caught
+        except Exception as caught:  # noqa: BLE001  (one place catches everything: a duty never dies)
+            fault = caught
         failures = 1 if time.monotonic() - began > _PROVED_ITSELF else failures + 1
-        if not isinstance(fault, AmendsError) and fault is not None:
-            sentence = f"{type(fault).__name__}: {sentence}"
         pause = pause_after(failures, spread=random.random())  # noqa: S311  (dice, not a secret)
+        sentence = _sentence(fault)
         _say(duty.name, sentence, fault, pause, again=sentence == said and failures > 1)
-        said = sentence
+        said, fault = sentence, None  # its traceback would keep sockets and cursors of the dead run open
         heart.failing(sentence)
         heart.wait(pause)
     heart.end("stopped")
+
+
+def _sentence(fault: Exception | None) -> str:
+    if fault is None:
+        return "It ended unasked."
+    return str(fault) if isinstance(fault, AmendsError) else f"{type(fault).__name__}: {fault}"
 
 
 def _say(name: str, sentence: str, fault: Exception | None, pause: float, *, again: bool) -> None:
