@@ -1,0 +1,418 @@
+"""The intake of one mailbox: store, then read, then file, and only then move.
+
+What decides is the set of UIDs on the server less the set in the store: never a flag, never a sequence number, never a
+high-water mark.  Every step may be repeated, by us after a crash or by another daemon at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+import structlog
+
+from amends.casework import duty as leases
+from amends.casework import intake
+from amends.casework.intake import Filed, Incoming
+from amends.casework.office import Office
+from amends.config import Mailbox
+from amends.kernel.errors import AmendsError, TryLater
+from amends.kernel.instants import iso
+from daemon.intake import looks
+from daemon.intake.line import PIECE, Envelope, Line, LoginRefused, NotDone, Trouble
+from daemon.intake.pause import pause_after
+from daemon.reading.filer import Filer
+from daemon.reading.pool import ReadingPool, Underway
+from daemon.supervision.duty import Pulse, Wake
+from daemon.supervision.owner import is_dead
+
+log = structlog.get_logger()
+
+BATCH_MESSAGES: Final = 50
+BATCH_BYTES: Final = 8 * 1024 * 1024
+ASK_SIZES_OF: Final = 500
+LEASE_SECONDS: Final = 90.0
+RENEW_AFTER: Final = 25.0
+IDLE_AT_MOST: Final = 110.0  # RFC 2177 allows 29 minutes; gateways and half-dead lines do not
+MAX_FETCHES: Final = 5
+"""After so many looks in which the server would not give a message, it is set aside by its header."""
+MOVE_AGAIN_AFTER: Final = 3600.0
+
+
+class LeaseLost(TryLater):
+    """Another daemon reads this mailbox."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Messages that are stored and being read, and the UIDs of those that were set aside unread."""
+
+    arrival_ids: list[int]
+    underway: Underway
+    aside: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look at the mailbox: when it began, on the business clock, and what became of what it found."""
+
+    began: datetime
+    waiting: int = 0
+    not_stored: set[int] = field(default_factory=set)
+
+
+class ImapIntake:
+    """The duty.  `outbox` is woken as soon as something is filed; `looked` is told when a complete look began."""
+
+    silence = 120.0
+
+    def __init__(
+        self,
+        office: Office,
+        box: Mailbox,
+        pool: ReadingPool,
+        *,
+        owner: str,
+        outbox: Wake = lambda: None,
+        looked: Callable[[Office, str, datetime], int] = looks.settle,
+    ) -> None:
+        self.name = looks.duty_name(box.name)
+        self._office = office
+        self._box = box.model_copy(update={"ca_file": office.settings.path(box.ca_file) if box.ca_file else None})
+        self._pool = pool
+        self._owner = owner
+        self._outbox = outbox
+        self._filer = Filer(office, pool, outbox=outbox)
+        self._looked = looked
+        self._role = f"mailbox:{box.name}"
+        self._detail: dict[str, Any] = {"mailbox": box.name, "connected": False, "waiting": 0, "unaccounted": 0}
+        self._fetches: dict[int, int] = {}
+        self._leased_at = 0.0
+        self._failures = 0
+        self._unmovable: str | None = None
+        self._move_again_at = 0.0
+
+    # the loop
+
+    def run(self, pulse: Pulse) -> None:
+        try:
+            while not pulse.stopping.is_set():
+                try:
+                    if self._lease():
+                        self._session(pulse)
+                    else:
+                        self._stand_by(pulse)
+                except LeaseLost:
+                    log.warning("intake.lease-lost", mailbox=self._box.name)
+                except TryLater as trouble:
+                    self._stay_away(pulse, trouble)
+        finally:
+            self._detail["connected"] = False
+            with contextlib.suppress(AmendsError):  # then it runs out
+                leases.release_lease(self._office, self._role, self._owner, now=self._office.wall())
+
+    def _stand_by(self, pulse: Pulse) -> None:
+        holder = leases.holder(self._office, self._role, now=self._office.wall())
+        pulse.beat(mailbox=self._box.name, held_by=holder)
+        pulse.wait(5.0)
+
+    def _stay_away(self, pulse: Pulse, trouble: TryLater) -> None:
+        self._failures += 1
+        refused = isinstance(trouble, LoginRefused)
+        named = trouble.pause if isinstance(trouble, Trouble) else None
+        pause = pause_after(self._failures, refused=refused, named=named, spread=random.random())  # noqa: S311
+        log.warning("intake.trouble", mailbox=self._box.name, why=str(trouble), again_in_s=round(pause, 1))
+        self._detail["connected"] = False
+        pulse.failing(str(trouble), **self._detail)
+        end = time.monotonic() + pause
+        while (left := end - time.monotonic()) > 0 and not pulse.wait(min(left, RENEW_AFTER)):
+            self._keep_lease()
+
+    def _session(self, pulse: Pulse) -> None:
+        """From log-in to the loss of the line."""
+        self._filer.file_stored(self._box.name, pulse)  # be the server there or not; the first look moves it
+        with Line.open(self._box, self._office.settings.password(self._box)) as line:
+            self._greet(line)
+            while not pulse.stopping.is_set():
+                self._keep_lease()
+                self._look(line, pulse)
+                self._failures = 0
+                self._await_news(line, pulse)
+            line.leave()
+
+    def _greet(self, line: Line) -> None:
+        before = intake.last_uidvalidity(self._office, self._box.name)
+        if before not in (None, line.uidvalidity):
+            log.warning("intake.uidvalidity-changed", mailbox=self._box.name, before=before, now=line.uidvalidity)
+        self._detail |= {"connected": True, "uidvalidity": line.uidvalidity, "held_by": None}
+        self._unmovable, self._move_again_at = None, 0.0
+        if line.read_only:
+            self._unmovable = f"{self._box.inbox} is read-only: filed mail cannot leave it; give the log-in more rights"
+        present = set(line.uids())
+        gone = [uid for uid, _ in intake.unmoved(self._office, self._box.name, line.uidvalidity) if uid not in present]
+        intake.mark_moved(self._office, self._box.name, line.uidvalidity, gone, now=self._office.now())
+        log.info("intake.connected", mailbox=self._box.name, uidvalidity=line.uidvalidity, messages=len(present))
+
+    def _await_news(self, line: Line, pulse: Pulse) -> None:
+        if not (self._box.idle and line.can_idle):
+            end = time.monotonic() + self._box.poll_seconds
+            while (left := end - time.monotonic()) > 0 and not pulse.wait(min(left, RENEW_AFTER)):
+                self._keep_lease()
+            return
+
+        def enough() -> bool:
+            if time.monotonic() - self._leased_at > RENEW_AFTER:
+                self._keep_lease()
+                self._say(pulse)
+            return pulse.stopping.is_set()
+
+        line.idle(min(self._box.poll_seconds, IDLE_AT_MOST), enough=enough)
+
+    def _say(self, pulse: Pulse) -> None:
+        if self._unmovable is None:
+            pulse.beat(**self._detail)
+        else:
+            pulse.failing(self._unmovable, **self._detail)
+
+    def _lease(self) -> bool:
+        epoch = leases.lease(
+            self._office,
+            self._role,
+            self._owner,
+            seconds=LEASE_SECONDS,
+            now=self._office.wall(),
+            owner_is_dead=is_dead,
+        )
+        self._leased_at = time.monotonic()
+        return epoch is not None
+
+    def _keep_lease(self) -> None:
+        if time.monotonic() - self._leased_at > RENEW_AFTER and not self._lease():
+            raise LeaseLost(f"Another daemon reads the mailbox '{self._box.name}'.")
+
+    # one look
+
+    def _look(self, line: Line, pulse: Pulse) -> None:
+        look = _Look(began=self._office.now())
+        present = line.uids()
+        known = intake.known_among(self._office, self._box.name, line.uidvalidity, present)
+        stored = any(one.state == "stored" for one in known.values())
+        self._move(line, self._still_here(line, known))
+        new = [uid for uid in present if uid not in known]
+        look.waiting = len(new)
+        self._take_in(line, new, look, pulse)
+        if stored:
+            self._filer.file_stored(
+                self._box.name, pulse, then=lambda filed: self._move(line, self._fates(line, filed))
+            )
+        self._fetches = {uid: count for uid, count in self._fetches.items() if uid in look.not_stored}
+        still_there = set(line.uids()) if look.not_stored else set()
+        unaccounted = len(look.not_stored & still_there)
+        self._detail |= {"waiting": 0, "unaccounted": unaccounted}
+        if unaccounted == 0 and not pulse.stopping.is_set():
+            self._detail["last_poll"] = iso(look.began)
+            if self._looked(self._office, self._box.name, look.began):
+                self._outbox()
+        self._say(pulse)
+
+    def _still_here(self, line: Line, known: dict[int, intake.Known]) -> list[tuple[int, str]]:
+        """What has its fate and is in the inbox all the same: a former life, a lost answer, a restored server."""
+        with_fate = [(uid, one) for uid, one in known.items() if one.state != "stored"]
+        if line.keeps_filed_mail:
+            return [(uid, one.state) for uid, one in with_fate if not one.moved]
+        return [(uid, one.state) for uid, one in with_fate]
+
+    def _take_in(self, line: Line, uids: Sequence[int], look: _Look, pulse: Pulse) -> None:
+        """Batch by batch; while one is read by the pool, the one before it is filed and moved."""
+        before: _Batch | None = None
+        for incoming in self._fetched(line, uids, look):
+            batch = self._store(incoming)
+            if before is not None:
+                self._file(before, line)
+            before = batch
+            look.waiting -= len(incoming)
+            self._detail["waiting"] = max(look.waiting, 0)
+            self._say(pulse)
+            self._keep_lease()
+            if pulse.stopping.is_set():
+                break
+        if before is not None:
+            self._file(before, line)
+
+    def _store(self, incoming: Sequence[Incoming]) -> _Batch:
+        now = self._office.now()
+        stored = intake.store(self._office, incoming, now=now)
+        unread = [(one.arrival_id, item.raw) for one, item in zip(stored, incoming, strict=True) if not item.reason]
+        for item in incoming:
+            if item.reason:
+                log.warning("intake.set-aside", mailbox=item.mailbox, uid=item.uid, why=item.reason)
+        aside = [item.uid for item in incoming if item.reason and item.uid is not None]
+        return _Batch([arrival_id for arrival_id, _ in unread], self._pool.begin([raw for _, raw in unread]), aside)
+
+    def _file(self, batch: _Batch, line: Line) -> None:
+        filed = self._filer.file(self._box.name, batch.arrival_ids, batch.underway)
+        aside = [(uid, "quarantined") for uid in batch.aside]
+        self._move(line, [*self._fates(line, filed), *aside])
+
+    def _fates(self, line: Line, filed: Sequence[Filed]) -> list[tuple[int, str]]:
+        """(UID, state) of those that this line can move: they lie in this inbox under its present UIDVALIDITY."""
+        return [(one.uid, one.state) for one in filed if one.uid is not None and one.uidvalidity == line.uidvalidity]
+
+    def _move(self, line: Line, here: Sequence[tuple[int, str]]) -> None:
+        if not here or line.read_only or time.monotonic() < self._move_again_at:
+            return
+        aside = [uid for uid, state in here if state == "quarantined"]
+        filed = [uid for uid, state in here if state != "quarantined"]
+        for uids, folder in ((filed, self._box.filed), (aside, self._box.quarantine)):
+            for start in range(0, len(uids), ASK_SIZES_OF):
+                self._move_some(line, uids[start : start + ASK_SIZES_OF], folder)
+
+    def _move_some(self, line: Line, uids: Sequence[int], folder: str) -> None:
+        try:
+            line.move(uids, folder)
+        except NotDone as refused:
+            log.warning("intake.not-moved", mailbox=self._box.name, why=str(refused))
+            self._unmovable = (
+                f"Filed mail cannot be moved to {folder}: {refused}; check quota and rights (none is lost)"
+            )
+            self._move_again_at = time.monotonic() + MOVE_AGAIN_AFTER
+            return
+        self._unmovable = None
+        intake.mark_moved(self._office, self._box.name, line.uidvalidity, uids, now=self._office.now())
+
+    # fetching
+
+    def _fetched(self, line: Line, uids: Sequence[int], look: _Look) -> Iterator[list[Incoming]]:
+        """The messages in batches of bounded size, oldest first; what the server does not give is `not_stored`."""
+        waiting = iter(uids)
+        while some := list(islice(waiting, ASK_SIZES_OF)):
+            look.not_stored.update(some)
+            envelopes = self._envelopes(line, some)
+            for batch in _batches([(uid, envelopes[uid]) for uid in some if uid in envelopes], large=self._large):
+                incoming = self._fetch(line, batch)
+                if incoming:
+                    look.not_stored.difference_update(item.uid for item in incoming if item.uid is not None)
+                    yield incoming
+
+    @property
+    def _most(self) -> int:
+        return self._box.max_megabytes * 1_000_000
+
+    @property
+    def _large(self) -> int:
+        return min(PIECE, self._most)
+
+    def _envelopes(self, line: Line, uids: Sequence[int]) -> dict[int, Envelope]:
+        try:
+            return line.envelopes(uids)
+        except NotDone as refused:
+            log.warning("intake.no-sizes", mailbox=self._box.name, messages=len(uids), why=str(refused))
+            if len(uids) == 1:
+                return {uids[0]: Envelope(0, None)}
+        found: dict[int, Envelope] = {}
+        for uid in uids:
+            found |= self._envelopes(line, [uid])
+        return found
+
+    def _fetch(self, line: Line, batch: Sequence[tuple[int, Envelope]]) -> list[Incoming]:
+        if len(batch) == 1 and batch[0][1].size > self._large:
+            return self._fetch_large(line, *batch[0])
+        wanted = dict(batch)
+        raws = self._messages(line, wanted)
+        for uid, raw in list(raws.items()):
+            if len(raw) != wanted[uid].size and not self._same_again(line, uid, raw, wanted[uid].size):
+                del raws[uid]
+        found = [self._incoming(line, uid, wanted[uid], raw) for uid, raw in raws.items()]
+        return found + [one for uid in wanted if uid not in raws if (one := self._given_up(line, uid, wanted[uid]))]
+
+    def _messages(self, line: Line, wanted: dict[int, Envelope]) -> dict[int, bytes]:
+        """All at once; where the server will not, one by one, so that the bad one is alone."""
+        size = sum(envelope.size for envelope in wanted.values())
+        try:
+            return line.messages(list(wanted), size=size)
+        except NotDone as refused:
+            log.warning("intake.not-fetched", mailbox=self._box.name, messages=len(wanted), why=str(refused))
+            if len(wanted) == 1:
+                return {}
+        raws: dict[int, bytes] = {}
+        for uid, envelope in wanted.items():
+            raws |= self._messages(line, {uid: envelope})
+        return raws
+
+    def _same_again(self, line: Line, uid: int, raw: bytes, size: int) -> bool:
+        """Some servers only estimate sizes: the bytes are right when they come the same a second time."""
+        same = self._messages(line, {uid: Envelope(max(size, len(raw)), None)}).get(uid) == raw
+        log.warning("intake.size-differs", mailbox=self._box.name, uid=uid, told=size, came=len(raw), same_again=same)
+        return same
+
+    def _fetch_large(self, line: Line, uid: int, envelope: Envelope) -> list[Incoming]:
+        if envelope.size > self._most:
+            reason = (
+                f"it has {envelope.size / 1_000_000:.1f} MB, more than the {self._box.max_megabytes} MB of "
+                f"max_megabytes; it stays whole on the server, in {self._box.quarantine}"
+            )
+            return [self._set_aside(line, uid, envelope, reason)]
+        try:
+            raw = line.large_message(uid, size=envelope.size)
+            if raw is not None and len(raw) != envelope.size and line.large_message(uid, size=envelope.size) != raw:
+                raw = None
+        except NotDone as refused:
+            log.warning("intake.not-fetched", mailbox=self._box.name, messages=1, why=str(refused))
+            raw = None
+        if raw is not None:
+            return [self._incoming(line, uid, envelope, raw)]
+        given_up = self._given_up(line, uid, envelope)
+        return [given_up] if given_up else []
+
+    def _given_up(self, line: Line, uid: int, envelope: Envelope) -> Incoming | None:
+        """A message that the server names but does not give: after some looks its header stands for it."""
+        self._fetches[uid] = self._fetches.get(uid, 0) + 1
+        if self._fetches[uid] < MAX_FETCHES:
+            return None
+        reason = f"the server names this message but gives no text of it (UID {uid}); look at it there"
+        return self._set_aside(line, uid, envelope, reason)
+
+    def _set_aside(self, line: Line, uid: int, envelope: Envelope, reason: str) -> Incoming:
+        try:
+            header = line.header(uid)
+        except NotDone:
+            header = b""
+        [reading] = self._pool.read_all([header], headers_only={0})
+        sender, subject = ("", "") if isinstance(reading, str) else (reading.sender.address, reading.subject)
+        return self._incoming(line, uid, envelope, header, reason=reason, sender=sender, subject=subject)
+
+    def _incoming(self, line: Line, uid: int, envelope: Envelope, raw: bytes, **more: Any) -> Incoming:
+        at = envelope.at or self._office.wall()
+        return Incoming(
+            mailbox=self._box.name,
+            uidvalidity=line.uidvalidity,
+            uid=uid,
+            raw=raw,
+            received_at=self._office.business(at),
+            history=self._box.since is not None and at < self._box.since,
+            **more,
+        )
+
+
+def _batches(messages: Sequence[tuple[int, Envelope]], *, large: int) -> Iterator[list[tuple[int, Envelope]]]:
+    """In order, at most 50 messages and 8 MiB together; one of more than `large` bytes stands alone."""
+    batch: list[tuple[int, Envelope]] = []
+    size = 0
+    for uid, envelope in messages:
+        alone = envelope.size > large
+        if batch and (alone or len(batch) == BATCH_MESSAGES or size + envelope.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        if alone:
+            yield [(uid, envelope)]
+            continue
+        batch.append((uid, envelope))
+        size += envelope.size
+    if batch:
+        yield batch

@@ -1,0 +1,411 @@
+"""One line to one mailbox: what IMAP can do for us, each step with a limit on its time and one kind of failure.
+
+Nothing here changes a message or its flags but `move`.  After `Lost` the line is thrown away: imapclient cannot go on
+after an error of the wire, and says so in half a dozen ways.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from imaplib import IMAP4
+from typing import Any, Final, Self
+
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError, ProtocolError
+
+from amends.config import Mailbox
+from amends.kernel.errors import TryLater
+from amends.kernel.text import one_line
+
+CONNECT_SECONDS: Final = 15
+READ_SECONDS: Final = 60
+STEP_SECONDS: Final = 60.0  # for one command and its answer, besides the time for its bytes
+SLOWEST: Final = 20_000  # bytes a second; a server that drips slower than this is left
+PIECE: Final = 1024 * 1024  # a large message is fetched in pieces of so many bytes
+HEADER_AT_MOST: Final = 256 * 1024
+RANGE: Final = 50_000  # UIDs asked for at once where there are many: imaplib takes no line above 1,000,000 bytes
+
+# RFC 5530: what a server says when the log-in itself is wrong, and not the hour
+_WRONG_LOGIN: Final = re.compile(
+    r"\[(AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|NOPERM)\]", re.IGNORECASE
+)
+_PASSING: Final = re.compile(r"\[(UNAVAILABLE|SERVERBUG|INUSE|LIMIT|OVERQUOTA)\]", re.IGNORECASE)
+_BACKOFF: Final = re.compile(r"Backoff Time: (\d{1,9}) *milliseconds", re.IGNORECASE)
+
+
+class Trouble(TryLater):
+    """Anything that goes wrong with the server.  `pause`: the seconds that it named to be left alone."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.pause = _named_pause(sentence)
+
+
+class Lost(Trouble):
+    """The line is dead or useless."""
+
+
+class LoginRefused(Lost):
+    """The server does not want this log-in: trying fast would lock the account."""
+
+
+class NotDone(Trouble):
+    """The server answered NO or BAD to one command; the line lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is known of a message before it is fetched: its size in bytes, and when the server received it."""
+
+    size: int
+    at: datetime | None
+
+
+class Line:
+    """A logged-in connection with the inbox selected.  For one thread."""
+
+    def __init__(self, box: Mailbox, client: IMAPClient) -> None:
+        self._box = box
+        self._client = client
+        self._exists = 0
+        self._next_uid = 1
+        self._prefix, self._delimiter = "", "/"
+        self.uidvalidity = 0
+        self.read_only = False
+
+    @classmethod
+    def open(cls, box: Mailbox, password: str) -> Self:
+        """Connect, log in, make the folders that are missing, select the inbox.  Raises Lost or LoginRefused."""
+        where = f"{box.host}:{box.port}"
+        line = cls(box, _connect(box, where))
+        try:
+            with line._within(STEP_SECONDS, f"logging in to {where}"):
+                line._login(password)
+            with line._within(STEP_SECONDS, f"opening {box.inbox}"):
+                line._learn_names()
+                for folder in (box.filed, box.quarantine):
+                    line._make(folder)
+                line._select()
+        except NotDone as refused:
+            line.close()
+            raise Lost(str(refused)) from refused
+        except BaseException:
+            line.close()
+            raise
+        return line
+
+    def _login(self, password: str) -> None:
+        try:
+            self._client.login(self._box.username, password)
+        except LoginError as refused:
+            said = _said(refused)
+            if _PASSING.search(said) or _BACKOFF.search(said):
+                raise Lost(f"The server cannot log us in now: {said}") from refused
+            hint = "" if _WRONG_LOGIN.search(said) else " (if the password is right, the server may be in trouble)"
+            raise LoginRefused(
+                f"{self._box.host} refuses the log-in of '{self._box.username}': {said}; "
+                f"check username and password of mailbox '{self._box.name}'{hint}"
+            ) from refused
+
+    def _learn_names(self) -> None:
+        if self._client.has_capability("NAMESPACE") and (personal := self._client.namespace().personal):
+            prefix, delimiter = personal[0][:2]
+            self._prefix, self._delimiter = prefix or "", delimiter or "/"
+
+    def folder(self, name: str) -> str:
+        """The name of a folder of ours as this server spells it: `Amends/Filed` may be `INBOX.Amends.Filed` there."""
+        if name.upper() == "INBOX":
+            return name
+        spelt = name.replace("/", self._delimiter)
+        return spelt if spelt.startswith(self._prefix) else self._prefix + spelt
+
+    def _make(self, name: str) -> None:
+        folder = self.folder(name)
+        if self._client.folder_exists(folder):
+            return
+        try:
+            self._client.create_folder(folder)
+        except IMAP4.error:
+            if not self._client.folder_exists(folder):  # else another daemon was quicker
+                raise
+        with contextlib.suppress(IMAP4.error):  # only so that mail programs show it
+            self._client.subscribe_folder(folder)
+
+    def _select(self) -> None:
+        answer: Mapping[bytes, Any] = self._client.select_folder(self.folder(self._box.inbox))
+        self.uidvalidity = int(answer[b"UIDVALIDITY"])
+        self._exists = int(answer.get(b"EXISTS", 0))
+        self._next_uid = int(answer.get(b"UIDNEXT", 1))
+        self.read_only = not answer.get(b"READ-WRITE", False)
+
+    # what there is
+
+    def uids(self) -> list[int]:
+        """The UIDs of all messages in the inbox now, in order, whatever their flags."""
+        with self._within(STEP_SECONDS, "asking for news"):
+            self._heard(self._client.noop()[1])
+            self._told_since_the_search()
+        if self._exists <= RANGE:
+            return self._search("1:*")
+        found: list[int] = []
+        for first in range(1, self._next_uid, RANGE):
+            found += self._search(f"{first}:{first + RANGE - 1}")
+        found += self._search(f"{max(self._next_uid, 1)}:*")  # the star names the last message, new or not
+        uids = sorted(set(found))
+        self._next_uid = max(self._next_uid, uids[-1] + 1) if uids else self._next_uid
+        return uids
+
+    def _search(self, uids: str) -> list[int]:
+        with self._within(STEP_SECONDS, "asking for the messages"):
+            return sorted(self._client.search(["UID", uids]))
+
+    def envelopes(self, uids: Sequence[int]) -> dict[int, Envelope]:
+        """Size and time of these messages; one that is gone is left out."""
+        with self._within(STEP_SECONDS, "asking for sizes"):
+            answer = self._client.fetch(list(uids), ["RFC822.SIZE", "INTERNALDATE"])
+        found = {}
+        for uid, data in answer.items():
+            if isinstance(size := data.get(b"RFC822.SIZE"), int):
+                found[uid] = Envelope(size, _utc(data.get(b"INTERNALDATE")))
+        return found
+
+    def messages(self, uids: Sequence[int], *, size: int) -> dict[int, bytes]:
+        """The bytes of these messages, `size` of them in all; what the server gives no text of is left out."""
+        with self._within(STEP_SECONDS + size / SLOWEST, "fetching mail"):
+            answer = self._client.fetch(list(uids), ["BODY.PEEK[]"])
+        return {uid: data[b"BODY[]"] for uid, data in answer.items() if data.get(b"BODY[]")}
+
+    def large_message(self, uid: int, *, size: int) -> bytes | None:
+        """The bytes of one message, fetched in pieces so that they are never in memory three times over."""
+        pieces: list[bytes] = []
+        length = 0
+        while length <= size:
+            with self._within(STEP_SECONDS + PIECE / SLOWEST, "fetching a large message"):
+                answer = self._client.fetch([uid], [f"BODY.PEEK[]<{length}.{PIECE}>"])
+            piece = answer.get(uid, {}).get(b"BODY[]<%d>" % length)
+            if piece:
+                pieces.append(piece)
+                length += len(piece)
+            if not piece or len(piece) < PIECE:
+                break
+        return b"".join(pieces) or None
+
+    def header(self, uid: int) -> bytes:
+        """The header of one message, or its beginning."""
+        with self._within(STEP_SECONDS + HEADER_AT_MOST / SLOWEST, "fetching a header"):
+            answer = self._client.fetch([uid], [f"BODY.PEEK[HEADER]<0.{HEADER_AT_MOST}>"])
+        return answer.get(uid, {}).get(b"BODY[HEADER]<0>") or b""
+
+    # what we change
+
+    @property
+    def keeps_filed_mail(self) -> bool:
+        """Whether filed mail stays in the inbox with a keyword, because this server could not take it away safely."""
+        return not self._client.has_capability("MOVE") and not self._client.has_capability("UIDPLUS")
+
+    def move(self, uids: Sequence[int], name: str) -> None:
+        """Take these messages out of the inbox; one that is not there any more counts as moved (RFC 6851).
+
+        Without MOVE they are copied and expunged by UID (RFC 4315); without that too they stay and get a keyword: a
+        plain EXPUNGE would remove what other people have marked.  Raises NotDone when the server will not.
+        """
+        with self._within(STEP_SECONDS + len(uids), f"moving mail to {name}"):
+            try:
+                self._move(list(uids), self.folder(name))
+            except IMAP4.error as refused:
+                if isinstance(refused, IMAP4.abort):
+                    raise
+                self._make(name)  # somebody may have removed it, or some of the messages
+                if there := self._still_there(uids):
+                    self._move(there, self.folder(name))
+
+    def _still_there(self, uids: Sequence[int]) -> list[int]:
+        self._client.noop()
+        return sorted(set(uids) & set(self._client.fetch(list(uids), ["UID"])))
+
+    def _move(self, uids: list[int], folder: str) -> None:
+        if self._client.has_capability("MOVE"):
+            self._client.move(uids, folder)
+        elif self._client.has_capability("UIDPLUS"):
+            self._client.copy(uids, folder)
+            self._client.add_flags(uids, [b"\\Deleted"], silent=True)
+            self._client.uid_expunge(uids)
+        else:
+            keyword = b"$Amends" + folder.rpartition(self._delimiter)[2].encode("ascii", "ignore").strip(b' ()[]{%*"\\')
+            self._client.add_flags(uids, [keyword], silent=True)
+
+    # waiting
+
+    @property
+    def can_idle(self) -> bool:
+        return bool(self._client.has_capability("IDLE"))
+
+    def idle(self, seconds: float, *, enough: Callable[[], bool], slice_seconds: float = 1.0) -> None:
+        """Wait until the server tells of new mail, `seconds` have passed, or `enough()` (asked each second) is true.
+
+        Only a hint, so a look must follow.  Raises Lost if the line died meanwhile: imapclient answers nothing, at
+        once, on a dead one.
+        """
+        end = time.monotonic() + seconds
+        with self._within(STEP_SECONDS, "beginning to wait"):
+            self._client.idle()
+            told = self._told_since_the_search() or self._holds_words()
+        while not told and time.monotonic() < end and not enough():
+            asked = time.monotonic()
+            with self._within(STEP_SECONDS, "waiting"):
+                responses = self._client.idle_check(timeout=slice_seconds)
+            if not responses and time.monotonic() - asked < slice_seconds / 2:
+                raise Lost(f"{self._box.host} has closed the connection.")
+            told = self._heard(responses)
+        with self._within(STEP_SECONDS, "ending to wait"):
+            self._heard(self._client.idle_done()[1])
+
+    def _told_since_the_search(self) -> bool:
+        """Whether the server told of mail, beside the answers to our commands, since the last search began.
+
+        imapclient drops what comes between a command and the server's going ahead with IDLE; imaplib keeps it.
+        """
+        _, told = self._client._imap.response("EXISTS")
+        return bool(told != [None])
+
+    def _holds_words(self) -> bool:
+        """Whether words of the server lie in our buffer already: idle_check asks only the socket and would sleep on."""
+        sock = self._client.socket()
+        sock.setblocking(False)
+        try:
+            return bool(self._client._imap.file.peek(1))
+        except ssl.SSLWantReadError:
+            return False
+        finally:
+            sock.settimeout(READ_SECONDS)
+
+    def _heard(self, responses: Sequence[Any]) -> bool:
+        """Keep count of the messages; True if there may be new ones.  Raises Lost when the server says good-bye."""
+        news = False
+        for response in responses:
+            if not isinstance(response, tuple) or len(response) < 2:
+                continue
+            if response[0] == b"BYE":
+                raise Lost(f"{self._box.host} has ended the connection: {_text(response[1])}")
+            if response[1] in (b"EXISTS", b"RECENT") and isinstance(response[0], int):
+                self._exists = max(self._exists, response[0])
+                news = True
+        return news
+
+    def close(self) -> None:
+        """Let go, without a word to a server that may not listen."""
+        with contextlib.suppress(Exception):
+            self._client.shutdown()
+
+    def leave(self) -> None:
+        """Log out, if that is quick."""
+        with contextlib.suppress(TryLater), self._within(2.0, "logging out"):
+            self._client.logout()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _within(self, seconds: float, doing: str) -> Iterator[None]:
+        """The one place where trouble on the wire is sorted: NotDone where the server said no, else Lost.
+
+        When the time is over another thread shuts the socket, whatever the server drips meanwhile.
+        """
+        over = threading.Event()
+        timer = threading.Timer(seconds, self._cut, [over])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except TryLater:
+            raise
+        except (IMAP4.abort, ProtocolError, CapabilityError) as fault:
+            raise self._lost(doing, fault, over) from fault
+        except IMAPClientError as refused:
+            said = _said(refused)
+            if "got more than" in said:  # imaplib gives up in the middle of an answer
+                raise self._lost(doing, refused, over) from refused
+            raise NotDone(f"{self._box.host} refused, {doing}: {said}") from refused
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as fault:
+            raise self._lost(doing, fault, over) from fault
+        finally:
+            timer.cancel()
+
+    def _lost(self, doing: str, fault: Exception, over: threading.Event) -> Lost:
+        why = "it took too long" if over.is_set() else _said(fault)
+        return Lost(f"The connection to {self._box.host} failed, {doing}: {why}")
+
+    def _cut(self, over: threading.Event) -> None:
+        over.set()
+        with contextlib.suppress(OSError):
+            self._client.socket().shutdown(socket.SHUT_RDWR)
+
+
+def _connect(box: Mailbox, where: str) -> IMAPClient:
+    try:
+        context = ssl.create_default_context(cafile=str(box.ca_file) if box.ca_file else None)
+        client = IMAPClient(
+            box.host,
+            box.port,
+            ssl=box.security == "tls",
+            ssl_context=context if box.security == "tls" else None,
+            timeout=SocketTimeout(CONNECT_SECONDS, READ_SECONDS),
+        )
+    except ssl.SSLCertVerificationError as fault:
+        raise Lost(f"The certificate of {where} is not trusted: {fault.verify_message}; set ca_file") from fault
+    except (OSError, IMAP4.error, ValueError) as fault:
+        raise Lost(f"Cannot connect to {where}: {_said(fault)}") from fault
+    client.normalise_times = False  # its default is a naive local time
+    if box.security == "starttls":
+        try:
+            client.starttls(context)
+        except ssl.SSLCertVerificationError as fault:
+            client.shutdown()
+            raise Lost(f"The certificate of {where} is not trusted: {fault.verify_message}; set ca_file") from fault
+        except (OSError, IMAP4.error, ValueError) as fault:
+            client.shutdown()
+            raise Lost(f"{where} will not encrypt (STARTTLS): {_said(fault)}; nothing was sent") from fault
+    return client
+
+
+def _utc(at: object) -> datetime | None:
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        return None
+    try:
+        return at.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _said(fault: BaseException) -> str:
+    """The words of an error, whether it carries text, bytes or the repr of bytes."""
+    if isinstance(fault, OSError) and fault.strerror:
+        return one_line(fault.strerror, 300)
+    words = fault.args[0] if fault.args else type(fault).__name__
+    return _text(words)
+
+
+def _text(words: object) -> str:
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+    if (quoted := re.fullmatch(r"b(['\"])(.*)\1", text, re.DOTALL)) is not None:
+        text = quoted[2]
+    return one_line(text, 300)
+
+
+def _named_pause(said: str) -> float | None:
+    """The seconds that a server which is asked too much wants to be left alone (Exchange), 15 minutes at most."""
+    found = _BACKOFF.search(said)
+    return min(int(found[1]) / 1000, 900.0) if found else None

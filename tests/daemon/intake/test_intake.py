@@ -1,0 +1,358 @@
+"""The intake of one mailbox on a real Dovecot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from amends.casework import duty as leases
+from daemon.intake import duty
+from tests.daemon.intake.bench import Desk, a_complaint
+from tests.servers.dovecot import Account, Dovecot
+from tests.servers.faults import FaultProxy
+
+pytestmark = pytest.mark.server("dovecot")
+
+FILED, QUARANTINE = "Amends/Filed", "Amends/Quarantine"
+
+
+def test_what_waits_becomes_cases_and_leaves_the_inbox(
+    desk_at: Callable[..., Desk], mailbox: Account, database_url: str
+) -> None:
+    desk = desk_at(mailbox, url=database_url)
+    mails = [a_complaint(n) for n in range(120)]
+    mailbox.deliver_all(mails)
+    pulse = desk.look_once()
+    assert desk.cases() == [f"complaint {n}" for n in range(120)], "oldest first"
+    assert desk.acknowledgements() == 120
+    assert mailbox.uids() == []
+    assert mailbox.raws(FILED) == mails
+    assert desk.woken >= 3, "the outbox need not wait for the whole backlog"
+    assert pulse.detail["unaccounted"] == pulse.detail["waiting"] == 0
+    assert pulse.detail["uidvalidity"] == mailbox.uidvalidity()
+    assert datetime.fromisoformat(pulse.detail["last_poll"]) <= datetime.now(UTC)
+
+
+def test_looking_again_changes_nothing(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver_all([a_complaint(n) for n in range(10)])
+    desk.look_once()
+    before = desk.rows("SELECT * FROM arrivals")
+    desk.look_once()
+    assert desk.rows("SELECT * FROM arrivals") == before
+
+
+def test_new_mail_is_told_by_idle(desk: Desk, mailbox: Account) -> None:
+    with desk.at_work(poll_seconds=3600) as pulse:
+        desk.until(lambda: pulse.detail.get("last_poll"), pulse)
+        for n in range(3):
+            mailbox.deliver(a_complaint(n))
+            desk.until(lambda n=n: len(desk.cases()) == n + 1, pulse)
+
+
+def test_without_idle_it_is_found_by_polling(desk: Desk, mailbox: Account) -> None:
+    with desk.at_work(poll_seconds=1, idle=False) as pulse:
+        desk.until(lambda: pulse.detail.get("last_poll"), pulse)
+        mailbox.deliver(a_complaint(1))
+        desk.until(lambda: desk.cases() == ["complaint 1"], pulse)
+
+
+def test_the_receipt_is_the_servers_own_time_and_never_in_the_future(desk: Desk, mailbox: Account) -> None:
+    yesterday = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    mailbox.deliver(a_complaint(1), at=yesterday)
+    mailbox.deliver(a_complaint(2), at=yesterday + timedelta(days=30))
+    desk.look_once()
+    with desk.office.book.read() as session:
+        from amends.ledger.tables import Case
+
+        first, second = (session.get(Case, number) for number in (1, 2))
+        assert first is not None and second is not None
+        assert first.received_at == yesterday
+        assert second.received_at <= datetime.now(UTC)
+
+
+def test_mail_older_than_since_is_history_without_letters(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver(a_complaint(1), at=datetime(2026, 1, 1, tzinfo=UTC))
+    mailbox.deliver(a_complaint(2), at=datetime(2026, 3, 1, tzinfo=UTC))
+    desk.look_once(since=datetime(2026, 2, 1, tzinfo=UTC))
+    assert len(desk.cases()) == 2 and desk.acknowledgements() == 1
+
+
+def test_the_flags_of_other_peoples_programs_decide_nothing(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver(a_complaint(1), flags=[b"\\Seen"])
+    mailbox.deliver(a_complaint(2), flags=[b"\\Seen", b"\\Flagged", b"\\Answered"])
+    mailbox.deliver(a_complaint(3))
+    desk.look_once()
+    assert len(desk.cases()) == 3
+    assert sorted(set(f) - {b"\\Recent"} for f in mailbox.flags(FILED).values()) == sorted(
+        [{b"\\Seen"}, {b"\\Seen", b"\\Flagged", b"\\Answered"}, set()]
+    ), "and stay as they were"
+
+
+def test_mail_that_others_marked_as_deleted_is_not_expunged_by_us(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver(a_complaint(1), flags=[b"\\Deleted"], folder="INBOX")
+    desk.look_once()
+    assert len(mailbox.raws(FILED)) == 1
+
+
+def test_a_message_that_cannot_be_read_is_quarantined_alone(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver(a_complaint(1))
+    bad = mailbox.deliver(a_complaint(2, headers="X-Do: die\r\nX-Headers: die\r\n"))
+    mailbox.deliver(a_complaint(3))
+    desk.look_once()
+    assert desk.cases() == ["complaint 1", "complaint 3"]
+    [(uid, reason)] = desk.rows("SELECT uid, reason FROM arrivals WHERE state = 'quarantined'")
+    assert uid == bad and "cannot be read" in reason
+    assert len(mailbox.uids(QUARANTINE)) == 1 and mailbox.uids() == []
+
+
+def test_an_oversized_message_is_set_aside_by_its_header_and_stays_whole_on_the_server(
+    desk: Desk, mailbox: Account
+) -> None:
+    large = a_complaint(1, body="x" * 1_200_000)
+    mailbox.deliver(large)
+    mailbox.deliver(a_complaint(2))
+    desk.look_once(max_megabytes=1)
+    assert desk.cases() == ["complaint 2"]
+    [(sender, subject, reason, size)] = desk.rows(
+        "SELECT sender, subject, reason, size FROM arrivals JOIN raws ON raws.id = raw_id WHERE state = 'quarantined'"
+    )
+    assert (sender, subject) == ("ann1@example.org", "complaint 1") and "1.2 MB" in reason and size < 1000
+    assert mailbox.raws(QUARANTINE) == [large]
+
+
+def test_a_large_message_is_fetched_in_pieces_and_kept_to_the_byte(desk: Desk, mailbox: Account) -> None:
+    mails = [a_complaint(n, body="y" * size) for n, size in enumerate((1024 * 1024 - 200, 3 * 1024 * 1024, 2_500_001))]
+    mailbox.deliver_all(mails)
+    desk.look_once()
+    assert len(desk.cases()) == 3
+    assert sorted(desk.rows("SELECT size FROM raws")) == sorted((len(mail),) for mail in mails)
+
+
+def test_a_message_that_vanishes_between_the_search_and_the_fetch_is_passed_over(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = [mailbox.deliver(a_complaint(n)) for n in range(4)]
+    search = duty.Line.uids
+
+    def then_somebody_deletes(self: Any) -> list[int]:
+        found = search(self)
+        if uids[0] in mailbox.uids():
+            mailbox.remove(uids[:1])
+        return found
+
+    monkeypatch.setattr(duty.Line, "uids", then_somebody_deletes)
+    pulse = desk.look_once()
+    assert desk.cases() == ["complaint 1", "complaint 2", "complaint 3"]
+    assert pulse.detail["unaccounted"] == 0
+
+
+def test_a_message_that_vanishes_before_its_move_counts_as_moved(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = [mailbox.deliver(a_complaint(n)) for n in range(3)]
+    move = duty.Line.move
+
+    def but_first_somebody_deletes(self: Any, *arguments: Any) -> None:
+        mailbox.remove(uids[1:2])
+        move(self, *arguments)
+
+    monkeypatch.setattr(duty.Line, "move", but_first_somebody_deletes)
+    desk.look_once()
+    assert len(desk.cases()) == 3 and mailbox.uids() == [] and len(mailbox.uids(FILED)) == 2
+    assert desk.rows("SELECT count(*) FROM arrivals WHERE moved_at IS NULL") == [(0,)]
+
+
+def test_uidvalidity_changes_and_nobody_is_written_to_twice(desk: Desk, mailbox: Account, monkeypatch: Any) -> None:
+    mailbox.deliver_all([a_complaint(n) for n in range(5)])
+    monkeypatch.setattr(duty.Line, "move", lambda *_: None)  # the old ones still lie there, as after a restored back-up
+    desk.look_once()
+    monkeypatch.undo()
+    mailbox.change_uidvalidity()
+    mailbox.deliver(a_complaint(99))
+    desk.look_once()
+    assert desk.cases() == [*(f"complaint {n}" for n in range(5)), "complaint 99"]
+    assert desk.acknowledgements() == 6
+    assert desk.states() == {"filed": 6, "duplicate": 5}
+    assert mailbox.uids() == [] and len(mailbox.uids(FILED)) == 6
+
+
+def test_two_intakes_on_one_mailbox_take_turns(desk: Desk, mailbox: Account) -> None:
+    with desk.at_work("first") as first:
+        desk.until(lambda: first.detail.get("last_poll"), first)
+        with desk.at_work("second") as second:
+            desk.until(lambda: second.detail.get("held_by") == "first", second)
+            mailbox.deliver(a_complaint(1))
+            desk.until(lambda: desk.cases() == ["complaint 1"], first)
+            assert not second.detail.get("connected")
+            first.stopping.set()
+            desk.until(lambda: second.detail.get("connected"), second)
+            mailbox.deliver(a_complaint(2))
+            desk.until(lambda: len(desk.cases()) == 2, second)
+
+
+def test_even_two_intakes_that_both_believe_in_their_lease_file_nothing_twice(
+    desk_at: Callable[..., Desk], mailbox: Account, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = desk_at(mailbox, url=database_url)
+    monkeypatch.setattr(leases, "lease", lambda *_, **__: 1)
+    mailbox.deliver_all([a_complaint(n) for n in range(150)])
+    with desk.at_work("first") as first, desk.at_work("second") as second:
+        desk.until(lambda: len(desk.looks) >= 2 and not mailbox.uids(), first)
+    assert first.errors == second.errors == []
+    assert sorted(desk.cases()) == sorted(f"complaint {n}" for n in range(150))
+    assert desk.acknowledgements() == 150
+
+
+def test_the_lease_of_a_dead_daemon_need_not_run_out(desk: Desk, mailbox: Account) -> None:
+    from daemon.supervision.owner import our_name
+
+    name = our_name().split("/")
+    dead = "/".join([*name[:4], "1", name[5]])  # our process number, started at another time
+    leases.lease(desk.office, "mailbox:complaints", dead, seconds=90, now=desk.office.wall())
+    mailbox.deliver(a_complaint(1))
+    desk.look_once()
+    assert desk.cases() == ["complaint 1"]
+
+
+POINTS = [
+    ("store", "before"),
+    ("store", "after"),
+    ("file", "before"),
+    ("file", "after"),
+    ("move", "before"),
+    ("move", "after"),
+    ("mark_moved", "before"),
+    ("mark_moved", "after"),
+]
+
+
+class Killed(BaseException):
+    """What kill -9 is to the code: it goes through everything."""
+
+
+@pytest.mark.parametrize(("step", "when"), POINTS)
+@pytest.mark.parametrize("occurrence", [1, 2])
+def test_killed_at_any_step_nothing_is_lost_and_nothing_doubled(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch, step: str, when: str, occurrence: int
+) -> None:
+    mails = [a_complaint(n) for n in range(8)] + [
+        a_complaint(8 + n, reply_to=f"complaint-{n}@example.org").replace(b"ann%d@" % (8 + n), b"ann%d@" % n)
+        for n in range(3)
+    ]
+    mailbox.deliver_all(mails)
+    place = duty.Line if step == "move" else duty.intake
+    whole, calls = getattr(place, step), 0
+
+    def dies(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += bool(arguments[-1]) or step == "move"
+        if calls == occurrence and when == "before":
+            raise Killed
+        result = whole(*arguments, **named)
+        if calls == occurrence:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(duty, "BATCH_MESSAGES", 4)
+    monkeypatch.setattr(place, step, dies)
+    with pytest.raises(Killed), desk.at_work() as pulse:
+        desk.until(lambda: False, pulse)
+    monkeypatch.setattr(place, step, whole)
+    desk.look_once()
+    assert len(desk.cases()) == 8 and desk.acknowledgements() == 8
+    assert desk.states() == {"filed": 11}
+    assert desk.rows("SELECT count(*) FROM messages WHERE direction = 'in'") == [(11,)]
+    assert mailbox.uids() == [] and sorted(mailbox.raws(FILED)) == sorted(mails)
+    assert desk.rows("SELECT count(*) FROM arrivals WHERE moved_at IS NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("fault", ["close", "reset"])
+@pytest.mark.parametrize("count", [1_500, 30_000, 70_000])
+def test_a_line_cut_inside_a_message_loses_nothing(
+    desk_at: Callable[..., Desk], mailbox: Account, fault: Any, count: int
+) -> None:
+    mails = [a_complaint(n, body="z" * 9_000) for n in range(12)]
+    mailbox.deliver_all(mails)
+    with FaultProxy(mailbox.server.port) as proxy:
+        desk = desk_at(mailbox, port=proxy.port)
+        proxy.after_bytes(count, fault)
+        pulse = desk.look_once()
+        assert proxy.struck == [fault] and len(pulse.errors) == 1
+    assert desk.cases() == [f"complaint {n}" for n in range(12)] and desk.acknowledgements() == 12
+    assert sorted(desk.rows("SELECT size FROM raws")) == sorted((len(mail),) for mail in mails)
+
+
+@pytest.mark.parametrize("fault", ["stall", "drip"])
+def test_a_server_that_stalls_or_drips_is_left_and_tried_again(
+    desk_at: Callable[..., Desk], mailbox: Account, monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    monkeypatch.setattr("daemon.intake.line.STEP_SECONDS", 1.0)
+    mailbox.deliver_all([a_complaint(n, body="z" * 9_000) for n in range(5)])
+    with FaultProxy(mailbox.server.port) as proxy:
+        desk = desk_at(mailbox, port=proxy.port)
+        proxy.after_bytes(20_000, fault)
+        pulse = desk.look_once()
+        assert "it took too long" in pulse.errors[0]
+    assert len(desk.cases()) == 5
+
+
+@pytest.mark.parametrize("fault", ["lose answer", "lose command"])
+def test_a_move_whose_answer_or_command_was_lost_is_repeated_without_harm(
+    desk_at: Callable[..., Desk], mailbox: Account, fault: Any
+) -> None:
+    mailbox.deliver_all([a_complaint(n) for n in range(5)])
+    with FaultProxy(mailbox.server.port) as proxy:
+        desk = desk_at(mailbox, port=proxy.port)
+        proxy.at_command(b"UID MOVE", fault)
+        desk.look_once()
+        assert proxy.struck == [fault]
+    assert len(desk.cases()) == 5 and mailbox.uids() == [] and len(mailbox.uids(FILED)) == 5
+    assert desk.rows("SELECT count(*) FROM arrivals WHERE moved_at IS NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_the_server_goes_while_we_wait_and_comes_again(
+    own_dovecot: Dovecot, desk_at: Callable[..., Desk], how: str
+) -> None:
+    account = own_dovecot.account()
+    desk = desk_at(account)
+    with desk.at_work(poll_seconds=3600) as pulse:
+        desk.until(lambda: pulse.detail.get("last_poll"), pulse)
+        getattr(own_dovecot, how)()
+        desk.until(lambda: pulse.error is not None and not pulse.detail["connected"], pulse)
+        own_dovecot.start()
+        account.deliver(a_complaint(1))
+        desk.until(lambda: desk.cases() == ["complaint 1"], pulse)
+        assert len(pulse.errors) < 10, "no tight loop"
+        desk.until(lambda: pulse.error is None and pulse.detail["connected"], pulse)
+
+
+def test_a_wrong_password_is_one_clear_sentence_and_no_lock_out(desk_at: Callable[..., Desk], mailbox: Account) -> None:
+    desk = desk_at(mailbox, password="not this one")
+    with desk.at_work() as pulse:
+        desk.until(lambda: pulse.errors, pulse)
+    assert "check username and password of mailbox 'complaints'" in pulse.errors[0]
+    assert len(pulse.errors) == 1
+
+
+def test_a_server_that_is_not_there_is_one_clear_sentence(desk: Desk) -> None:
+    from tests.servers import free_port
+
+    port = free_port()
+    with desk.at_work(port=port) as pulse:
+        desk.until(lambda: pulse.errors, pulse)
+    assert pulse.errors[0] == f"Cannot connect to 127.0.0.1:{port}: Connection refused"
+
+
+def test_tls_is_verified(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver(a_complaint(1))
+    tls = {"port": mailbox.server.tls_port, "security": "tls"}
+    with desk.at_work(**tls) as pulse:
+        desk.until(lambda: pulse.errors, pulse)
+    assert "is not trusted" in pulse.errors[0] and mailbox.uids() == [1]
+    desk.look_once(**tls, ca_file=mailbox.server.ca_file)
+    desk.look_once(port=mailbox.server.port, security="starttls", ca_file=mailbox.server.ca_file)
+    assert desk.cases() == ["complaint 1"]
