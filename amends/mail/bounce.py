@@ -203,7 +203,15 @@ def _looks_returned(fields: Fields, contents: Contents, sender: Mailbox, subject
     told = _without_returned(text[:_READ])
     says = bool(_INTRO.search(" ".join(told[:3000].split())))
     automatic = (machine or daemon_path) and not _SUBJECT_OF_ANSWER.match(subject)
-    return (automatic and (titled or says) and (titled or bool(_ADDRESS.search(told)))) or (titled and says)
+    if automatic:
+        return titled or (says and bool(_ADDRESS.search(told)))
+    return titled and says and _technical(contents, told, text)
+
+
+def _technical(contents: Contents, told: str, text: str) -> bool:
+    """Whether it brings the mail back, or the words of a server: a person who complains of a parcel has neither."""
+    brought = bool(contents.enclosed or contents.returned) or len(told) < len(text[:_READ])
+    return brought or bool(_STATUS.search(told)) or bool(_REPLY.search(told))
 
 
 _DAEMON_PATH: Final = re.compile(r"<?\s*(?:mailer-daemon|postmaster)\b", re.IGNORECASE)

@@ -280,12 +280,12 @@ _CHALLENGE: Final = re.compile(
     re.IGNORECASE,
 )
 _SAYS_SO: Final = re.compile(
-    r"(?:this is an? (?:automat(?:ic(?:ally)?|ed)|auto-?)[- ]?(?:generated )?(?:e-?mail |mail )?(?:reply"
-    r"|response|answer|message from|notification|acknowledgement)\b"
+    r"(?:this is an? (?:automat(?:ic(?:ally)?|ed)|auto-?)[- ]?(?:generated )?(?:e-?mail |mail )?"
+    r"(?:reply|response|answer|message|e-?mail|notification|acknowledgement)(?=[.,;:!]|$| (?:-|to (?:your|let|confirm|inform)|from|sent|and))"
     r"|note: this is an automated response to your message"
-    r"|do not reply to this (?:automated )?(?:e-?mail|message)"
-    r"|dies ist eine automatisch (?:generierte|erstellte|erzeugte) (?:e-?mail|nachricht|antwort)"
-    r"|ceci est un (?:message|courriel|e-?mail|réponse) automatique)",
+    r"|(?:please )?do not reply to this (?:automated )?(?:e-?mail|message)\b"
+    r"|dies ist eine automatisch (?:generierte|erstellte|erzeugte) (?:e-?mail|nachricht|antwort)(?=[.,;:!]|$)"
+    r"|ceci est un(?:e)? (?:message|courriel|e-?mail|réponse) automatique(?=[.,;:!]|$))",
     re.IGNORECASE,
 )
 
@@ -304,12 +304,10 @@ def _said_in_text(text: str) -> str:
 # ── May we answer? ──
 
 _SUPPRESSED: Final = frozenset({"all", "autoreply", "oof"})
+_NO_REPLY: Final = r"(?:no|do[._-]?not|dont)[._-]?(?:repl(?:y|ies)|response)"
 _MACHINES: Final = re.compile(
-    r"(?:mailer-?daemon|postmaster|(?:no|do-?not|dont)[._-]?repl(?:y|ies)|no[._-]?response|bounces?|mdaemon"
-    r"|daemon|nobody"
-    r"|root|listserv|majordomo|mailman|autoresponder|auto-?reply|auto-?response"
-    r"|bounces?[+=._-].*|.*[._+-](?:noreply|no-reply|donotreply|do-not-reply)"
-    r"|(?:no-?reply|noreply|donotreply|do-?not-?reply)[._+=-].*"
+    rf"(?:mailer-?daemon|postmaster|{_NO_REPLY}|bounces?|mdaemon|daemon|nobody|root|listserv|majordomo|mailman"
+    rf"|auto-?(?:responder|reply|response)|bounces?[+=._-].*|.*[._+-]{_NO_REPLY}|{_NO_REPLY}[._+=-].*"
     r"|.*-(?:request|owner|bounces?|confirm)|owner-.*)"
 )
 # Of return paths fewer say so: services that carry people's mail give each a path of their own (bounce+..., VERP).

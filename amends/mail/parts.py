@@ -128,7 +128,7 @@ def _alternative(children: list[Tree], found: Contents, *, depth: int, nested: b
 
 
 _NO_HTML_HERE: Final = re.compile(
-    r"\b(?:html|rich text)\b.{0,80}\b(?:mail|message|e-mail|newsletter|viewer|client|format|support|view|nachricht)\b"
+    r"\b(?:html|rich text)\b.{0,80}\b(?:mail|message|e-mail|newsletter|viewer|client|format|support|view|nachricht)s?\b"
     r"|view (?:this|the) (?:e-?mail|message|newsletter) (?:in|with|online)"
     r"|does(?: not|n't) (?:support|display|show) html",
     re.IGNORECASE | re.DOTALL,
