@@ -218,7 +218,7 @@ def mark_read(office: Office, case_id: int, *, actor: Actor, now: datetime) -> N
 def accept(office: Office, case_id: int, address: str, *, actor: Actor, now: datetime) -> None:
     """A third party becomes a participant: from now on what they write joins the case as theirs.  Raises NotFound."""
     with _case(office, case_id, actor=actor, now=now) as file:
-        person = file.session.get(Participant, (case_id, address))
+        person = file.session.get(Participant, (case_id, storable(address)))
         if person is None:
             raise NotFound(f"{address} has not written on {file.row.reference}.")
         person.accepted = True

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from amends.kernel.errors import NotFound, Refused
 from amends.kernel.instants import iso
-from amends.kernel.text import clean
+from amends.kernel.text import clean, storable
 from amends.ledger.columns import key
 from amends.ledger.tables import (
     Arrival,
@@ -728,12 +728,13 @@ def search(session: Session, query: str, *, prefix: str, limit: int = 200) -> li
     """
     from amends.kernel.refs import find_refs
 
+    query = storable(query)  # a shell hands on bytes that are no text
     found: dict[int, None] = {}
     for ref in find_refs(query, prefix=prefix):
         if (hit := case_id(session, str(ref))) is not None:
             found[hit] = None
     bare = query.strip().lstrip("#")
-    if bare.isdigit() and len(bare) <= 9:
+    if bare.isascii() and bare.isdigit() and len(bare) <= 9:  # "²" is a digit too, but no number
         found.update(dict.fromkeys(cases_with_serial(session, int(bare), limit=limit)))
     words = _words(query)
     if words and not found:

@@ -418,8 +418,9 @@ def test_reading_marks_everything_that_came_in(office, case_id):
 
 
 def test_a_stranger_to_the_case_cannot_be_accepted(office, case_id):
-    with pytest.raises(NotFound, match="has not written"):
-        handling.accept(office, case_id, "nobody@example.org", actor=AMARA, now=NOW)
+    for address in ("nobody@example.org", "", "\udcff\0"):
+        with pytest.raises(NotFound, match="has not written"):
+            handling.accept(office, case_id, address, actor=AMARA, now=NOW)
 
 
 # Who acts
