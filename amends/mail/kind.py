@@ -281,7 +281,8 @@ _CHALLENGE: Final = re.compile(
 )
 _SAYS_SO: Final = re.compile(
     r"(?:this is an? (?:automat(?:ic(?:ally)?|ed)|auto-?)[- ]?(?:generated )?(?:e-?mail |mail )?"
-    r"(?:reply|response|answer|message|e-?mail|notification|acknowledgement)(?=[.,;:!]|$| (?:-|to (?:your|let|confirm|inform)|from|sent|and))"
+    r"(?:reply|response|answer|message|e-?mail|notification|acknowledgement)"
+    r"(?=[.,;:!]|$| (?:-|to (?:your|let|confirm|inform)|from|sent|and))"
     r"|note: this is an automated response to your message"
     r"|(?:please )?do not reply to this (?:automated )?(?:e-?mail|message)\b"
     r"|dies ist eine automatisch (?:generierte|erstellte|erzeugte) (?:e-?mail|nachricht|antwort)(?=[.,;:!]|$)"

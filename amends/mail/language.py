@@ -12,6 +12,7 @@ from typing import Final
 _READ: Final = 3000  # characters; more would not change the answer
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _LEAST: Final = 1.25  # points; below it a text says too little to judge
+_SHARE: Final = 0.12  # of the words; less is another language, or none
 _AHEAD: Final = 1.15  # the best must lead the next by this factor
 
 # The commonest function words of each language: articles, pronouns, prepositions, auxiliaries; words of complaints too.
@@ -156,24 +157,32 @@ def _by_script(text: str) -> str | None:
     if text.isascii():
         return None
     letters = len(_LETTER.findall(text))
+    if len(_CYRILLIC.findall(text)) * 2 > letters > 0:
+        return "uk" if _UKRAINIAN.search(text) else "ru" if _RUSSIAN.search(text) else None
     for language, script in _SCRIPTS:
         if len(script.findall(text)) * (3 if language == "ja" else 2) > letters > 0:
             return language
     return None
 
 
+_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
+_UKRAINIAN: Final = re.compile("[іїєґ]", re.IGNORECASE)  # letters that the neighbours do not write
+_RUSSIAN: Final = re.compile("[ыэё]", re.IGNORECASE)
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
 
 def _by_words(text: str) -> str | None:
     words = _WORD.findall(text.lower().replace("’", "'"))
     points: dict[str, float] = {}
+    common: dict[str, int] = {}
     for word in words:
         for language, worth in _POINTS.get(word, ()):
             points[language] = points.get(language, 0.0) + worth
+            common[language] = common.get(language, 0) + 1
     ranked = sorted(points.items(), key=lambda one: -one[1])
     if not ranked or len(words) < 3:
         return None
     best, most = ranked[0]
     next_most = ranked[1][1] if len(ranked) > 1 else 0.0
-    return best if most >= _LEAST and most >= next_most * _AHEAD else None
+    clear = most >= _LEAST and most >= next_most * _AHEAD and common[best] >= _SHARE * len(words)
+    return best if clear else None

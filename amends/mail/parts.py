@@ -171,9 +171,6 @@ def _without_style(html: str) -> str:
 def _message(
     part: Tree, media_type: str, payload: list[Tree], found: Contents, *, depth: int, nested: bool, report: bool
 ) -> None:
-    if "delivery-status" in media_type:
-        found.statuses.append("\n\n".join(_fields_as_text(child) for child in payload))
-        return
     if not payload:
         return
     inner = payload[0]
@@ -200,14 +197,9 @@ def _message(
 def _leaf(part: Tree, media_type: str, given: dict[str, str], found: Contents, *, nested: bool, report: bool) -> None:
     disposition = _disposition(part)
     name = _name(part)
-    if media_type in ("message/delivery-status", "message/global-delivery-status"):
-        found.statuses.append(_text_of(part, given))
-        return
-    if media_type == "message/disposition-notification":
-        found.notified = True
-        return
-    if media_type == "message/feedback-report":
-        found.feedback = True
+    if media_type in _REPORTS:
+        if not nested:  # a person may forward one
+            _report(part, media_type, given, found)
         return
     if report and media_type in ("text/rfc822-headers", "text/rfc822", "message/rfc822", "message/rfc822-headers"):
         found.returned.append(_text_of(part, given))
@@ -242,6 +234,26 @@ def _leaf(part: Tree, media_type: str, given: dict[str, str], found: Contents, *
     found.files.append(
         File(safe_name(name or f"attachment{extension}"), media_type or "application/octet-stream", data)
     )
+
+
+_REPORTS: Final = frozenset(
+    [
+        "message/delivery-status",
+        "message/global-delivery-status",
+        "message/disposition-notification",
+        "message/feedback-report",
+    ]
+)
+
+
+def _report(part: Tree, media_type: str, given: dict[str, str], found: Contents) -> None:
+    """A machine's report: on delivery (RFC 3464, 6533), on a letter that was read (RFC 8098), on abuse (RFC 5965)."""
+    if media_type == "message/disposition-notification":
+        found.notified = True
+    elif media_type == "message/feedback-report":
+        found.feedback = True
+    else:
+        found.statuses.append(_text_of(part, given))
 
 
 _SIGNATURES: Final = frozenset(

@@ -27,7 +27,10 @@ def report(group: str, *, returned: bytes = b"Content-Type: message/rfc822\r\n\r
     return read(raw, own_addresses={OURS})
 
 
-FAILED = "Original-Recipient: rfc822;Ada@home.example\r\nFinal-Recipient: rfc822; ada@home.example\r\nAction: failed\r\nStatus: 5.1.1"
+FAILED = (
+    "Original-Recipient: rfc822;Ada@home.example\r\nFinal-Recipient: rfc822; ada@home.example\r\n"
+    "Action: failed\r\nStatus: 5.1.1"
+)
 
 
 def test_a_report_of_the_standard_form_names_recipient_and_letter():

@@ -16,7 +16,7 @@ TEXTS = {
     "nl": "Ik wacht sinds maandag op een antwoord en niemand heeft mij teruggebeld, dat is niet goed.",
     "sv": "Jag har väntat på ett svar sedan i måndags och ingen har ringt mig, det är inte bra.",
     "da": "Jeg har ventet på et svar siden mandag, og der er ingen der har ringet til mig, det er ikke i orden.",
-    "fi": "Olen odottanut vastausta maanantaista asti eikä kukaan ole soittanut, mutta se ei ole hyvä, kun minä odotan.",
+    "fi": "Olen odottanut vastausta maanantaista asti eikä kukaan ole soittanut, mutta se ei ole hyvä.",
     "pl": "Czekam na odpowiedź od poniedziałku i nikt do mnie nie zadzwonił, co nie jest dla mnie dobre.",
     "cs": "Čekám na odpověď od pondělí a nikdo mi nezavolal, což není v pořádku, protože je to jen vaše chyba.",
     "ru": "Я жду ответа с понедельника, и никто мне не перезвонил, это не дело, что вы меня не слышите.",
