@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert
-from sqlmodel import Session
+from sqlalchemy import update
+from sqlmodel import Session, col
 
 from amends.config import Settings
 from amends.kernel.errors import NeedsOperator
 from amends.kernel.instants import wall_clock
-from amends.ledger.book import Book
+from amends.ledger.book import Book, add_missing
 from amends.ledger.tables import Meta
 
 if TYPE_CHECKING:  # holidays and Jinja cost 150 ms together; a list of cases needs neither
@@ -48,12 +48,19 @@ class Office:
     @cached_property
     def _anchor(self) -> datetime:
         """When the fast clock was started; every program on this store shares it."""
+        with self.book.read() as session:  # first: a caller who is reading would block a writer, and himself
+            found = read_meta(session, "clock_anchor")
+        if found is None:
+            found = self._start_clock()
+        return datetime.fromisoformat(found)
+
+    def _start_clock(self) -> str:
         with self.book.write() as session:
             found = read_meta(session, "clock_anchor")
             if found is None:
                 found = self.wall().isoformat()
                 write_meta(session, "clock_anchor", found)
-        return datetime.fromisoformat(found)
+        return found
 
     @cached_property
     def key(self) -> bytes:
@@ -111,9 +118,7 @@ def read_meta(session: Session, name: str) -> str | None:
 
 
 def write_meta(session: Session, name: str, value: str) -> None:
-    row = session.get(Meta, name)
-    if row is None:
-        session.connection().execute(insert(Meta), {"name": name, "value": value})
-    else:
-        row.value = value
-        session.add(row)
+    """Set it, whoever else does so at the same time."""
+    add_missing(session, Meta, [{"name": name, "value": value}])
+    session.connection().execute(update(Meta).where(col(Meta.name) == name).values(value=value))
+    session.get(Meta, name, populate_existing=True)
