@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import socket
 import threading
@@ -16,6 +17,7 @@ import pytest
 from amends.casework.office import Office
 from amends.kernel.errors import NeedsOperator
 from amends.ledger import views
+from daemon import logs
 from daemon.supervision import health, supervisor
 from daemon.supervision.bell import Bell
 from daemon.supervision.duty import Duty, Pulse
@@ -172,6 +174,7 @@ def test_a_fault_for_the_operator_is_logged_once_in_one_sentence(
 
 
 def test_the_dead_run_of_a_duty_keeps_nothing_open(office: Office) -> None:
+    end_log = logs.configure(io.StringIO())
     gone = threading.Event()
 
     class Held:
@@ -187,6 +190,7 @@ def test_the_dead_run_of_a_duty_keeps_nothing_open(office: Office) -> None:
     duty = Plain(hold_and_fall)
     with supervised(office, duty):
         until(lambda: gc.collect() >= 0 and gone.is_set(), what="the frame of the dead run to be let go")
+    end_log()
 
 
 def test_readiness_waits_for_every_duty_to_have_tried(office: Office, journal: Journal) -> None:
