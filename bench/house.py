@@ -21,6 +21,7 @@ from imapclient import IMAPClient
 from amends.casework.office import Office, open_office
 from amends.config import load
 from bench.mails import OURS
+from bench.processes import processes, session_of
 from tests.servers.dovecot import Account
 from tests.servers.smtp import Letter, SmtpServer
 
@@ -74,7 +75,7 @@ class House:
         self.rest: list[str] = []
         """What stood on standard error and was no event."""
         self.daemon: subprocess.Popen[bytes] | None = None
-        self._readers: list[threading.Thread] = []
+        self._sessions: set[int] = set()
 
     def start(self) -> House:
         """Start the daemon; it is not waited for."""
@@ -87,9 +88,8 @@ class House:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        reader = threading.Thread(target=self._read, args=(self.daemon,), daemon=True)
-        reader.start()
-        self._readers.append(reader)
+        self._sessions.add(self.daemon.pid)  # it leads a session of its own, and its workers stay in it
+        threading.Thread(target=self._read, args=(self.daemon,), daemon=True).start()
         return self
 
     def _read(self, daemon: subprocess.Popen[bytes]) -> None:
@@ -121,6 +121,11 @@ class House:
         daemon = self._forget()
         daemon.kill()
         daemon.wait()
+
+    def orphans(self) -> list[int]:
+        """The processes that daemons of this house left behind."""
+        running = self._sessions - ({self.daemon.pid} if self.daemon is not None else set())
+        return [pid for pid in processes() if session_of(pid) in running]
 
     def _forget(self) -> subprocess.Popen[bytes]:
         daemon, self.daemon = self.daemon, None

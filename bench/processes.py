@@ -14,13 +14,23 @@ _TICK: Final = os.sysconf("SC_CLK_TCK")
 def tree(pid: int) -> list[int]:
     """`pid` and all of its living descendants."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    for one in processes():
+        if fields := _stat(one):
+            children.setdefault(int(fields[1]), []).append(one)
     found = [pid]
     for parent in found:
         found += children.get(parent, [])
     return found
+
+
+def processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def session_of(pid: int) -> int | None:
+    """The leader of the session of a living process; None for one that has ended."""
+    fields = _stat(pid)
+    return int(fields[3]) if fields and fields[0] != "Z" else None
 
 
 def processor_seconds(pid: int) -> float:
