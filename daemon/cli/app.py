@@ -181,6 +181,24 @@ def verify(context: typer.Context, as_json: Json = False, config: Config = None)
 
 
 @app.command()
+def ingest(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Messages, folders of them, Maildirs and mboxes.")
+    ],
+    no_letters: Annotated[bool, typer.Option("--no-letters", help="It is history: no answers, no clocks.")] = False,
+    config: Config = None,
+) -> int:
+    """Take in mail from files.
+
+    It goes through the same intake as mail from a mailbox.  Safe to repeat: what is there already is left alone.
+    """
+    from daemon.cli.ingesting import take_in
+
+    return take_in(_office(context, config), paths, letters=not no_letters)
+
+
+@app.command()
 def parse(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Messages, one a file; - is standard input.")],
