@@ -115,9 +115,10 @@ def _part(subtype: str, text: str) -> str:
     """One text part with its headers: quoted-printable, or base64 where most of it is not ASCII."""
     data = storable(text).replace("\n", "\r\n").encode("utf-8", "replace")
     if sum(byte > 127 for byte in data) * 3 > len(data):
-        coding, body = "base64", encodebytes(data).replace(b"\n", b"\r\n")
+        coding, body = "base64", encodebytes(data)
     else:
         coding, body = "quoted-printable", b2a_qp(data, istext=True)
+    body = body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # b2a_qp breaks the lines of a text of one line with LF
     header = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {coding}\r\n\r\n"
     return header + body.decode("ascii")
 

@@ -98,6 +98,10 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         raise SecurityError(f"a letter cannot calculate with '{operator}'")
 
+    def wrap_str_format(self, value: Any) -> None:
+        """Jinja lends templates a `str.format` of its own; letters have no use for one."""
+        return
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, str):
             return attr in _STR_METHODS
@@ -402,7 +406,10 @@ def _place_in(trace: TracebackType | None) -> str | None:
 
 
 def _misformed(wrong: TemplateSyntaxError, path: str | None) -> ConfigError:
-    return ConfigError(f"{wrong.filename or path}:{wrong.lineno}: {_lower(wrong.message or 'wrong form')}")
+    named = wrong.filename is not None and not wrong.filename.startswith(
+        "<"
+    )  # Jinja looks at names as "<introspection>"
+    return ConfigError(f"{wrong.filename if named else path}:{wrong.lineno}: {_lower(wrong.message or 'wrong form')}")
 
 
 def _lower(sentence: str) -> str:
