@@ -9,7 +9,7 @@ import hashlib
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_qp, a2b_uu
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, Final, TypeAlias
@@ -66,9 +66,14 @@ class Text:
     html: bool = False
 
 
-def contents(tree: Tree) -> Contents:
-    """Walk the tree of a message.  Never raises: a part that cannot be read is named in `defects`."""
+def contents(tree: Tree, lifted: Mapping[str, memoryview] | None = None) -> Contents:
+    """Walk the tree of a message.  Never raises: a part that cannot be read is named in `defects`.
+
+    `lifted` are the blocks that were taken out of the body before it was parsed, by their marks.
+    """
     found = Contents()
+    if lifted:
+        _put_back(tree, lifted)
     _visit(tree, found, depth=0, nested=False)
     if len(found.files) > ATTACHMENTS_KEPT:
         found.defects.append(f"only the first {ATTACHMENTS_KEPT} of {len(found.files)} attachments are listed")
@@ -342,18 +347,46 @@ def _name(part: Tree) -> str:
 def decoded(part: Tree) -> bytes:
     """The bytes of a leaf, its transfer encoding undone (RFC 2045 6) as far as it goes."""
     payload = payload_of(part)
-    if not isinstance(payload, str):
+    if not isinstance(payload, str | bytes):
         return _as_bytes(part)
     words = _field(part, "content-transfer-encoding").lower().strip("\"' ").split()
     encoding = words[0].strip("\"';,") if words else ""
+    data = payload if isinstance(payload, bytes) else _octets_of(payload)
     if encoding == "base64":
-        return unbase64(payload.encode("ascii", "replace"))
+        return unbase64(data)
     if encoding in ("quoted-printable", "quoted_printable"):
-        return a2b_qp(_octets_of(payload))
+        return a2b_qp(data)
     if encoding in ("x-uuencode", "uuencode", "uue", "x-uue"):
-        _, files = _uuencoded(payload.replace("\r\n", "\n"))
-        return files[0][1] if files else payload.encode("utf-8", "replace")
-    return _octets_of(payload)
+        _, files = _uuencoded(data.decode("latin-1").replace("\r\n", "\n"))
+        return files[0][1] if files else data
+    return data
+
+
+_MARK: Final = re.compile(r"(=[0-9a-f]{32}\.\d+=)(?:\r?\n)?")
+
+
+def _put_back(tree: Tree, lifted: Mapping[str, memoryview]) -> None:
+    """Give the leaves of a message their blocks back: as bytes, or as a str where the part will be written out whole."""
+    waiting: list[tuple[Tree, bool]] = [(tree, False)]
+    while waiting:
+        part, within = waiting.pop()
+        payload = payload_of(part)
+        if isinstance(payload, list):
+            inside = within or part.get_content_maintype() == "message"
+            waiting.extend((child, inside) for child in payload)
+        elif isinstance(payload, str) and _MARK.search(payload):
+            whole = _with_blocks(payload, lifted)
+            part._payload = whole.decode("ascii", "surrogateescape") if within else whole  # type: ignore[attr-defined]
+
+
+def _with_blocks(payload: str, lifted: Mapping[str, memoryview]) -> bytes:
+    pieces: list[bytes | memoryview] = []
+    at = 0
+    for found in _MARK.finditer(payload):
+        if (block := lifted.get(found[1])) is not None:
+            pieces += [_octets_of(payload[at : found.start()]), block]
+            at = found.end()
+    return b"".join([*pieces, _octets_of(payload[at:])])
 
 
 def payload_of(part: Tree) -> Any:
@@ -379,7 +412,7 @@ def _text_of(part: Tree, given: dict[str, str]) -> str:
 
 def _leaf_text(part: Tree) -> str:
     payload = payload_of(part)
-    if isinstance(payload, str):
+    if isinstance(payload, str | bytes):
         return _text_of(part, type_of(part)[1])
     return ""
 

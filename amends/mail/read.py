@@ -75,7 +75,7 @@ def _read(raw: bytes, own: Collection[str], trusted: str, languages: Sequence[st
     wire = within_bounds(raw)
     reading = _envelope(raw, wire.fields, trusted)
     defects = list(wire.defects)
-    found = contents(_tree(wire, defects))
+    found = contents(_tree(wire, defects), wire.lifted)
     defects.extend(found.defects)
     text, new = _texts(found, languages)
     language = language_of(new or text, languages)

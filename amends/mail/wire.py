@@ -7,7 +7,9 @@ the raw message.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,12 +53,15 @@ _ONCE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """`fields` are all header fields; `parsable` is a lean head and the body, for the parser; `body` the body alone."""
+    """`fields` are all header fields; `parsable` is a lean head and the body, for the parser.
+
+    `lifted` are the long blocks of base64 that were taken out of the body, by the mark that stands in their place.
+    """
 
     fields: Fields
     parsable: bytes
-    body: bytes
     defects: tuple[str, ...]
+    lifted: Mapping[str, memoryview]
 
 
 _KNOWN_FIELD: Final = re.compile(
@@ -83,8 +88,9 @@ def within_bounds(raw: bytes) -> Wire:
             seen.add(name)
         if name in _PARSED:
             lean.append(_harmless(whole))
+    body, lifted = _without_blocks(body)
     body = _bounded_body(values, body, defects)
-    return Wire(values, b"".join([*lean, b"\r\n", body]), body, tuple(defects))
+    return Wire(values, b"".join([*lean, b"\r\n", body]), tuple(defects), lifted)
 
 
 def _as_lines(raw: bytes, defects: list[str]) -> bytes:
@@ -178,6 +184,31 @@ def _shortened(name: str, value: bytes, limit: int) -> bytes:
     if name in _ADDRESSED:
         return cut.rpartition(b",")[0] or cut
     return cut
+
+
+_BLOCKS_FROM: Final = 256 * 1024  # bytes of body; less is parsed as it is
+_BLOCK: Final = re.compile(rb"(?:^[A-Za-z0-9+/]{20,998}={0,2}\r?\n){500,}+", re.MULTILINE)
+
+
+def _without_blocks(body: bytes) -> tuple[bytes, dict[str, memoryview]]:
+    """`body` without its long blocks of base64, a mark in the place of each; no boundary can stand in one.
+
+    The parser makes a str of each line and keeps three copies of the whole: of a film that is half a gigabyte.
+    Nobody can write the mark into a message: it holds the hash of the message.
+    """
+    if len(body) < _BLOCKS_FROM:
+        return body, {}
+    seal = hashlib.sha256(body).hexdigest()[:32]
+    view = memoryview(body)
+    kept: list[bytes] = []
+    lifted: dict[str, memoryview] = {}
+    at = 0
+    for found in _BLOCK.finditer(body):
+        mark = f"={seal}.{len(lifted)}="
+        lifted[mark] = view[found.start() : found.end()]
+        kept += [body[at : found.start()], mark.encode(), b"\r\n"]
+        at = found.end()
+    return (b"".join([*kept, body[at:]]), lifted) if lifted else (body, lifted)
 
 
 _CONTENT_FIELD: Final = re.compile(rb"^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[^\n]*\n(?:[ \t][^\n]*\n)*", re.MULTILINE)
@@ -285,4 +316,4 @@ def head_within_bounds(raw: bytes) -> Wire:
     defects: list[str] = []
     head = _as_lines(raw[: HEADER_BYTES * 4], defects)
     fields, _ = _head(head, defects)
-    return Wire(Fields((name, text) for name, text, _ in fields), b"", b"", tuple(defects))
+    return Wire(Fields((name, text) for name, text, _ in fields), b"", tuple(defects), {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import pickle
+import random
 from dataclasses import fields as fields_of
 from datetime import UTC, datetime
 
@@ -195,6 +196,26 @@ def test_attached_files_are_listed_with_the_digest_of_their_bytes():
     assert (bill.name, bill.media_type, bill.size) == ("bill.pdf", "application/pdf", 8)
     assert bill.sha256 == hashlib.sha256(b"%PDF-1.4").hexdigest()
     assert reading.text == "see the bill"
+
+
+def test_large_files_come_out_byte_for_byte_alone_and_within_a_forwarded_message():
+    data = random.Random(1).randbytes(400_000)
+    film = b"Content-Type: video/mp4; name=film.mp4\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(
+        data
+    ).replace(b"\n", b"\r\n")
+    inner = multipart(b"Content-Type: text/plain\r\n\r\nthe first letter", film, boundary="inner")
+    text = base64.encodebytes(("It is cold. " * 30_000).encode())
+    long = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + text
+    reading = read(multipart(long, film, b"Content-Type: message/rfc822; name=a.eml\r\n\r\n" + inner))
+    digest = hashlib.sha256(data).hexdigest()
+    assert [one.sha256 == digest for one in reading.attachments] == [True, False, True]
+    assert reading.attachments[1].sha256 == hashlib.sha256(inner.replace(b"\r\n", b"\n")).hexdigest()
+    assert reading.new_text.startswith("It is cold. It is cold.")
+
+
+def test_a_block_that_is_no_base64_stays_in_the_text():
+    lines = "word" * 15 + "\n"
+    assert read(mail(lines * 6000)).text == (lines * 6000).strip("\n")
 
 
 @pytest.mark.parametrize(
