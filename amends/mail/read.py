@@ -25,7 +25,7 @@ from amends.mail.facts import Kind, Mailbox, Reading
 from amends.mail.fields import Fields, addresses, message_ids, unencode
 from amends.mail.kind import Judgement, judge, why_not
 from amends.mail.language import language_of
-from amends.mail.parts import TEXT_KEPT, Contents, Text, contents
+from amends.mail.parts import TEXT_KEPT, Contents, File, Text, contents
 from amends.mail.quotes import new_text
 from amends.mail.wire import Wire, head_within_bounds, within_bounds
 
@@ -194,3 +194,9 @@ def _judged(reading: Reading, fields: Fields, found: Contents, own: Collection[s
     return replace(
         reading, kind=judged.kind, answerable=not because, not_answerable_because=storable(because), defects=kept
     )
+
+
+def attached_files(raw: bytes) -> tuple[File, ...]:
+    """The files attached to `raw` with their bytes, in the order of `Reading.attachments`."""
+    wire = within_bounds(raw)
+    return tuple(contents(_tree(wire, []), wire.lifted).files)
