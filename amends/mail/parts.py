@@ -366,7 +366,7 @@ _MARK: Final = re.compile(r"(=[0-9a-f]{32}\.\d+=)(?:\r?\n)?")
 
 
 def _put_back(tree: Tree, lifted: Mapping[str, memoryview]) -> None:
-    """Give the leaves of a message their blocks back: as bytes, or as a str where the part will be written out whole."""
+    """Give the leaves of a message their blocks back, as a str where they will be written out again."""
     waiting: list[tuple[Tree, bool]] = [(tree, False)]
     while waiting:
         part, within = waiting.pop()

@@ -21,7 +21,7 @@ ADDRESS_FIELD_BYTES: Final = 20 * 1024  # two hundred addresses with their names
 CONTENT_FIELD_BYTES: Final = 4 * 1024
 PARTS: Final = 1000
 DEPTH: Final = 50
-LINES: Final = 700_000
+LINES: Final = 300_000
 PLAIN_BODY_BYTES: Final = 4 * 1024 * 1024  # of a message that is one text
 
 # What the parser is given of the head: the rest is read here, and costs it most of its time.
