@@ -313,6 +313,30 @@ def show(
 
 
 @app.command()
+def save(
+    context: typer.Context,
+    ref: Ref,
+    number: Annotated[int, typer.Argument(metavar="N", help="The number of the attachment, as `show` says it.")],
+    folder: Annotated[Path, typer.Option("--to", help="An existing folder.")] = Path(),
+) -> None:
+    """Write an attachment of the case into a folder; nothing there is written over."""
+    from amends.kernel.errors import NotFound
+    from amends.ledger import views
+    from tui.lines import numbered_attachments
+    from tui.saving import save_attachment
+
+    seat = _sit(context)
+    case_id = seat.case_id(ref)
+    with seat.office.book.read() as session:
+        found = views.case(session, case_id, now=seat.now)
+    files = {n: (message, file) for n, message, file in numbered_attachments(found)}
+    if number not in files:
+        raise NotFound(f"{found.row.reference} has no attachment {number}; it has {len(files)}.")
+    message, file = files[number]
+    _say(f"Saved as {save_attachment(seat.office, message.id, file, folder)}.")
+
+
+@app.command()
 def outbox(context: typer.Context, as_json: Json = False) -> None:
     """List the letters not yet sent, and the failed ones."""
     from amends.ledger import views

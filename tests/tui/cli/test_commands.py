@@ -263,6 +263,19 @@ def test_a_held_message_is_listed_with_its_candidates_and_joined(shell, office):
     assert set(row) == {"id", "received_at", "from", "subject", "reason", "candidates"}
     assert (row["id"], row["candidates"][0]["case"]) == (message, reference)
     assert reference in shell("held").out
+    said = shell("held", "join", str(message), reference.lower())
+    assert said.out == f"Message {message} is on {reference} now.\n"
+    assert shell("held", "--json").json == []
+    assert shell("show", reference, "--json").json["messages"][-1]["from"]["address"] == "stranger@example.net"
+
+
+def test_a_held_message_is_filed_as_a_complaint_or_read_again(shell, office):
+    message, _ = held_message(office)
+    assert shell("held", "retry", str(message)).out == f"Message {message} is held now.\n"
+    assert shell("held", "file", str(message), "--as", "praise").status == 2
+    said = shell("held", "file", str(message), "--as", "complaint")
+    assert said.status == 0 and f"Message {message} has opened NW-" in said.out
+    assert shell("held", "file", str(message), "--as", "complaint").status == 1
 
 
 def test_a_message_is_dismissed_with_a_reason(shell, office):
