@@ -249,11 +249,9 @@ def test_the_bell_wakes_a_sleeping_duty_and_ends_it(office: Office) -> None:
         pulse.beat()
         assert pulse.wait(600, woken_by=bell)
 
-    began = time.monotonic()
     with supervised(office, Plain(sleeper)) as unfinished:
         until(lambda: state(office)[0] == "running")
     assert unfinished == []
-    assert time.monotonic() - began < 30
     assert state(office)[0] == "stopped"
 
 
