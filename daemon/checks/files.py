@@ -13,10 +13,10 @@ from daemon.checks.finding import Finding, ok, warning, wrong
 
 def check(settings: Settings, config: Path) -> Iterator[Finding]:
     what = "configuration"
-    if others_may_read(config):
+    if others_may_read(config, group=_holds_a_password(settings)):
         yield warning(what, f"{config} can be read by others on this machine; run: chmod 600 {config}")
     else:
-        yield ok(what, f"{config} is understood, and only its owner can read it.")
+        yield ok(what, f"{config} is understood, and nobody can read it who should not.")
     if not settings.mailbox:
         yield warning(what, "There is no [[mailbox]], so no mail is read; add one.")
     if settings.smtp is None:
@@ -28,6 +28,11 @@ def check(settings: Settings, config: Path) -> Iterator[Finding]:
             what, 'No handler with role = "supervisor" has an address, so nobody is written to about a breach; add one.'
         )
     yield from _secrets(settings)
+
+
+def _holds_a_password(settings: Settings) -> bool:
+    servers = [*settings.mailbox, *([settings.smtp] if settings.smtp is not None else [])]
+    return any(server.password is not None for server in servers)
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
@@ -52,9 +57,12 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
             yield warning(what, "Its password is empty, or begins or ends with a space; check it.")
 
 
-def others_may_read(path: Path) -> bool:
-    """Whether group or others may read the file; a systemd credential cannot be read whatever its mode says."""
+def others_may_read(path: Path, *, group: bool = True) -> bool:
+    """Whether others, or with `group` the file's group, may read it.
+
+    What holds no secret may be shared with a group: handlers who run their screens as themselves need it so.
+    """
     try:
-        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+        return bool(path.stat().st_mode & (stat.S_IROTH | (stat.S_IRGRP if group else 0)))
     except OSError:
         return False

@@ -39,8 +39,8 @@ def check(settings: Settings, *, now: datetime) -> Iterator[Finding]:
             if not book.path.exists() or not book.path.stat().st_size:
                 yield warning(WHAT, f"{book.path} does not exist yet; run: amendsd migrate")
                 return
-            if others_may_read(book.path):
-                yield warning(WHAT, f"{book.path} can be read by others on this machine; run: chmod 600 {book.path}")
+            if others_may_read(book.path, group=False):
+                yield warning(WHAT, f"{book.path} can be read by others on this machine; run: chmod o-rwx {book.path}")
         yield from _schema(book)
         if not book.sqlite:
             yield from _server(book, now=now)

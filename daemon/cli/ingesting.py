@@ -42,13 +42,14 @@ def _summary(tally: Tally) -> None:
 
 
 def _bar(done: int, total: int) -> None:
-    """One line on standard error, written over and over, and ended when all is done."""
-    share = done / total if total else 1.0
-    full = round(share * _WIDTH)
-    size = f"{done / 1_000_000:.1f} of {total / 1_000_000:.1f} MB"
-    sys.stderr.write(f"\r[{'#' * full}{' ' * (_WIDTH - full)}] {share:4.0%}  {size} ")
+    """One line on standard error, written over and over, and gone when all is done."""
     if done >= total:
         sys.stderr.write("\r\x1b[K")
+    else:
+        share = done / total
+        full = round(share * _WIDTH)
+        size = f"{done / 1_000_000:.1f} of {total / 1_000_000:.1f} MB"
+        sys.stderr.write(f"\r[{'#' * full}{' ' * (_WIDTH - full)}] {share:4.0%}  {size} ")
     sys.stderr.flush()
 
 

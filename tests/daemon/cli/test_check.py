@@ -226,10 +226,18 @@ def test_files_that_others_may_read_are_warned_of(
     told = check(config)
     assert f"chmod 600 {config}" in findings(told, "configuration", "warning")[0]
     assert f"chmod 600 {secret}" in findings(told, "smtp", "warning")[0]
-    config.chmod(0o600)
+    config.chmod(0o640)  # it holds no password, so a group may share it
     secret.chmod(0o600)
     told = check(config)
     assert not any("chmod" in one for one in [*findings(told, "configuration"), *findings(told, "smtp")])
+
+
+def test_a_configuration_with_a_password_in_it_is_for_its_owner_alone(
+    check: Callable[[Path], Told], configured: Configured
+) -> None:
+    config = configured(smtp=smtp_table(username="us", password="secret"))
+    config.chmod(0o640)
+    assert f"chmod 600 {config}" in findings(check(config), "configuration", "warning")[0]
 
 
 def test_a_folder_that_the_daemon_may_not_write_in(configured: Configured, tmp_path: Path) -> None:
