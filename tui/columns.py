@@ -39,7 +39,7 @@ class Layout:
             + (clock + 1 if clock else 0)
             + reference
             + 1
-            + 2
+            + 3
             + complainant
             + 1
             + (handler + 1 if handler else 0)
@@ -61,7 +61,7 @@ def head(layout: Layout) -> Line:
     words = f"       {fit('Due', layout.due)} "
     if layout.clock:
         words += fit("Clock", layout.clock) + " "
-    words += f"{fit('Reference' if layout.reference > 9 else 'Ref', layout.reference)}   "
+    words += f"{fit('Reference' if layout.reference > 9 else 'Ref', layout.reference)}    "
     words += f"{fit('Complainant', layout.complainant)} {fit('Subject', layout.subject)}"
     if layout.handler:
         words += " " + fit("By", layout.handler)
@@ -87,7 +87,7 @@ def row_spans(
         spans.append((fit(clock_name(row.deadline), layout.clock) + " ", plain))
     reference = row.reference if layout.reference > 9 else short_reference(row.reference)
     spans.append((fit(reference, layout.reference) + " ", plain))
-    spans.append((("V" if row.vulnerable else " ") + ("E" if row.escalated else " "), "warn"))
+    spans.append((("V" if row.vulnerable else " ") + ("E" if row.escalated else " ") + " ", "warn"))
     who = name(row.complainant_name) or name(row.complainant_address) or "(no name)"
     spans.append((fit(who, layout.complainant) + " ", plain))
     spans.extend(_subject(row, layout.subject, plain, gone))

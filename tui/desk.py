@@ -21,6 +21,7 @@ from tui.signs import Bounds
 
 if TYPE_CHECKING:
     from amends.casework.correspondence import Check, Finding
+    from amends.letters.kinds import LetterKind
 
 FIRST_ROWS: Final = 128
 
@@ -170,6 +171,25 @@ class Desk:
         return people or [(self.actor.login, self.actor.name)]
 
     # Letters
+
+    def begun(self, case_id: int, kind: LetterKind) -> LetterView | None:
+        """My draft of this kind on this case, if I began one."""
+        case, _ = self.case(case_id)
+        mine = (
+            one for one in case.letters if one.kind == kind and one.state == "draft" and one.author == self.actor.login
+        )
+        return next(mine, None)
+
+    def draft(self, case_id: int, kind: LetterKind, finding: Finding | None = None) -> LetterView:
+        """The draft begun before, or a new one; with a finding it says the decision from the start."""
+        from amends.casework import correspondence
+        from amends.casework.correspondence import Words
+
+        words = None
+        if finding is not None:
+            words = Words(outcome=str(finding.outcome), remedy=finding.remedy.in_words() if finding.remedy else "")
+        letter_id = correspondence.draft(self.office, case_id, kind, words=words, actor=self.actor, now=self.now())
+        return self.letter(letter_id)
 
     def letter(self, letter_id: int) -> LetterView:
         with self.office.book.read() as session:

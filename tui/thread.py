@@ -317,7 +317,7 @@ def _deadline(one: Any, at: Bounds, width: int) -> Iterator[Line]:
                 yield (("     " + line, "muted"),)
 
 
-def preview(case: CaseView, at: Bounds, width: int) -> Sheet:
+def preview(case: CaseView, at: Bounds, width: int, *, opens: bool = True) -> Sheet:
     """The case beside the list: its clocks, and the last thing that was written."""
     row = case.row
     lines: list[Line] = [((row.reference, "strong"), (f"  {cut(name(row.complainant_name), 30)}", "strong"))]
@@ -339,7 +339,7 @@ def preview(case: CaseView, at: Bounds, width: int) -> Sheet:
         lines.extend(_warnings(entry.thing, {}, width))  # type: ignore[arg-type]
         lines.extend(_body(entry, width, quotes=False))
     others = len(found) - len(inward[-1:])
-    if others:
+    if others and opens:
         lines += [(), ((f"{plural(others, 'more thing')} in the case. Enter opens it.", "muted"),)]
     return Sheet(tuple(lines))
 

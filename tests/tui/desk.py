@@ -8,9 +8,12 @@ async with at(desk, size=(80, 24)) as pilot: # the queue is shown and settled
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,33 +51,38 @@ def ready(office: Office, now: datetime = NOW) -> None:
         duty.report(office, name, "running", now=now)
 
 
-def a_desk(
-    tmp_path: Path, *, actor: Actor = AMARA, now: datetime = NOW, url: str | None = None, **sections: Any
-) -> Desk:
-    """Twelve cases, received between 33 days ago and today, at every stage; the clock stands still."""
-    office = an_office(tmp_path, url=url, wall=lambda: now, **sections)
-    steps = sorted(COMPLAINTS, key=lambda one: -one[2])
-    for name, subject, days, text in steps:
-        _receive(office, name, subject, text, now - timedelta(days=days, hours=1))
-    _catch_up(office, now)
-    ready(office, now)
-    by_name = {name: id_of_complainant(office, name) for name, *_ in COMPLAINTS}
-    handling.assess(
-        office,
-        by_name["Edith Kowalski"],
-        Assessment(Severity.HIGH, "", "no heating at 81", True, True),
-        actor=SAM,
-        now=now,
-    )
+def a_desk(tmp_path: Path, *, actor: Actor = AMARA, now: datetime = NOW, **sections: Any) -> Desk:
+    """Twelve cases, received between 33 days ago and today, at every stage; the clock stands still at `now`."""
+    path = tmp_path / "amends.db"
+    if not path.exists():
+        shutil.copy(_store(), path)
+    return Desk(an_office(tmp_path, wall=lambda: now, **sections), actor)
+
+
+@cache
+def _store() -> Path:
+    """The store of `a_desk`, made once a process and copied for each test."""
+    folder = Path(tempfile.mkdtemp(prefix="amends-desk-"))
+    office = an_office(folder, wall=lambda: NOW)
+    for name, subject, days, text in sorted(COMPLAINTS, key=lambda one: -one[2]):
+        _receive(office, name, subject, text, NOW - timedelta(days=days, hours=1))
+    _catch_up(office, NOW)
+    ready(office)
+    _take_up(office, {name: id_of_complainant(office, name) for name, *_ in COMPLAINTS})
+    office.book.close()
+    return folder / "amends.db"
+
+
+def _take_up(office: Office, cases: dict[str, int]) -> None:
+    edith, ines = cases["Edith Kowalski"], cases["Ines Ivanov"]
+    assessment = Assessment(Severity.HIGH, "", "no heating at 81", True, True)
+    handling.assess(office, edith, assessment, actor=SAM, now=NOW)
     for name in ("Edith Kowalski", "Uma Jansen", "Dana Yilmaz", "Ines Ivanov"):
-        handling.assign(office, by_name[name], "amara", actor=SAM, now=now)
-        handling.mark_read(office, by_name[name], actor=AMARA, now=now)
-    handling.assign(office, by_name["Rosa Lindqvist"], "sam", actor=SAM, now=now)
-    handling.note(
-        office, by_name["Edith Kowalski"], "Branch confirms: the engineer missed two visits.", actor=SAM, now=now
-    )
-    handling.wait(office, by_name["Ines Ivanov"], Waiting.THIRD_PARTY, "the waste contractor", actor=AMARA, now=now)
-    return Desk(Office(office.settings, office.book, wall=lambda: now), actor)
+        handling.assign(office, cases[name], "amara", actor=SAM, now=NOW)
+        handling.mark_read(office, cases[name], actor=AMARA, now=NOW)
+    handling.assign(office, cases["Rosa Lindqvist"], "sam", actor=SAM, now=NOW)
+    handling.note(office, edith, "Branch confirms: the engineer missed two visits.", actor=SAM, now=NOW)
+    handling.wait(office, ines, Waiting.THIRD_PARTY, "the waste contractor", actor=AMARA, now=NOW)
 
 
 def _receive(office: Office, name: str, subject: str, text: str, at: datetime) -> None:

@@ -55,7 +55,7 @@ class Decide(Dialog[Finding]):
         yield Input((before.root_cause if before else "") or "", id="cause")
 
     def hint(self) -> str:
-        return "Tab=Next  ←→ Space=Choose  F5=Go on to the review  Esc=Back to the letter"
+        return "Tab=Next  ←→ Space=Choose  F5=Go on  Esc=Close"
 
     def on_mount(self) -> None:
         self.query_one("#money-label").styles.width = 16

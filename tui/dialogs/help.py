@@ -79,7 +79,7 @@ class Help(Dialog[str]):
         yield found
 
     def hint(self) -> str:
-        return "Enter=Run it  ↑↓=Move  Esc=Close     Stuck? Esc always goes back and loses nothing."
+        return "Enter=Run it  ↑↓=Move  Esc=Close (Esc never loses anything)"
 
     def on_mount(self) -> None:
         self.query_one("#search", Input).focus()

@@ -59,7 +59,7 @@ class DeskScreen(Asking, Screen[None]):
 
     def show_frame(self) -> None:
         """The first, the status and the key line, as things stand."""
-        if not self.is_mounted or not self.size.width:
+        if not self.children or not self.size.width:  # pushed, and not composed yet
             return
         self.bar("top").show(*frame.top_line(self.house.top(self.PLACE), self.size.width))
         self.bar("status").show(*self.house.status_line())

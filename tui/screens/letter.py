@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import BindingType
 from textual.containers import Horizontal
@@ -25,6 +25,9 @@ from tui.widgets.lineview import LineView
 from tui.words import letter as lines_of
 from tui.words import name, plural, prose
 
+if TYPE_CHECKING:
+    from amends.casework.correspondence import Finding
+
 SAVE_SECONDS: Final = 1.5
 """So long after the last key the draft is saved."""
 
@@ -38,7 +41,7 @@ class LetterScreen(DeskScreen):
     LetterScreen .field { height: 1; }
     LetterScreen #subject { width: 1fr; }
     LetterScreen #body { width: 1fr; height: 1fr; }
-    LetterScreen #beside { display: none; }
+    LetterScreen #beside { display: none; width: 52; border-left: vkey $am-bar-ground; padding: 0 0 0 1; }
     LetterScreen.-wide #beside { display: block; }
     LetterScreen.-beside #beside { display: block; width: 1fr; }
     LetterScreen.-beside #body { display: none; }
@@ -89,7 +92,7 @@ class LetterScreen(DeskScreen):
 
     def _show_case(self, found: tuple[CaseView, Bounds]) -> None:
         case, at = found
-        self.query_one("#beside", LineView).show(lambda width: preview(case, at, width))
+        self.query_one("#beside", LineView).show(lambda width: preview(case, at, width, opens=False))
 
     def _draw(self) -> None:
         kind = LETTER_NAMES.get(self.draft.kind, self.draft.kind)
@@ -97,7 +100,7 @@ class LetterScreen(DeskScreen):
         self.show_title(left, [Part(f" {self._state} ", "muted")])
         left_to_write = gaps(self.body.text)
         if left_to_write:
-            words = f" {plural(len(left_to_write), 'gap')} left: {'; '.join(prose(gap.words) for gap in left_to_write)}"
+            words = f" {plural(len(left_to_write), 'gap')} left. F3 goes to: {prose(left_to_write[0].words)}"
             self.bar("gaps").show([Part(words, "warn")])
         else:
             self.bar("gaps").show([Part(" No gaps left. F5 looks it over before it is sent.", "ok")])
@@ -223,19 +226,26 @@ class LetterScreen(DeskScreen):
         self.save_then(self._review)
 
     def _review(self) -> None:
-        if self.draft.kind == LetterKind.FINAL_RESPONSE:
-            from tui.dialogs.finding import Decide
-
-            self.offer(Decide(self.draft.reference or "", self.house.findings.get(self.draft.id)), self._decided)
+        if self.draft.kind == LetterKind.FINAL_RESPONSE and self.draft.id not in self.house.findings:
+            self._decide(self._to_review)
         else:
             self._to_review()
 
-    def _decided(self, finding: object) -> None:
-        from amends.casework.correspondence import Finding
+    def action_decision(self) -> None:
+        """What a final response decides; the words of the letter stay as they are."""
+        if self.draft.kind != LetterKind.FINAL_RESPONSE:
+            self.house.say("Only a final response has a decision.")
+        else:
+            self._decide(lambda: self.house.say("The decision is noted; see that the words of the letter say it too."))
 
-        if isinstance(finding, Finding):
+    def _decide(self, then: Callable[[], object]) -> None:
+        from tui.dialogs.finding import Decide
+
+        def decided(finding: Finding) -> None:
             self.house.findings[self.draft.id] = finding
-            self._to_review()
+            then()
+
+        self.offer(Decide(self.draft.reference or "", self.house.findings.get(self.draft.id)), decided)
 
     def _to_review(self) -> None:
         from tui.screens.review import ReviewScreen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widget import Widget
@@ -33,7 +33,7 @@ class SearchScreen(CaseVerbs):
     """The line on top, the cases below; Tab or ↓ goes into them, Esc back to the line."""
 
     PLACE = "search"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("search")
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("search"), Binding("down", "into", show=False)]
     DEFAULT_CSS = """
     SearchScreen .field { height: 1; }
     SearchScreen #query { width: 1fr; }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amends.cases.outcomes import Outcome
 from amends.cases.stages import Stage, Waiting
 from amends.kernel.errors import AmendsError
-from amends.ledger.views import QueueRow
+from amends.ledger.views import LetterView, QueueRow
 from amends.letters.kinds import LetterKind
 from tui.columns import short_reference
 from tui.desk import Bulk
 from tui.screens.base import DeskScreen
 from tui.words import name, plural
+
+if TYPE_CHECKING:
+    from amends.casework.correspondence import Finding
 
 LETTERS = (
     (LetterKind.REPLY, "Reply", "an answer or a question, about anything"),
@@ -63,16 +66,33 @@ class CaseVerbs(DeskScreen):
         self.offer(Choose(f"Letter to {self._named(row)}", options), lambda kind: self.begin_letter(row.id, kind))
 
     def begin_letter(self, case_id: int, kind: LetterKind) -> None:
-        """Open the draft of this kind: the one begun before, or a new one from its template."""
-        desk = self.desk
+        """Open the draft of this kind: the one begun before, or a new one from its template.
 
-        def begin() -> Any:
-            from amends.casework import correspondence
+        A new final response asks for the decision first, so that the letter says it from the start.
+        """
+        if kind is not LetterKind.FINAL_RESPONSE:
+            self.do(lambda: self.desk.draft(case_id, kind), self.house.open_letter)
+            return
+        self.ask(
+            "begun", lambda: (self.desk.begun(case_id, kind), self.desk.case(case_id)[0].row), self._final_response
+        )
 
-            letter_id = correspondence.draft(desk.office, case_id, kind, actor=desk.actor, now=desk.now())
-            return desk.letter(letter_id)
+    def _final_response(self, found: tuple[LetterView | None, QueueRow]) -> None:
+        from tui.dialogs.finding import Decide
 
-        self.do(begin, self.house.open_letter)
+        begun, row = found
+        if begun is not None:
+            self.house.open_letter(begun)
+            return
+
+        def decided(finding: Finding) -> None:
+            def opened(letter: LetterView) -> None:
+                self.house.findings[letter.id] = finding
+                self.house.open_letter(letter)
+
+            self.do(lambda: self.desk.draft(row.id, LetterKind.FINAL_RESPONSE, finding), opened)
+
+        self.offer(Decide(self._named(row), None), decided)
 
     # Notes
 
