@@ -93,6 +93,22 @@ def test_a_handlers_update_meets_the_present_one_and_promises_the_one_after(offi
     assert len(letters_of(office, case_id, "progress-update")) == 1
 
 
+def test_a_second_update_on_the_same_day_does_not_stand_for_the_next(office):
+    """The clock wrote this morning and promised word by the 21st; a handler's letter at noon breaks no promise."""
+    case_id = open_case(office)
+    post_all(office)
+    morning = at(2026, 12, 7, 9)
+    tick_until(office, morning)
+    post_all(office, now=morning)
+    noon = at(2026, 12, 7, 12)
+    words = correspondence.Words(reasons="The part is late.")
+    letter = correspondence.draft(office, case_id, LetterKind.HOLDING, words=words, actor=AMARA, now=noon)
+    correspondence.send(office, letter, actor=AMARA, now=noon)
+    post_all(office, now=noon + timedelta(minutes=1))
+    state = {d.occurrence: d.state for d in case_of(office, case_id).deadlines if d.kind == "status"}
+    assert state == {1: "met", 2: "open"}
+
+
 def test_any_letter_of_a_handler_stands_for_the_update(office):
     case_id = open_case(office)
     post_all(office)

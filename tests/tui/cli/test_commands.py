@@ -343,6 +343,13 @@ def test_money_without_form_is_wrong_usage(shell, ref):
     assert case_of(shell.office, ref).letters[-1].kind == "acknowledgement"
 
 
+def test_without_a_command_the_screens_open_for_whoever_acts(shell, monkeypatch):
+    opened = []
+    monkeypatch.setattr("tui.app.run", lambda settings, actor: opened.append((settings.folder, actor.login)) or 3)
+    assert shell(login="sam").status == 3
+    assert opened == [(shell.config.parent.resolve(), "sam")]
+
+
 def test_help_and_the_program_need_nothing_heavy():
     heavy = "{'sqlalchemy', 'textual', 'pydantic'}"
     code = f"import sys\nfrom tui.__main__ import main\nmain(['--help'])\nprint({heavy} & {{*sys.modules}})"
