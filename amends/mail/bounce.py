@@ -105,11 +105,13 @@ def _is_report(fields: Fields, contents: Contents, statuses: list[_Report]) -> b
 # ── Signs of the others ──
 
 _DAEMON: Final = re.compile(
-    r"(?:mailer[-_]?daemon|postmaster|mail[-_.]?daemon|mdaemon|daemon|mail(?:er)?|mailerdaemon|postmast"
-    r"|bounces?|delivery"
-    r"|mail-?admin|smtpd?|administrator|sysadmin|admin|system|(?:no-?reply|noreply)|mmdf|uucp|exchange"
-    r"|mxgateway|mailbounce)"
-    r"(?:[-_+=].*)?",
+    r"(?:mailer[-_]?daemon|mail[-_.]?daemon|postmaster|postmast|mdaemon|bounces?|mailbounce)(?:[-_+=].*)?",
+    re.IGNORECASE,
+)
+# Persons write from these too.
+_PERHAPS_DAEMON: Final = re.compile(
+    r"(?:daemon|mail(?:er)?|delivery|mail-?admin|smtpd?|administrator|sysadmin|admin|system|no-?reply|mmdf|uucp|exchange"
+    r"|mxgateway)(?:[-_+=].*)?",
     re.IGNORECASE,
 )
 _DAEMON_NAME: Final = re.compile(
@@ -195,26 +197,30 @@ def _looks_returned(fields: Fields, contents: Contents, sender: Mailbox, subject
         return False
     local = sender.address.rpartition("@")[0] or sender.address
     path = fields.first("return-path").strip()
-    machine = bool(_DAEMON.fullmatch(local)) or bool(_DAEMON_NAME.search(sender.name)) or not sender.address
-    daemon_path = path in ("<>", "< >") or bool(_DAEMON_PATH.match(path))
+    daemon = bool(_DAEMON.fullmatch(local) or _DAEMON_NAME.search(sender.name) or _DAEMON_PATH.match(path))
+    perhaps = not sender.address or bool(_PERHAPS_DAEMON.fullmatch(local))
     titled = bool(_SUBJECTS.match(subject))
-    if not (machine or daemon_path or titled):
+    if not (daemon or perhaps or titled):
         return False
     told = _without_returned(text[:_READ])
     says = bool(_INTRO.search(" ".join(told[:3000].split())))
-    automatic = (machine or daemon_path) and not _SUBJECT_OF_ANSWER.match(subject)
-    if automatic:
+    if _SUBJECT_OF_ANSWER.match(subject):
+        return titled and says and daemon and _technical(contents, told, text)
+    if daemon:
         return titled or (says and bool(_ADDRESS.search(told)))
-    return titled and says and _technical(contents, told, text)
+    return says and (titled or bool(_ADDRESS.search(told))) and _technical(contents, told, text)
 
 
 def _technical(contents: Contents, told: str, text: str) -> bool:
     """Whether it brings the mail back, or the words of a server: a person who complains of a parcel has neither."""
     brought = bool(contents.enclosed or contents.returned) or len(told) < len(text[:_READ])
-    return brought or bool(_STATUS.search(told)) or bool(_REPLY.search(told))
+    return brought or any(words.search(told) for words in (_STATUS, _REPLY, _REPORT_TITLE))
 
 
-_DAEMON_PATH: Final = re.compile(r"<?\s*(?:mailer-daemon|postmaster)\b", re.IGNORECASE)
+_REPORT_TITLE: Final = re.compile(r"\b(?:non[- ]?delivery|delivery status) (?:report|notification)\b", re.IGNORECASE)
+
+
+_DAEMON_PATH: Final = re.compile(r"< *>|<?\s*(?:mailer-daemon|postmaster)\b", re.IGNORECASE)
 # A list server that sends a posting back.
 _LIST_ALARM: Final = re.compile(
     r"\s*(?:\[[^\]]{0,40}\]\s*)?(?:loop alert|fml (?:fatal|error)|not member|permission|rejected?)\b", re.IGNORECASE
@@ -235,7 +241,7 @@ _ORIGINAL_BEGINS: Final = re.compile(
         |from)\ (?:the|your)\ (?:original\ )?(?:message|mail|e-?mail))
     | (?:[-=*_]+\s*)(?:(?:begin(?:ning)?\ )?(?:of\ )?(?:returned|original|undelivered|unsent|failed
       |copy\ of)\b.{0,40}?(?:message|mail|e-?mail|header|text)s?|message\ header|unsent\ message)
-    | (?:original|returned|undelivered|unsent|rejected)\ (?:message|mail|e-?mail)(?:\ (?:follows|header|headers
+    | (?:original|returned|undelivered|unsent|rejected|old)\ (?:message|mail|e-?mail)(?:\ (?:follows|header|headers
       |text|below|attached|details?|info\w*))?\s*[:.-]*\s*$
     | (?:original\ )?message\ (?:headers?|follows|text|contents?)\s*[:.]?\s*$
     | (?:received|return-path|x-received|dkim-signature|mime-version|x-mailer|delivered-to|content-type)\s*:\s

@@ -148,3 +148,9 @@ def test_the_letter_is_found_in_the_words_of_a_report():
 )
 def test_a_person_who_complains_of_a_delivery_is_no_bounce(subject: str, text: str):
     assert read(mail(text, subject=subject)).kind is Kind.PERSON
+
+
+def test_a_company_that_writes_from_its_mail_address_is_no_daemon():
+    text = "Our order could not be delivered; the address does not exist, says your driver. Write to mail@shop.example."
+    for sender in ("mail@shop.example", "admin@shop.example", "Mail Order Ltd <system@shop.example>", ""):
+        assert read(mail(text, sender=sender, subject="Delivery failure")).kind is Kind.PERSON
