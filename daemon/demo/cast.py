@@ -19,6 +19,7 @@ from importlib.resources import files
 from itertools import cycle
 from typing import Any, Final
 
+from amends.kernel.text import clean
 from daemon.demo.mailserver import HOST, Hands
 from daemon.demo.photos import photo
 
@@ -245,7 +246,7 @@ class Cast(threading.Thread):
             thread = reply_to(self._hands.of(self.script.named(mail.to_thread).address)[0])
         self._post(mail, thread)
         self.sent.append(mail.name)
-        self._tell(f"{mail.sender} writes: {_CONTROL.sub(' ', mail.subject) or '(no subject)'}")
+        self._tell(f"{mail.sender} writes: {clean(mail.subject).text or '(no subject)'}")
 
     def _post(self, mail: Mail, thread: Thread | None) -> None:
         raw = compose(mail, to=self._to, thread=thread, now=datetime.now(UTC))
@@ -265,7 +266,7 @@ class Cast(threading.Thread):
                 thread = reply_to(letter)
                 answer = Mail(name="answer", sender=mail.sender, address=mail.address, text=next(self._answers))
                 self._post(answer, thread)
-                self._tell(f"{mail.sender} answers: {thread.subject}")
+                self._tell(f"{mail.sender} answers: {clean(thread.subject).text}")
 
     def _unanswered(self) -> Iterator[tuple[Mail, bytes]]:
         for mail in self.script.mails:

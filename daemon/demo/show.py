@@ -62,7 +62,7 @@ def show(options: Options, *, say: Callable[[str], None]) -> int:
     for name in [name for name in os.environ if name.startswith("AMENDS_")]:
         del os.environ[name]  # a setting of the real house must not reach the demonstration, nor the other way about
     screen = options.open_screen
-    if screen and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if screen and not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         say("--open needs a terminal, and this is none; the demonstration runs without the screen.")
         screen = False
     stop = threading.Event()
@@ -131,10 +131,10 @@ class _Show:
             closing.callback(cast.stop)
             cast.start()
             if self._journal is not None:
-                self._watch_screen(config, login_of(wiring.user))
+                screen = self._watch_screen(config, login_of(wiring.user))
             else:
-                self._watch(daemon)
-            return self._verdict(daemon, cast)
+                screen = self._watch(daemon)
+            return self._verdict(daemon, cast) or screen
 
     def _play_earlier(self, config: Path, server: MailServer) -> None:
         from amends.casework.office import open_office
@@ -173,7 +173,7 @@ class _Show:
         """A child process of ours, ended when the block is left."""
         child = subprocess.Popen(  # noqa: S603  our own interpreter and modules
             [sys.executable, "-P", "-m", module, *arguments],  # -P: a folder `daemon` right here is not ours
-            env=_environment(),
+            env=_environment(self._folder),
             stdin=None if foreground else subprocess.DEVNULL,
             stdout=None if foreground else self._journal,
             stderr=None if foreground else self._journal,
@@ -192,12 +192,15 @@ class _Show:
                     child.kill()
                     child.wait()
 
-    def _watch(self, daemon: subprocess.Popen[bytes]) -> None:
+    def _watch(self, daemon: subprocess.Popen[bytes]) -> int:
+        """Until somebody says stop, or the daemon has ended."""
         while not self._stop.wait(timeout=0.5):
             if daemon.poll() is not None:
-                return
+                break
+        return 0
 
-    def _watch_screen(self, config: Path, login: str) -> None:
+    def _watch_screen(self, config: Path, login: str) -> int:
+        """Until the screen has been left or somebody says stop; 1 if it fell."""
         with self._child("tui", "--config", str(config), "--as", login, foreground=True) as screen:
             while not self._stop.is_set() and screen.poll() is None:
                 try:
@@ -205,7 +208,9 @@ class _Show:
                 except subprocess.TimeoutExpired:
                     continue
         if screen.returncode > 0:
-            self._say(f"The screen ended with status {screen.returncode}.")
+            self._say(f"The screen ended with status {screen.returncode}; what it said stands above.")
+            return 1
+        return 0
 
     def _verdict(self, daemon: subprocess.Popen[bytes], cast: Cast) -> int:
         where = "above" if self._journal is None else f"in {self._folder / 'amendsd.log'}"
@@ -300,9 +305,12 @@ def _narrate_into(journal: IO[str]) -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def _environment() -> Mapping[str, str]:
-    """Our environment; from a checkout the children find the same packages that we run."""
-    environment = dict(os.environ)
+def _environment(folder: Path) -> Mapping[str, str]:
+    """Our environment; from a checkout the children find the same packages that we run.
+
+    What a screen remembers for its handler stays in `folder`: it is none of their own desk's.
+    """
+    environment = os.environ | {"XDG_STATE_HOME": str(folder / "state")}
     found = find_spec("daemon")
     home = Path(found.origin).parent.parent if found is not None and found.origin is not None else None
     if home is not None and not {"site-packages", "dist-packages"} & set(home.parts):

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select as rows
 from sqlmodel import Session, col
 
 from amends.casework.office import open_office
@@ -81,7 +88,7 @@ def _prove(home: Path) -> None:
     with office.book.read() as session:
         queue = views.queue(session, views.View(), now=office.now())
         cases = {row.complainant_address: views.case(session, row.id, now=office.now()) for row in queue}
-        received = Counter(session.scalars(select(Message.from_address).where(col(Message.direction) == "in")))
+        received = Counter(session.scalars(rows(Message.from_address).where(col(Message.direction) == "in")))
     assert verify(office.book).intact
     office.book.close()
     # Every complaint is a case, acknowledged once.
@@ -123,8 +130,8 @@ def _looked(home: Path, look: Callable[[Session], Any]) -> Any:
 
 def _all_has_come_of_it(session: Session) -> bool:
     """Every mail and the report have their fate, every letter has left, and the one that came back is known."""
-    fates = [fate for fate in session.scalars(select(Arrival.state)) if fate not in ("own", "stored")]
-    letters = set(session.scalars(select(Letter.state)))
+    fates = [fate for fate in session.scalars(rows(Arrival.state)) if fate not in ("own", "stored")]
+    letters = set(session.scalars(rows(Letter.state)))
     return len(fates) >= SCRIPT.arrivals + len(read_earlier()) and letters == {"sent", "bounced"}
 
 
@@ -139,6 +146,53 @@ def test_without_a_folder_nothing_stays_behind(scratch):
     finally:
         assert _ended(demo) == 0
     assert not list(scratch.iterdir())
+
+
+def test_the_screen_opens_on_it_and_leaving_it_ends_all(scratch, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("XDG_STATE_HOME", str(scratch.parent / "state-of-their-own-desk"))
+    words = [sys.executable, "-m", "daemon", "demo", "--open", "--every", "0.2"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execve(words[0], words, os.environ | {"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"})
+    try:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 130, 0, 0))
+        _wait_for(terminal, b"Strickland")  # from the weeks before
+        _wait_for(terminal, b"press .")  # somebody has just written in
+        os.write(terminal, b".")
+        _wait_for(terminal, b"Margaret")
+        os.write(terminal, b"q")
+        _wait_for(terminal, b"Leave Amends?")
+        os.write(terminal, b"y")
+        status = _last_words(pid, terminal)
+    finally:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGTERM)
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not list(scratch.iterdir()) and not (scratch.parent / "state-of-their-own-desk").exists()
+
+
+def _wait_for(terminal: int, words: bytes) -> None:
+    """Read what the terminal is written until these words came, whatever colours stand between."""
+    seen, end = b"", time.monotonic() + PATIENCE
+    while words not in re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", seen):
+        assert time.monotonic() < end and select.select([terminal], [], [], PATIENCE)[0], seen[-2000:]
+        seen += os.read(terminal, 65536)
+
+
+def _last_words(pid: int, terminal: int) -> int:
+    """Read on until the program has ended; its wait status."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 0.2)[0]:
+            with suppress(OSError):  # EIO: nobody holds the other end any more
+                os.read(terminal, 65536)
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return status
+    pytest.fail("the demonstration did not end")
 
 
 @pytest.mark.parametrize(
