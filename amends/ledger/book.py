@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +41,7 @@ class Book:
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._engine(echo=echo)
+        self._writing = threading.Lock()
         self._writer = self.engine.execution_options(amends_write=True)
         # PostgreSQL shows each statement what was committed just before it, which is not one look.
         self._reader = (
@@ -99,9 +102,22 @@ class Book:
 
         Raises TryLater when the store is busy or away, NeedsOperator when the disk is full or broken.
         """
-        with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._turn(), _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
             session.connection()
             yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One writer of this process at a time: SQLite's own waiting sleeps up to 0.1 s and may starve a thread."""
+        if not self.sqlite:
+            yield
+            return
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise TryLater("Another part of this program is using the database; try again in a moment.")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -136,14 +152,14 @@ class Book:
 
 def add(session: Session, table: type[SQLModel], row: Mapping[str, Any]) -> int:
     """Insert one row by Core (five times as fast as an object a row) and return its id."""
-    result = session.connection().execute(insert(table), row)
+    result = session.connection().execute(_insert(table), row)
     key = result.inserted_primary_key
     return int(key[0]) if key is not None else 0
 
 
 def add_all(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        session.connection().execute(insert(table), rows)
+        session.connection().execute(_insert(table), rows)
 
 
 def add_missing(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -151,8 +167,20 @@ def add_missing(session: Session, table: type[SQLModel], rows: Sequence[Mapping[
     if not rows:
         return
     connection = session.connection()
-    statement: Any = (sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert)(table)
-    connection.execute(statement.on_conflict_do_nothing(), rows)
+    connection.execute(_insert_missing(table, connection.dialect.name), rows)
+
+
+# Building a statement costs as much as running it.
+
+
+@cache
+def _insert(table: type[SQLModel]) -> Any:
+    return insert(table)
+
+
+@cache
+def _insert_missing(table: type[SQLModel], dialect: str) -> Any:
+    return (sqlite_insert if dialect == "sqlite" else postgresql_insert)(table).on_conflict_do_nothing()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
