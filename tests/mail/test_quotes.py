@@ -134,5 +134,5 @@ def test_every_line_that_is_kept_was_written(lines: list[str]):
 
 
 def test_mail_that_is_quoted_without_marks_is_cut_too():
-    text = "It is not solved.\n\nOn Mon, 2 Nov 2026 at 10:00, N <c@northwind.example> wrote:\n\nDear Ada,\nwe look into it."
+    text = "It is not solved.\n\nOn Mon, 2 Nov 2026 at 10:00, N <c@northwind.example> wrote:\n\nDear Ada,\nwait."
     assert new_text(text) == "It is not solved."
