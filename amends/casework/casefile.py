@@ -44,6 +44,15 @@ class CaseFile:
             raise NotFound("There is no such case.")
         return cls(office, session, row, actor=actor, now=now)
 
+    @classmethod
+    def open_by(cls, reference: str, office: Office, session: Session, *, actor: Actor, now: datetime) -> CaseFile:
+        """The case with this reference, locked.  Raises NotFound."""
+        statement = select(Case).where(col(Case.reference) == reference).with_for_update()
+        row = session.scalars(statement.execution_options(populate_existing=True)).first()
+        if row is None:
+            raise NotFound(f"There is no case {reference}; check the reference.")
+        return cls(office, session, row, actor=actor, now=now)
+
     @property
     def id(self) -> int:
         assert self.row.id is not None
@@ -73,13 +82,16 @@ class CaseFile:
         statement = select(Deadline).where(col(Deadline.case_id) == self.id, col(Deadline.settled_at).is_(None))
         return list(self.session.scalars(statement.order_by(col(Deadline.due_at))))
 
-    def start_deadlines(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Add deadlines (rows without case_id), one event for them all."""
+    def start_deadlines(self, rows: Sequence[dict[str, Any]], *, earliest_is_known: bool = False) -> None:
+        """Add deadlines (rows without case_id), one event for them all.
+
+        `earliest_is_known`: the row says already which of them is due first.
+        """
         if not rows:
             return
         add_all(self.session, Deadline, [row | {"case_id": self.id} for row in rows])
         self.record("deadlines-started", deadlines=deadline_facts(rows))
-        self._due_changed = True
+        self._due_changed = self._due_changed or not earliest_is_known
 
     def meet(self, letter_kind: str, *, at: datetime, of: tuple[str, int] | None = None, last: bool = False) -> None:
         """A letter of this kind was sent at `at`: what it meets is met, in time or late.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import bindparam, select, text, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
@@ -27,7 +27,6 @@ from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
 from amends.ledger.book import add, add_all
 from amends.ledger.chain import new_salt
-from amends.ledger.columns import key
 from amends.ledger.seals import address_seal, complaint_seal, message_seal
 from amends.ledger.tables import Arrival, Attachment, Case, Counter, Letter, Message, Participant
 from amends.letters import tokens
@@ -85,16 +84,24 @@ def _seen_before(session: Session, arrival: Arrival, reading: Reading) -> int | 
     if connection.dialect.name == "postgresql":  # another daemon may be filing the same message from another mailbox
         lock = hashlib.sha256((key or f"raw {arrival.raw_id}").encode()).digest()[:8]
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int.from_bytes(lock, signed=True)})
-    own = arrival.message_id or 0
-    same_bytes = select(col(Arrival.message_id)).where(
-        col(Arrival.raw_id) == arrival.raw_id, col(Arrival.id) != arrival.id, col(Arrival.message_id) != own
+    found = connection.execute(
+        _TWIN, {"raw": arrival.raw_id, "arrival": arrival.id, "own": arrival.message_id or 0, "key": key or None}
     )
-    if (found := connection.execute(same_bytes.limit(1)).scalar()) is not None:
-        return found
-    if key:
-        same_words = select(col(Message.id)).where(col(Message.content_key) == key, col(Message.id) != own).limit(1)
-        return connection.execute(same_words).scalar()
-    return None
+    return found.scalar()
+
+
+_TWIN = (  # the same bytes first, then the same words; no words are the same as NULL
+    select(col(Arrival.message_id))
+    .where(
+        col(Arrival.raw_id) == bindparam("raw"),
+        col(Arrival.id) != bindparam("arrival"),
+        col(Arrival.message_id) != bindparam("own"),
+    )
+    .union_all(
+        select(col(Message.id)).where(col(Message.content_key) == bindparam("key"), col(Message.id) != bindparam("own"))
+    )
+    .limit(1)
+)
 
 
 def _reference_of(session: Session, message_id: int) -> str | None:
@@ -178,7 +185,9 @@ def known_of(office: Office, session: Session, reading: Reading) -> Known:
     )
 
 
-def add_message(session: Session, arrival: Arrival, reading: Reading, *, case_id: int | None, match: Match) -> int:
+def add_message(
+    session: Session, arrival: Arrival, reading: Reading, *, case_id: int | None, match: Match, salt: str | None = None
+) -> int:
     """The message as a row, with its attachments and its words in the search index; returns its id."""
     subject = clean(reading.subject, limit=1000)
     flags = subject.flags | clean(reading.text, multiline=True).flags
@@ -205,7 +214,7 @@ def add_message(session: Session, arrival: Arrival, reading: Reading, *, case_id
         "flags": sorted(flags),
         "authentication": dict(reading.authentication),
         "defects": list(reading.defects),
-        "salt": new_salt(),
+        "salt": salt or new_salt(),
     }
     message_id = add(session, Message, row)
     add_all(
@@ -226,6 +235,18 @@ def index_words(session: Session, case_id: int, message_id: int | None, subject:
     session.connection().execute(
         text("INSERT INTO search (body, case_id, message_id) VALUES (:body, :case_id, :message_id)"),
         {"body": f"{subject}\n{words}"[:100_000], "case_id": case_id, "message_id": message_id},
+    )
+
+
+def _seal_of_reading(salt: str, reading: Reading) -> str:
+    return message_seal(
+        salt,
+        sha256=reading.sha256,
+        sender=reading.sender.address,
+        subject=reading.subject,
+        text=reading.text,
+        new_text=reading.new_text,
+        files=[(attachment.name, attachment.sha256) for attachment in reading.attachments],
     )
 
 
@@ -251,9 +272,12 @@ def _attach(file: CaseFile, arrival: Arrival, reading: Reading, match: Match) ->
     """Put the message on the case with its event, and its Message-IDs into the index."""
     session = file.session
     if arrival.message_id is None:
-        message_id = add_message(session, arrival, reading, case_id=file.id, match=match)
+        salt = new_salt()
+        message_id = add_message(session, arrival, reading, case_id=file.id, match=match, salt=salt)
+        seal = _seal_of_reading(salt, reading)
     else:  # it was held or set aside before
         message_id = arrival.message_id
+        seal = _seal_of(session, message_id, reading.sha256)
         session.connection().execute(
             update(Message).where(col(Message.id) == message_id).values(case_id=file.id, match=match.as_json())
         )
@@ -266,7 +290,7 @@ def _attach(file: CaseFile, arrival: Arrival, reading: Reading, match: Match) ->
         because=match.because,
         confidence=match.confidence,
         standing=str(match.standing),
-        digest=_seal_of(session, message_id, reading.sha256),
+        digest=seal,
     )
     remember(session, file.id, [reading.message_id, *reading.in_reply_to, *reading.references], source="mail")
     file.row.messages_in += 1
@@ -287,8 +311,7 @@ def join(
 
     A closed case stays closed, but stands in the queue until somebody has read what came.
     """
-    case_id = session.connection().execute(select(key(Case.id)).where(col(Case.reference) == match.case)).scalar_one()
-    file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+    file = CaseFile.open_by(match.case or "", office, session, actor=actor, now=now)
     _attach(file, arrival, reading, match)
     if reading.kind is Kind.PERSON:
         file.row.unread += 1
@@ -301,12 +324,14 @@ def join(
     return file.row.reference
 
 
-def _add_participant(session: Session, file: CaseFile, reading: Reading, *, role: str, accepted: bool) -> None:
+def _add_participant(
+    session: Session, file: CaseFile, reading: Reading, *, role: str, accepted: bool, first: bool = False
+) -> None:
     address = reading.sender.address
-    if not address or session.get(Participant, (file.id, address)) is not None:
+    if not address or (not first and session.get(Participant, (file.id, address)) is not None):
         return
     row = {"case_id": file.id, "address": address, "name": reading.sender.name, "role": role, "accepted": accepted}
-    session.connection().execute(insert(Participant), row)
+    add_all(session, Participant, [row])
     file.record("participant", role=role, accepted=accepted, digest=address_seal(file.row, address))
 
 
@@ -371,9 +396,9 @@ def open_case(
         digest=complaint_seal(row),
         address=address_seal(row, row.complainant_address),
     )
-    _add_participant(session, file, reading, role="complainant", accepted=True)
+    _add_participant(session, file, reading, role="complainant", accepted=True, first=True)
     _attach(file, arrival, reading, NEW_CASE)
-    file.start_deadlines(deadlines)
+    file.start_deadlines(deadlines, earliest_is_known=True)
     if not arrival.history:
         _acknowledge(file, reading, deadlines)
     file.save()

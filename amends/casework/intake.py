@@ -272,13 +272,20 @@ def file(office: Office, readings: Sequence[tuple[int, Reading | str]], *, now: 
     alone, with the reason, and the others go on.  Raises TryLater or NeedsOperator when the store itself is in trouble.
     """
     with office.book.write() as session:
-        return [_file_one(office, session, arrival_id, reading, now) for arrival_id, reading in readings]
+        arrivals = _locked(session, [arrival_id for arrival_id, _ in readings])
+        return [_file_one(office, session, arrivals[arrival_id], reading, now) for arrival_id, reading in readings]
 
 
-def _file_one(office: Office, session: Session, arrival_id: int, reading: Reading | str, now: datetime) -> Filed:
-    arrival = session.get(Arrival, arrival_id, with_for_update=True)  # two daemons never file one arrival
-    if arrival is None:
-        raise NotFound(f"There is no stored message {arrival_id}.")
+def _locked(session: Session, arrival_ids: Sequence[int]) -> dict[int, Arrival]:
+    """The rows, all at once and in one order: two daemons never file one arrival, and never wait for one another."""
+    statement = select(Arrival).where(key(Arrival.id).in_(arrival_ids)).order_by(key(Arrival.id)).with_for_update()
+    found = {arrival.id or 0: arrival for arrival in session.scalars(statement)}
+    if missing := [arrival_id for arrival_id in arrival_ids if arrival_id not in found]:
+        raise NotFound(f"There is no stored message {missing[0]}.")
+    return found
+
+
+def _file_one(office: Office, session: Session, arrival: Arrival, reading: Reading | str, now: datetime) -> Filed:
     reference: str | None = None
     if arrival.state == "stored":
         if isinstance(reading, str):
@@ -287,7 +294,7 @@ def _file_one(office: Office, session: Session, arrival_id: int, reading: Readin
             reference = give_fate_alone(office, session, arrival, reading, now=now)
         session.add(arrival)
         session.flush()
-    return Filed(arrival_id, arrival.state, reference, arrival.mailbox, arrival.uidvalidity, arrival.uid)
+    return Filed(arrival.id or 0, arrival.state, reference, arrival.mailbox, arrival.uidvalidity, arrival.uid)
 
 
 def give_fate_alone(
