@@ -81,7 +81,7 @@ class Carried:
 
 def release(office: Office, *, owner_is_dead: Callable[[str], bool], now: datetime) -> int:
     """Take back the letters of owners that died or whose lease ran out; returns how many."""
-    statement = select(col(Letter.id), col(Letter.owner), col(Letter.lease_until)).where(col(Letter.state) == "sending")
+    statement = select(key(Letter.id), col(Letter.owner), col(Letter.lease_until)).where(col(Letter.state) == "sending")
     with office.book.read() as session:
         rows = list(session.connection().execute(statement))
     lost = [row[0] for row in rows if row[2] is None or row[2] < office.wall() or owner_is_dead(row[1] or "")]
@@ -94,6 +94,8 @@ def release(office: Office, *, owner_is_dead: Callable[[str], bool], now: dateti
                 continue
             if letter.dot_at is None:
                 _requeue(letter, at=now)
+            elif letter.answer is not None:  # noted by `before_dot`, and then the program ended
+                _settle(office, session, Carried(letter_id, Accepted(letter.answer)), now=now)
             else:
                 _uncertain(office, session, letter, "the program ended while the letter was handed over", now=now)
     return len(lost)
@@ -175,33 +177,55 @@ def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = F
 
 
 def before_dot(
-    office: Office, owner: str, letter_id: int, *, done: Sequence[Carried], receipt: bool = True, now: datetime
+    office: Office,
+    owner: str,
+    letter_id: int,
+    *,
+    done: Sequence[Carried] = (),
+    accepted: Sequence[Carried] = (),
+    receipt: bool = True,
+    now: datetime,
 ) -> bool:
     """The point of no return for `letter_id`, made durable together with what came of the letters before it.
 
+    What is in `done` is settled.  What is in `accepted` (Accepted all) is only noted, which is quick and enough for a
+    crash: `record` or, after the crash, `release` settles it.
     `receipt` is False when the server would not take the receipt copy: then no copy is evidence of nothing.
     False: the letter is not ours any more (our lease ran out), so the dot must not be sent.
     """
-    values: dict[str, Any] = {"dot_at": now, "lease_until": office.wall() + LEASE}
+    values: dict[str, Any] = {"dot_at": now, "answer": None, "lease_until": office.wall() + LEASE}
     if not receipt:
         values["receipt"] = False
     with office.book.write() as session:
+        for carried in accepted:
+            _at_hand(session, carried.letter_id, owner, {"answer": one_line(carried.result.answer, 500)})
         for carried in done:
             _settle(office, session, carried, now=now)
-        hit = session.connection().execute(
-            update(Letter)
-            .where(col(Letter.id) == letter_id, col(Letter.owner) == owner, col(Letter.state) == "sending")
-            .values(**values)
-        )
-        return hit.rowcount == 1
+        return _at_hand(session, letter_id, owner, values)
+
+
+def _at_hand(session: Session, letter_id: int, owner: str, values: dict[str, Any]) -> bool:
+    """Set these values of a letter that `owner` is handing over; False if it is not that one's any more."""
+    hit = session.connection().execute(
+        update(Letter)
+        .where(col(Letter.id) == letter_id, col(Letter.owner) == owner, col(Letter.state) == "sending")
+        .values(**values)
+    )
+    return hit.rowcount == 1
 
 
 def record(office: Office, done: Sequence[Carried], *, now: datetime) -> None:
-    """What came of these letters."""
-    if done:
-        with office.book.write() as session:
-            for carried in done:
-                _settle(office, session, carried, now=now)
+    """What came of these letters, all in one transaction."""
+    if not done:
+        return
+    with office.book.write() as session:
+        if not office.book.sqlite:  # two who record many cases lock them in one order, else each waits for the other
+            ids = [carried.letter_id for carried in done]
+            cases = select(col(Letter.case_id)).where(col(Letter.id).in_(ids))
+            lock = select(key(Case.id)).where(col(Case.id).in_(cases)).order_by(col(Case.id)).with_for_update()
+            session.connection().execute(lock)
+        for carried in done:
+            _settle(office, session, carried, now=now)
 
 
 def give_back(

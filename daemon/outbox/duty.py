@@ -26,7 +26,7 @@ _KEEP_CONNECTION: Final = 15.0  # seconds without a letter; servers tire of the 
 _KEEP_HOUSE_EVERY: Final = 30.0
 _LONGEST_PAUSE: Final = 120.0
 _LIMIT_PAUSE: Final = 3600.0
-_BATCH: Final = 50
+_BATCH: Final = 25
 _BREAKS: Final = 3  # so many connections in a row that one letter broke, and it has to stand back
 
 _LIMIT: Final = re.compile(
@@ -72,7 +72,8 @@ class OutboxDuty:
         """Set by whoever queued a letter in this process."""
         self._pulse: Pulse | None = None
         self._courier = Courier(office.settings, hurry=self._hurry)
-        self._done: list[Carried] = []  # what came of letters and is not in the store yet
+        self._done: list[Carried] = []  # what came of letters and is not written down yet
+        self._noted = 0  # so many of them are known to the store as accepted
         self._failures = 0
         self._broke: tuple[int, int] = (0, 0)  # the letter on which connections broke lately, and how many
         self._used_at = 0.0
@@ -133,6 +134,8 @@ class OutboxDuty:
                 return
             del claimed[0]
             self._failures, self._broke, self._used_at = 0, (0, 0), time.monotonic()
+            if self._done and not isinstance(self._done[-1].result, Accepted):
+                self._write_down()
             pulse.beat(sent=self._sent)
         self._write_down()
         if hold:
@@ -156,9 +159,14 @@ class OutboxDuty:
 
     def _before_dot(self, letter: Claimed, *, receipt: bool) -> bool:
         ours = post.before_dot(
-            self._office, self._owner, letter.letter_id, done=self._done, receipt=receipt, now=self._office.now()
+            self._office,
+            self._owner,
+            letter.letter_id,
+            accepted=[one for one in self._done[self._noted :] if isinstance(one.result, Accepted)],
+            receipt=receipt,
+            now=self._office.now(),
         )
-        self._done.clear()
+        self._noted = len(self._done)
         return ours
 
     def _tell(self, letter: Claimed, result: Result, *, took: float) -> None:
@@ -175,6 +183,7 @@ class OutboxDuty:
         if self._done:
             post.record(self._office, self._done, now=self._office.now())
             self._done.clear()
+            self._noted = 0
 
     def _away(self, pulse: Pulse, claimed: list[Claimed], away: Away) -> None:
         """No connection: everything is given back, and nothing is tried for a while that grows with each failure."""

@@ -82,6 +82,22 @@ def test_a_crash_after_the_point_of_no_return_leaves_the_letter_uncertain(
     assert len(office.server.letters) == accepted
 
 
+def test_of_many_letters_a_crash_leaves_only_the_last_uncertain(
+    make_post: Callable[..., Post], database_url: str
+) -> None:
+    office = make_post(url=database_url)
+    office.complaints(5)
+    with pytest.MonkeyPatch.context() as trap:
+        lay_trap(trap, "answered, before the record")
+        office.killed()
+    assert len(office.server.letters) == 5
+    office.work_until(lambda: office.states() == ["sent"] * 4 + ["uncertain"])
+    assert [one.answer for one in office.letters()][:4] == [
+        one.answer for one in office.letters() if one.state == "sent"
+    ]
+    assert len(office.server.letters) == 5
+
+
 def test_an_uncertain_letter_whose_copy_comes_home_was_sent(post: Post) -> None:
     (letter,) = post.complaints()
     with pytest.MonkeyPatch.context() as trap:
