@@ -15,7 +15,7 @@ PY := $(VENV)/bin/python
 # Tells uv pip compile what both locks share: every Python from 3.11 and every platform, hashes, and no addresses.
 COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
-	--extra postgres --extra demo
+	--extra postgres --extra demo --extra oauth
 
 .PHONY: help demo test check format bench wheel lock clean
 
