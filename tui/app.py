@@ -177,7 +177,7 @@ class AmendsApp(PasteGuard, App[None]):
         words, role, at = self._said
         held = self._held_words()
         fresh = time.monotonic() - at < SAID_SECONDS or role == "late"
-        if self.trouble:
+        if self.trouble and time.monotonic() - at > SAID_SECONDS:
             return [Part(f" {self.trouble}", "late")], []
         if words and (fresh or not held):
             return [Part(f" {words}", role)], []
@@ -228,6 +228,8 @@ class AmendsApp(PasteGuard, App[None]):
         told = message.news
         now = self.desk.office.wall()
         if isinstance(told, AmendsError):
+            if not self.trouble:
+                self.say(str(told), "late")
             self.trouble = str(told)
             self.health = health.away(self._fresh_at or now, self.desk.zone, self.trouble)
             self._frames()

@@ -27,6 +27,7 @@ from amends.casework.office import Office
 from tests.builders import AMARA, NOW, SAM, a_mail, an_office, file_mail, post_all
 from tui.app import AmendsApp
 from tui.desk import Desk
+from tui.health import UNKNOWN
 from tui.prefs import Prefs
 
 COMPLAINTS = (
@@ -117,6 +118,11 @@ async def at(desk: Desk, *, size: tuple[int, int] = (80, 24), prefs: Prefs | Non
     """The app on this desk, with the queue on the screen; colours as on a good terminal."""
     app = AmendsApp(desk, chosen=prefs or Prefs(look="night"), watch=0.05)
     async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        for _ in range(100):  # the watch has looked once
+            if app.health is not UNKNOWN:
+                break
+            await pilot.pause(0.05)
         await settle(pilot)
         yield pilot
 

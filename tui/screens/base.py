@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from amends.kernel.errors import AmendsError
+from amends.kernel.errors import AmendsError, TryLater
 from tui import frame
 from tui.asking import Asking
 from tui.desk import Desk
@@ -59,7 +59,7 @@ class DeskScreen(Asking, Screen[None]):
 
     def show_frame(self) -> None:
         """The first, the status and the key line, as things stand."""
-        if not self.children or not self.size.width:  # pushed, and not composed yet
+        if not self.size.width or not self.query("#keys"):  # not composed yet, or going
             return
         self.bar("top").show(*frame.top_line(self.house.top(self.PLACE), self.size.width))
         self.bar("status").show(*self.house.status_line())
@@ -113,6 +113,8 @@ class DeskScreen(Asking, Screen[None]):
         self.app.push_screen(dialog, answered)
 
     def refused(self, fault: AmendsError) -> None:
+        if isinstance(fault, TryLater) and self.house.trouble:
+            return  # the first and the status line say so already
         self.house.say(str(fault), "late")
 
     def unexpected(self, fault: Exception) -> None:

@@ -46,6 +46,7 @@ class CaseScreen(CaseVerbs):
         self._quotes = False
         self._details: bool | None = None
         self._news = ""
+        self._follow = False
 
     def content(self) -> Iterator[Widget]:
         yield Bar(id="clocks")
@@ -91,7 +92,14 @@ class CaseScreen(CaseVerbs):
             )
             if fresh > 0 and self.case.row.unread:
                 self._news = "New mail has come in on this case. Press . to read it."
+        grown = before is not None and len(thread.entries(self.case)) > len(thread.entries(before))
+        follow, self._follow = self._follow and grown, False
+        if follow:
+            self.current = len(thread.entries(self.case)) - 1
+            self._unfolded.add(self.current)
         self._draw()
+        if follow:
+            self.query_one("#thread", LineView).reveal(self.current)
 
     # Drawing
 
@@ -135,6 +143,8 @@ class CaseScreen(CaseVerbs):
             return "A letter came back: correct the address (C) and send it again from the outbox (3), or telephone."
         if any(not person.accepted for person in case.participants):
             return "Somebody who is not a participant has written: p=People"
+        if any(one.state == "draft" and one.author == self.desk.actor.login for one in case.letters):
+            return "A letter of yours is a draft, not sent: r and its kind opens it again."
         if case.row.history:
             return "History: this case was filed without letters and clocks."
         if not case.row.is_open:
@@ -282,6 +292,8 @@ class CaseScreen(CaseVerbs):
         return self.case.row if self.case is not None else None
 
     def changed(self, case_ids: Sequence[int]) -> None:
+        """What we just wrote is shown where it stands."""
+        self._follow = True
         self._read(whole=False)
 
     def refused(self, fault: AmendsError) -> None:

@@ -84,7 +84,8 @@ class LetterScreen(DeskScreen):
         self.bar("to").show([Part(" To      ", "muted"), Part(who, "text")])
         self.body.focus()
         self._saved = (self.subject.value, self.body.text)
-        self.action_gap()
+        if gaps(self.body.text):
+            self.action_gap()
         self._draw()
         case_id = self.draft.case_id
         if case_id is not None:

@@ -13,7 +13,6 @@ from textual.widget import Widget
 from amends.casework.correspondence import Check, Finding
 from amends.kernel.errors import AmendsError, Conflict
 from amends.ledger.views import CaseView, LetterView
-from amends.letters.kinds import LetterKind
 from tui import keys, signs, thread
 from tui.pulse import News
 from tui.screens.base import DeskScreen
@@ -77,8 +76,8 @@ class ReviewScreen(DeskScreen):
         self.bar("subject").show([Part(" Subject ", "muted"), Part(prose(draft.subject))])
         self.query_one("#words", LineView).show(lambda width: _words(draft, width), top=False)
         checks = self.query_one("#checks", LineView)
-        sheet_height = len(_checks(looked, self._finding, self._undo_seconds, 80).lines)
-        checks.styles.height = min(sheet_height + 1, 11)
+        tall = len(_checks(looked, self._finding, self._undo_seconds, self.size.width).lines)
+        checks.styles.height = min(tall + 1, 11)
         checks.show(lambda width: _checks(looked, self._finding, self._undo_seconds, width), top=False)
         stopping = [check for check in looked.checks if check.blocking and not check.ok]
         if stopping:
@@ -184,14 +183,23 @@ def _words(draft: LetterView, width: int) -> Sheet:
 
 
 def _checks(looked: Looked, finding: Finding | None, undo_seconds: int, width: int) -> Sheet:
+    """What stops it first, then what is only to be thought of, then what is decided, then all that is well."""
     lines: list[Line] = []
+
+    def block(sign: str, role: str, words: str, words_role: str) -> None:
+        for number, line in enumerate(wrap(words, width - 5)):
+            lines.append(((f" {sign if not number else '  '} ", role), (line, words_role)))
+
     for check in looked.checks:
-        sign, role = ("ok", "ok") if check.ok else (("!!", "late") if check.blocking else ("! ", "warn"))
-        for number, line in enumerate(wrap(check.text, width - 5)):
-            lines.append(((f" {sign if not number else '  '} ", role), (line, "text" if check.ok else role)))
-    if finding is not None and finding.remedy is not None:
-        lines.append(((f"    Remedy: {prose(finding.remedy.in_words())}", "text"),))
-    if looked.draft.kind == LetterKind.FINAL_RESPONSE:
-        lines.append((("    The case becomes responded; close it (e) once the letter has left.", "muted"),))
-    lines.append(((f"    It leaves {undo_seconds} seconds after s; until then u calls it back.", "muted"),))
+        if not check.ok:
+            role = "late" if check.blocking else "warn"
+            block("!!" if check.blocking else "! ", role, check.text, role)
+    if finding is not None:
+        remedy = f" Remedy: {prose(finding.remedy.in_words())}." if finding.remedy else ""
+        block(
+            "  ", "text", f"Outcome: {finding.outcome}.{remedy} The case becomes responded; e then closes it.", "strong"
+        )
+    fine = [check.text for check in looked.checks if check.ok and not check.text.startswith("Outcome")]
+    block("ok", "ok", " · ".join(fine), "muted")
+    block("  ", "text", f"It leaves {undo_seconds} seconds after s; until then u calls it back.", "muted")
     return Sheet(tuple(lines))
