@@ -25,7 +25,7 @@ from amends.casework.writing import facts_of, promises, queue_automatic
 from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, decide
 from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
-from amends.ledger.book import add, add_all
+from amends.ledger.book import add, add_all, add_missing
 from amends.ledger.chain import new_salt
 from amends.ledger.seals import address_seal, complaint_seal, message_seal
 from amends.ledger.tables import Arrival, Attachment, Case, Counter, Letter, Message, Participant
@@ -230,10 +230,13 @@ def add_message(
     return message_id
 
 
+_INDEX = text("INSERT INTO search (body, case_id, message_id) VALUES (:body, :case_id, :message_id)")
+
+
 def index_words(session: Session, case_id: int, message_id: int | None, subject: str, words: str) -> None:
     """Let `search` find these words; the first 100,000 characters of them."""
     session.connection().execute(
-        text("INSERT INTO search (body, case_id, message_id) VALUES (:body, :case_id, :message_id)"),
+        _INDEX,
         {"body": f"{subject}\n{words}"[:100_000], "case_id": case_id, "message_id": message_id},
     )
 
@@ -337,20 +340,20 @@ def _add_participant(
 
 def next_reference(session: Session, prefix: str, year: int) -> CaseRef:
     """The next number of the year, without gaps or doubles: the counter's row stays locked until we commit."""
-    connection = session.connection()
-    raise_it = (
-        update(Counter)
-        .where(col(Counter.prefix) == prefix, col(Counter.year) == year)
-        .values(value=col(Counter.value) + 1)
-        .returning(col(Counter.value))
-    )
-    serial = connection.execute(raise_it).scalar()
+    connection, which = session.connection(), {"of_prefix": prefix, "of_year": year}
+    serial = connection.execute(_RAISE_COUNTER, which).scalar()
     if serial is None:
-        from amends.ledger.book import add_missing
-
         add_missing(session, Counter, [{"prefix": prefix, "year": year, "value": 0}])
-        serial = connection.execute(raise_it).scalar_one()
+        serial = connection.execute(_RAISE_COUNTER, which).scalar_one()
     return CaseRef(prefix, year, serial)
+
+
+_RAISE_COUNTER = (
+    update(Counter)
+    .where(col(Counter.prefix) == bindparam("of_prefix"), col(Counter.year) == bindparam("of_year"))
+    .values(value=col(Counter.value) + 1)
+    .returning(col(Counter.value))
+)
 
 
 def open_case(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlmodel import Session, col
 
 from amends.casework.actors import address_of
@@ -67,6 +67,16 @@ def promises(deadlines: Iterable[tuple[datetime, Sequence[str]]]) -> tuple[datet
     return answer, update
 
 
+# Built once: building a statement costs as much as running it, and these are run for every new case.
+_SENT_SINCE = select(func.count()).where(
+    col(Letter.to_address) == bindparam("to"),
+    col(Letter.queued_at) > bindparam("since"),
+    col(Letter.automatic).is_(True),
+    col(Letter.staff).is_(False),
+)
+_WITH_NATURAL_KEY = select(col(Letter.id)).where(col(Letter.natural_key) == bindparam("natural"))
+
+
 def automatic_gate(office: Office, session: Session, to: str, *, now: datetime) -> str | None:
     """Why no automatic letter may go to `to` now, or None.  (RFC 3834, 2: limits against loops and floods)"""
     if to in office.settings.organisation.own_addresses:
@@ -76,13 +86,7 @@ def automatic_gate(office: Office, session: Session, to: str, *, now: datetime) 
     except Refused as unfit:
         return str(unfit)
     limit = office.settings.letters.auto_limit_per_day
-    statement = select(func.count()).where(
-        col(Letter.to_address) == to,
-        col(Letter.queued_at) > now - timedelta(days=1),
-        col(Letter.automatic).is_(True),
-        col(Letter.staff).is_(False),
-    )
-    sent = session.connection().execute(statement).scalar() or 0
+    sent = session.connection().execute(_SENT_SINCE, {"to": to, "since": now - timedelta(days=1)}).scalar() or 0
     return (
         f"{sent} automatic letters went to this address within a day (the limit is {limit})" if sent >= limit else None
     )
@@ -138,8 +142,7 @@ def queue_staff(file: CaseFile, kind: LetterKind, *, login: str | None, key: str
 
 
 def _exists(session: Session, natural: str) -> bool:
-    statement = select(col(Letter.id)).where(col(Letter.natural_key) == natural)
-    return session.connection().execute(statement).first() is not None
+    return session.connection().execute(_WITH_NATURAL_KEY, {"natural": natural}).first() is not None
 
 
 def thread_of(session: Session, case_id: int) -> tuple[str, list[str]]:
