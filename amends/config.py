@@ -6,10 +6,12 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -28,6 +30,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from amends.kernel.errors import ConfigError
 
 Security = Literal["tls", "starttls", "none"]
+_NEVER_SHOWN = ("password", "client_secret")
 _ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+\.?[^@\s<>\"]*")
 
 
@@ -118,6 +121,92 @@ def is_loopback(host: str) -> bool:
         return host in ("localhost", "localhost.localdomain")
 
 
+class OAuth(Section):
+    """How log-ins by OAuth 2 come to their tokens, instead of a password."""
+
+    provider: Literal["microsoft", "google", "generic"]
+    tenant: str = Field(default="", pattern=r"^[A-Za-z0-9.-]*$")
+    """Microsoft's directory: its id or one of its domains."""
+    client_id: str = ""
+    """The id of the application, as the provider shows it."""
+    client_secret: SecretStr | None = None
+    client_secret_file: Path | None = None
+    """The secret alone in a file, or the name of a systemd credential."""
+    client_auth: Literal["post", "basic"] = "post"
+    """How id and secret are shown to the provider: in the form, or by HTTP Basic (RFC 6749 2.3.1)."""
+    secret_expires: date | None = None
+    """The day on which the client secret ends, as 2027-03-01: warnings come 30, 7 and 1 days before."""
+    refresh_token_file: Path | None = None
+    """The refresh token alone in a file in a folder that the daemon can write: providers replace it."""
+    service_account_file: Path | None = None
+    """The key of a Google service account, as Google gives it out (JSON), or the name of a systemd credential."""
+    scopes: tuple[str, ...] = ()
+    """What to ask for; empty: what the provider needs for mail."""
+    token_url: str = ""
+    """Where tokens are asked for; empty: the provider's."""
+    ca_file: Path | None = None
+    """Certificates to trust at token_url instead of the system's."""
+    mechanism: Literal["auto", "xoauth2", "oauthbearer"] = "auto"
+    """How the token is shown to the mail server; auto: OAUTHBEARER (RFC 7628) if it is offered, else XOAUTH2."""
+
+    @field_validator("token_url")
+    @classmethod
+    def _encrypted(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            host, good = parts.hostname or "", parts.port is None or parts.port > 0
+        except ValueError:
+            host, good = "", False
+        safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)) if host and good else False
+        if value and not (safe and parts.username is None and value.isprintable() and " " not in value):
+            raise ValueError("must be an https:// address (http:// is for loopback only) without a log-in in it")
+        return value
+
+    @field_validator("secret_expires", mode="before")
+    @classmethod
+    def _day(cls, value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            raise ValueError(f"'{value}' is no day; write one like 2027-03-01")
+        return value
+
+    @field_validator("scopes")
+    @classmethod
+    def _scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for scope in value:
+            if not re.fullmatch(r"[!#-\[\]-~]+", scope):  # RFC 6749 3.3
+                raise ValueError(f"{scope!r} is no scope; write each as a text of its own, without spaces")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_the_provider(self) -> Self:
+        by_account, by_token = self.service_account_file is not None, self.refresh_token_file is not None
+        if by_account and by_token:
+            raise ValueError("give refresh_token_file or service_account_file, not both")
+        if self.client_secret is not None and self.client_secret_file is not None:
+            raise ValueError("give client_secret or client_secret_file, not both")
+        if by_account and self.provider != "google":
+            raise ValueError('service_account_file is for provider = "google"; take it out')
+        if self.provider == "google" and not (by_account or by_token):
+            raise ValueError('provider = "google" needs service_account_file or refresh_token_file')
+        if self.provider == "microsoft" and not self.tenant:
+            raise ValueError('provider = "microsoft" needs tenant, the id of your directory or one of its domains')
+        if self.provider != "microsoft" and self.tenant:
+            raise ValueError('tenant is for provider = "microsoft"; take it out')
+        if self.provider == "generic" and not self.token_url:
+            raise ValueError('provider = "generic" needs token_url, the address where it gives out tokens')
+        if not by_account and not self.client_id:
+            raise ValueError("client_id is missing; give the id of the application as the provider shows it")
+        if by_account and (self.client_id or self.client_secret is not None or self.client_secret_file is not None):
+            raise ValueError("with service_account_file neither client_id nor client_secret is used; take them out")
+        return self
+
+    @property
+    def grant(self) -> Literal["client credentials", "refresh token", "service account"]:
+        if self.service_account_file is not None:
+            return "service account"
+        return "client credentials" if self.refresh_token_file is None else "refresh token"
+
+
 class _Server(Section):
     host: str = Field(min_length=1)
     port: int = Field(ge=1, le=65535)
@@ -128,6 +217,8 @@ class _Server(Section):
     """The password alone in a file, or the name of a systemd credential."""
     ca_file: Path | None = None
     """Certificates to trust instead of the system's, for a server with a private authority."""
+    oauth: OAuth | None = None
+    """Log in by OAuth 2 instead of a password."""
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
@@ -138,6 +229,10 @@ class _Server(Section):
             )
         if self.password is not None and self.password_file is not None:
             raise ValueError("give password or password_file, not both")
+        if self.oauth is not None and (self.password is not None or self.password_file is not None):
+            raise ValueError("give oauth or a password, not both")
+        if self.oauth is not None and not (self.username and self.username.isprintable()):
+            raise ValueError("oauth needs username, the mailbox to log in to")
         return self
 
 
@@ -343,7 +438,7 @@ class Settings(BaseSettings):
 
     def password(self, server: _Server) -> str:
         """The server's password, from wherever the configuration says.  Raises ConfigError if there is none."""
-        where = f"mailbox '{server.name}'" if isinstance(server, Mailbox) else "smtp"
+        where = where_of(server)
         if server.password is not None:
             return server.password.get_secret_value()
         if server.password_file is not None:
@@ -355,6 +450,44 @@ class Settings(BaseSettings):
         raise ConfigError(
             f"{where}: no password; give password, password_file or a systemd credential named {names[-1]}"
         )
+
+    def client_secret(self, server: _Server) -> str | None:
+        """The secret of the application that asks for this server's tokens, or None if it has none.
+
+        Raises ConfigError for one that cannot be read, and where there must be one.
+        """
+        oauth = server.oauth
+        if oauth is None or oauth.grant == "service account":
+            return None
+        where = f"{where_of(server)}: oauth"
+        if oauth.client_secret is not None:
+            return oauth.client_secret.get_secret_value()
+        if oauth.client_secret_file is not None:
+            return _secret_from(self, oauth.client_secret_file, f"{where}: client_secret_file")
+        names = (
+            [f"imap-client-secret-{server.name}", "imap-client-secret"]
+            if isinstance(server, Mailbox)
+            else ["smtp-client-secret"]
+        )
+        for name in names:
+            if (found := _credential(name)) is not None:
+                return found
+        if oauth.grant == "refresh token":
+            return None  # a public client (RFC 6749 2.1)
+        raise ConfigError(
+            f"{where}: no client_secret; give client_secret, client_secret_file or a systemd credential "
+            f"named {names[-1]}"
+        )
+
+    def service_account(self, server: _Server) -> str:
+        """The text of the service account's key file.  Raises ConfigError if it cannot be read."""
+        assert server.oauth is not None and server.oauth.service_account_file is not None
+        return _secret_from(self, server.oauth.service_account_file, f"{where_of(server)}: oauth: service_account_file")
+
+
+def where_of(server: _Server) -> str:
+    """How sentences name a server of the configuration."""
+    return f"mailbox '{server.name}'" if isinstance(server, Mailbox) else "smtp"
 
 
 def _credential(name: str) -> str | None:
@@ -421,7 +554,8 @@ def _sentence(path: Path, text: str, fault: ValidationError) -> str:
     elif first["type"] == "string_pattern_mismatch":
         message = f"'{first['input']}' does not fit the form {first['ctx']['pattern']}"
     elif not first["msg"].startswith("Value error"):
-        message = f"{message[0].lower()}{message[1:]} (it is {_shown(first['input'])})"
+        shown = "" if loc[-1] in _NEVER_SHOWN else f" (it is {_shown(first['input'])})"
+        message = f"{message[0].lower()}{message[1:]}{shown}"
     if not loc and (named := re.match(r"([a-z_.]+): ", message)):  # a rule over the whole tree names its key itself
         loc = tuple(named[1].split("."))
         message, key = message[named.end() :], named[1]
@@ -462,7 +596,7 @@ def line_of(text: str, loc: Sequence[str | int]) -> int | None:
             table = [part.strip().strip("\"'") for part in header[2].split(".")]
             if table == names[: len(table)]:
                 seen += header[1] == "[["
-                if header[1] == "[" or seen == index:
+                if seen == index or (header[1] == "[" and seen < 0):
                     table_line = number
             continue
         in_list = seen >= 0 and table == names[: len(table)] and seen != index

@@ -82,6 +82,41 @@ def test_a_password_comes_from_a_file_or_a_systemd_credential(good, tmp_path, mo
     assert settings.password(settings.mailbox[0]) == "from systemd"
 
 
+OAUTH = """
+[mailbox.oauth]
+provider = "microsoft"
+tenant = "northwind.example"
+client_id = "1f"
+"""
+
+
+def test_a_client_secret_comes_from_the_file_its_own_file_or_a_systemd_credential(good, tmp_path, monkeypatch):
+    whole = GOOD.replace('password = "secret"', "").replace("\n[smtp]", f"{OAUTH}CLIENT\n\n[smtp]")
+    good.write_text(whole.replace("CLIENT", 'client_secret = "c0ffee"'))
+    settings = load(good)
+    assert settings.client_secret(settings.mailbox[0]) == "c0ffee"
+    assert "c0ffee" not in repr(settings)
+    (tmp_path / "cs").write_text("from a file\n")
+    good.write_text(whole.replace("CLIENT", 'client_secret_file = "cs"'))
+    settings = load(good)
+    assert settings.client_secret(settings.mailbox[0]) == "from a file"
+    good.write_text(whole.replace("CLIENT", ""))
+    settings = load(good)
+    with pytest.raises(ConfigError, match="credential named imap-client-secret"):
+        settings.client_secret(settings.mailbox[0])
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "imap-client-secret-complaints").write_text("from systemd")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    assert settings.client_secret(settings.mailbox[0]) == "from systemd"
+
+
+def test_an_application_with_a_refresh_token_may_have_no_secret(good):
+    public = OAUTH + 'refresh_token_file = "token"\n'
+    good.write_text(GOOD.replace('password = "secret"', "").replace("\n[smtp]", f"{public}\n[smtp]"))
+    settings = load(good)
+    assert settings.client_secret(settings.mailbox[0]) is None
+
+
 def test_no_configuration_says_where_one_was_looked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AMENDS_CONFIG", raising=False)

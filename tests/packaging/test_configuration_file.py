@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -18,23 +19,42 @@ TEXT: Final = (config_folder() / "amends.toml").read_text(encoding="utf-8")
 _COMMENTED_OUT: Final = re.compile(r"^#(?=[a-z_]+ = |\[)", re.MULTILINE)
 
 
-def model_of(section: str) -> type[BaseModel]:
-    """The model behind `[section]`, `[[section]]` or an optional one."""
-    annotation = Settings.model_fields[section].annotation
+def model_of(annotation: Any) -> type[BaseModel] | None:
+    """The model behind `[section]`, `[[section]]` or an optional one; None for what is no section."""
     found = [annotation, *getattr(annotation, "__args__", ())]
-    return next(one for one in found if isinstance(one, type) and issubclass(one, BaseModel))
+    return next((one for one in found if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
-SECTIONS: Final = {name: model_of(name) for name in Settings.model_fields if name != "folder"}
-WHOLE: Final[dict[str, Any]] = {
-    name: value[0] if isinstance(value, list) else value
-    for name, value in tomllib.loads(_COMMENTED_OUT.sub("", TEXT)).items()
-}
+def sections_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every section below a model by its name in the file, as `smtp` and `smtp.oauth`."""
+    for name, field in model.model_fields.items():
+        if name != "folder" and (below := model_of(field.annotation)) is not None:
+            yield prefix + name, below
+            yield from sections_of(below, f"{prefix}{name}.")
+
+
+def keys_of(model: type[BaseModel]) -> set[str]:
+    """Its keys, without its sections."""
+    return {name for name, field in model.model_fields.items() if model_of(field.annotation) is None}
+
+
+def tables_of(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every table of a file by its name, its keys without its tables."""
+    for name, value in tree.items():
+        table = value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else value
+        if isinstance(table, dict):
+            below = dict(tables_of(table, f"{prefix}{name}."))
+            yield prefix + name, {key: one for key, one in table.items() if f"{prefix}{name}.{key}" not in below}
+            yield from below.items()
+
+
+SECTIONS: Final = dict(sections_of(Settings))
+WHOLE: Final[dict[str, dict[str, Any]]] = dict(tables_of(tomllib.loads(_COMMENTED_OUT.sub("", TEXT))))
 
 
 def comment_above(section: str, key: str) -> str:
     """The lines of comment right above a key in its section."""
-    body = re.split(rf"^#?\[+{section}\]+\n", TEXT, flags=re.MULTILINE)[1]
+    body = re.split(rf"^#?\[+{re.escape(section)}\]+\n", TEXT, flags=re.MULTILINE)[1]
     body = re.split(r"^#?\[", body, maxsplit=1, flags=re.MULTILINE)[0]
     above: list[str] = []
     for line in body.splitlines():
@@ -47,13 +67,14 @@ def comment_above(section: str, key: str) -> str:
 def test_every_section_and_every_key_is_there_and_no_other() -> None:
     assert set(WHOLE) == set(SECTIONS)
     for name, model in SECTIONS.items():
-        assert set(WHOLE[name]) == set(model.model_fields), name
+        assert set(WHOLE[name]) == keys_of(model), name
 
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_what_is_commented_out_stands_at_its_default(name: str) -> None:
     set_by_hand = {key for key in WHOLE[name] if re.search(rf"^{key} = ", TEXT, re.MULTILINE)}
-    for key, field in SECTIONS[name].model_fields.items():
+    for key in keys_of(SECTIONS[name]):
+        field = SECTIONS[name].model_fields[key]
         default = field.get_default(call_default_factory=True)
         if default is PydanticUndefined or key in set_by_hand:
             continue
@@ -65,15 +86,13 @@ def test_what_is_commented_out_stands_at_its_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_key_is_explained(name: str) -> None:
-    for key in SECTIONS[name].model_fields:
+    for key in keys_of(SECTIONS[name]):
         assert len(comment_above(name, key)) > 20, f"{name}.{key}"
 
 
 def test_what_must_be_given_is_given() -> None:
-    given = tomllib.loads(TEXT)
+    given = dict(tables_of(tomllib.loads(TEXT)))
     for name, model in SECTIONS.items():
-        section = given.get(name, {})
-        section = section[0] if isinstance(section, list) else section
-        if section:
+        if section := given.get(name, {}):
             missing = {key for key, field in model.model_fields.items() if field.is_required()} - set(section)
             assert not missing, name
