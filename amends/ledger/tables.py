@@ -106,7 +106,8 @@ class Case(SQLModel, table=True):
     """One complaint from receipt to closure, as it stands now; how it got there is in its events.
 
     `version` grows with every change that a letter-writer must know of.  `next_due_at` and `next_deadline` repeat
-    the earliest deadline that is not met, so that the queue is one index scan.
+    the earliest deadline that is not met, so that the queue is one index scan.  `merged_into` is the case that took
+    this one up: it is closed, and what answers it reaches that one.
     """
 
     __tablename__ = "cases"
@@ -115,6 +116,12 @@ class Case(SQLModel, table=True):
         Index("ix_cases_queue", "is_open", "next_due_at", "id"),
         Index("ix_cases_handler", "handler", "is_open"),
         Index("ix_cases_complainant", "complainant_address"),
+        Index(
+            "ix_cases_merged",
+            "merged_into",
+            sqlite_where=text("merged_into IS NOT NULL"),
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
     )
     id: int | None = _id()
     reference: str = Field(unique=True)
@@ -151,6 +158,7 @@ class Case(SQLModel, table=True):
     root_cause: str | None = Field(default=None, sa_type=Text)
     pack: str
     pack_version: str
+    merged_into: int | None = Field(default=None, sa_type=BigInteger)
     next_due_at: datetime | None = Field(default=None, sa_type=Instant)
     next_deadline: str | None = None
     messages_in: int = 0
@@ -171,6 +179,33 @@ class Participant(SQLModel, table=True):
     name: str = ""
     role: str = "complainant"
     accepted: bool = True
+
+
+class Link(SQLModel, table=True):
+    """Two cases that belong together: `case_id` is the earlier one.
+
+    `kind`: related (a handler says so), split (the later one was split off), follows (it goes on after the closure).
+    """
+
+    __tablename__ = "links"
+    __table_args__ = (Index("ix_links_other", "other_id"),)
+    case_id: int = Field(primary_key=True, foreign_key="cases.id", sa_type=BigInteger)
+    other_id: int = Field(primary_key=True, foreign_key="cases.id", sa_type=BigInteger)
+    kind: str = "related"
+
+
+class Blocked(SQLModel, table=True):
+    """An address that no automatic letter goes to, since when and why; for ever, or until an instant.
+
+    `case_id` is the case on which it showed.
+    """
+
+    __tablename__ = "blocked"
+    address: str = Field(primary_key=True)
+    since: datetime = Field(sa_type=Instant)
+    until: datetime | None = Field(default=None, sa_type=Instant)
+    because: str = Field(sa_type=Text)
+    case_id: int = Field(foreign_key="cases.id", sa_type=BigInteger)
 
 
 class Message(SQLModel, table=True):
@@ -285,7 +320,8 @@ class Letter(SQLModel, table=True):
 
     `natural_key` says what the letter is for (case, kind, occurrence), so that it is written once.  The words and
     the bytes are made once, when it is queued, and do not change.  While `state` is sending, `dot_at` says whether
-    the final dot may have gone out: before it a crash means queued again, after it uncertain.
+    the final dot may have gone out: before it a crash means queued again, after it uncertain.  `again` marks an
+    automatic letter that answers what its address wrote just after another one: what the breaker counts.
     """
 
     __tablename__ = "letters"
@@ -293,6 +329,12 @@ class Letter(SQLModel, table=True):
         Index("ix_letters_next", "state", "next_try_at", "id"),
         Index("ix_letters_case", "case_id", "id"),
         Index("ix_letters_to", "to_address", "queued_at"),
+        Index(
+            "ix_letters_again",
+            "queued_at",
+            sqlite_where=text("again IS 1"),
+            postgresql_where=text("again IS TRUE"),
+        ),
     )
     id: int | None = _id()
     case_id: int | None = Field(default=None, foreign_key="cases.id", sa_type=BigInteger)
@@ -302,6 +344,7 @@ class Letter(SQLModel, table=True):
     state: str
     automatic: bool
     staff: bool = False
+    again: bool = False
     author: str
     to_name: str = ""
     to_address: str
