@@ -102,6 +102,10 @@ class House:
             else:
                 self.log.append(event)
 
+    @property
+    def runs(self) -> bool:
+        return self.daemon is not None and self.daemon.poll() is None
+
     def events(self, name: str) -> list[dict[str, Any]]:
         return [event for event in list(self.log) if event.get("event") == name]
 
