@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding
-from textual.filter import LineFilter
+from textual.driver import Driver
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
 
@@ -48,7 +49,7 @@ class Undo:
     back: Callable[[], object]
 
 
-class AmendsApp(PasteGuard, App[None]):
+class AmendsApp(App[None]):
     """One handler at one store."""
 
     TITLE = "Amends"
@@ -70,6 +71,7 @@ class AmendsApp(PasteGuard, App[None]):
 
     def __init__(self, desk: Desk, *, chosen: prefs.Prefs | None = None, watch: float | None = None) -> None:
         self._guard = EscGuard()
+        self._colourless = NoColor()
         self._ascii: LineFilter | None = None if _speaks_utf8() else AsciiOnly()
         super().__init__()
         self.desk = desk
@@ -109,10 +111,21 @@ class AmendsApp(PasteGuard, App[None]):
         self.install_screen(queue, "queue")
         return queue
 
+    def get_driver_class(self) -> type[Driver]:
+        """The toolkit's own driver, reading through our guard of pastes."""
+        from textual.drivers import linux_driver
+
+        linux_driver.XTermParser = PasteGuard  # type: ignore[attr-defined]
+        return linux_driver.LinuxDriver
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The guard stands last: nothing is drawn after it."""
-        plain = [self._ascii] if self._ascii is not None else []
-        return [*super().get_line_filters(), *plain, self._guard]
+        filters = list(super().get_line_filters())
+        if self.no_color:  # the toolkit would still send greys
+            filters = [one for one in filters if not isinstance(one, Monochrome)] + [self._colourless]
+        if self._ascii is not None:
+            filters.append(self._ascii)
+        return [*filters, self._guard]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of the toolkit's own: a screenshot would put personal data on the disk."""
@@ -159,9 +172,6 @@ class AmendsApp(PasteGuard, App[None]):
         if isinstance(event, events.Key):
             self.last_key = time.monotonic()
         await super().on_event(event)
-
-    def paste_cut_short(self) -> None:
-        self.say("The end of what you pasted held control codes and was left out.", "warn")
 
     # The frame
 

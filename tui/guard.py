@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final
 from unicodedata import normalize
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual import events
+from textual._xterm_parser import XTermParser
 from textual.color import Color
 from textual.filter import LineFilter
+from textual.message import Message
 
-if TYPE_CHECKING:
-    from textual.app import App
-
-    _Base = App[None]
-else:
-    _Base = object
+from amends.kernel.text import clean
 
 _DENY: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 
@@ -69,30 +65,45 @@ def _stand_in(character: str) -> str:
     return (bare[:width] if len(bare) == 1 else "?" * width).ljust(width)
 
 
-class PasteGuard(_Base):
-    """An app that drops the tail of a paste cut short by an escape code: it would arrive as key presses.
+_PASTE_BEGINS: Final = "\x1b[200~"
+_PASTE_ENDS: Final = "\x1b[201~"
 
-    Textual ends a bracketed paste at an ESC within it and delivers the rest as keys.
+
+class PasteGuard(XTermParser):
+    """Reads the terminal; what is pasted reaches the app as text alone.
+
+    Textual takes an ESC within a bracketed paste for the beginning of a key: what follows it would be pressed, so that
+    a mail that was copied could assign, resolve or send.  Here control codes in a paste become their visible pictures
+    before the parser sees them, and whatever comes in one breath with the end of a paste belongs to it and is dropped.
     """
 
-    PASTE_GAP: Final = 0.06
-    """Seconds: no hand follows a paste with a key this fast."""
-    _deaf_until = 0.0
-    _dropped = 0
+    _pasting = False
+    _kept = ""
 
-    async def on_event(self, event: events.Event) -> None:
-        now = time.monotonic()
-        if isinstance(event, events.Paste):
-            self._deaf_until = now + self.PASTE_GAP
-        elif isinstance(event, events.Key):
-            if now < self._deaf_until:
-                self._deaf_until = now + self.PASTE_GAP  # a stream at machine speed: deaf until it pauses
-                self._dropped += 1
-                return
-            if self._dropped:
-                self._dropped = 0
-                self.paste_cut_short()
-        await super().on_event(event)
+    def feed(self, data: str) -> Iterable[Message]:
+        if not data:  # the end of all input
+            return super().feed(data)
+        ready = self.guarded(data)
+        return super().feed(ready) if ready else ()
 
-    def paste_cut_short(self) -> None:
-        """Told once after a paste lost its tail."""
+    def guarded(self, data: str) -> str:
+        """`data` as the parser may have it; a mark that is cut in two waits for its other half."""
+        data, self._kept = self._kept + data, ""
+        out = ""
+        if not self._pasting:
+            before, begins, after = data.partition(_PASTE_BEGINS)
+            if not begins:
+                return self._held_back(data, _PASTE_BEGINS, least=3)  # a lone ESC is a key and must not wait
+            out, data, self._pasting = before + begins, after, True
+        words, ends, _ = data.rpartition(_PASTE_ENDS)
+        if not ends:
+            return out + clean(self._held_back(data, _PASTE_ENDS, least=1), multiline=True).text
+        self._pasting = False
+        return out + clean(words, multiline=True).text + ends
+
+    def _held_back(self, data: str, mark: str, *, least: int) -> str:
+        for length in range(len(mark) - 1, least - 1, -1):
+            if data.endswith(mark[:length]):
+                self._kept = data[-length:]
+                return data[:-length]
+        return data

@@ -228,15 +228,20 @@ def many(office, number):
 
     from amends.ledger.tables import Case
 
+    same = {"prefix": "NW", "year": 2026, "salt": "", "language": "en", "stage": "received", "received_at": NOW}
+    same |= {"opened_at": NOW, "pack": "iso-10002-default", "pack_version": "1", "next_deadline": "response"}
     rows = [
         {
-            "reference": f"NW-2026-{serial:06d}-00", "prefix": "NW", "year": 2026, "serial": serial, "subject": f"Case {serial}",
-            "complainant_name": f"Person {serial}", "complainant_address": f"p{serial}@example.org", "salt": "", "language": "en",
-            "stage": "received", "received_at": NOW, "opened_at": NOW, "pack": "iso-10002-default", "pack_version": "1",
-            "next_due_at": NOW + timedelta(days=30, minutes=serial), "next_deadline": "response",
+            **same,
+            "reference": f"NW-2026-{serial:06d}-00",
+            "serial": serial,
+            "subject": f"Case {serial}",
+            "complainant_name": f"Person {serial}",
+            "complainant_address": f"p{serial}@example.org",
+            "next_due_at": NOW + timedelta(days=30, minutes=serial),
         }
         for serial in range(1000, 1000 + number)
-    ]  # fmt: skip
+    ]
     with office.book.write() as session:
         session.connection().execute(insert(Case), rows)
     with office.book.read() as session:

@@ -75,8 +75,8 @@ def test_the_time_left_is_told_on_request():
 
 
 def test_ages_sizes_and_countdowns_are_said_as_people_say_them():
-    assert [signs.age(MONDAY - timedelta(**span), MONDAY) for span in
-            ({"seconds": 20}, {"minutes": 5}, {"hours": 2}, {"days": 3}, {"days": 30})] == ["now", "5m", "2h", "3d", "4w"]  # fmt: skip
+    spans = ({"seconds": 20}, {"minutes": 5}, {"hours": 2}, {"days": 3}, {"days": 30})
+    assert [signs.age(MONDAY - timedelta(**span), MONDAY) for span in spans] == ["now", "5m", "2h", "3d", "4w"]
     assert [signs.size(n) for n in (12, 88_000, 1_400_000)] == ["12 B", "88 kB", "1.4 MB"]
     assert signs.countdown(timedelta(seconds=47)) == "0:47"
     assert signs.countdown(timedelta(seconds=-3)) == "0:00"
