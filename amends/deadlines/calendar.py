@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from amends.kernel.errors import ConfigError
 
-SATURDAY: Final = 5
+WEEKEND: Final = {5: "Saturday", 6: "Sunday"}
 LAST_SECOND: Final = time(23, 59, 59)
 SEARCH_LIMIT: Final = 366  # a calendar without a working day in a year is a mistake, not an answer
 
@@ -43,7 +43,7 @@ class WorkingCalendar:
             return "closed"
         if (name := self.holidays.get(day)) is not None:
             return name
-        return day.strftime("%A") if day.weekday() >= SATURDAY else None
+        return WEEKEND.get(day.weekday())
 
     def is_working_day(self, day: date) -> bool:
         return self.not_working_because(day) is None

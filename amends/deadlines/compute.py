@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
-from amends.deadlines.calendar import WorkingCalendar
+from amends.deadlines.calendar import WEEKEND, WorkingCalendar
 from amends.deadlines.packs import Rule, Span, Unit
 
 
@@ -99,7 +99,7 @@ def _skipped(after: date, last: date, calendar: WorkingCalendar) -> Sequence[str
         why = calendar.not_working_because(day)
         if why is None:
             continue
-        if why == day.strftime("%A"):
+        if why == WEEKEND.get(day.weekday()):
             weekend += 1
         else:
             named.append(f"skipped {_say(day)}: {why}")
