@@ -77,13 +77,13 @@ def need(name: str) -> Path:
     pytest.skip(why)
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost and 127.0.0.1 and its key, made here; trust the certificate itself (`ca_file`)."""
+def self_signed(folder: Path, *, names: str = "DNS:localhost,IP:127.0.0.1") -> tuple[Path, Path]:
+    """A certificate for these names and its key, made here; trust the certificate itself (`ca_file`)."""
     certificate, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-days", "30", "-subj", "/CN=localhost", "-addext", f"subjectAltName={names}"),
             *("-keyout", str(key), "-out", str(certificate)),
         ],
         check=True,
