@@ -128,13 +128,26 @@ class CaseFile:
         self._settle(deadline, "breached" if late else "met")
         self.record("deadline-met", deadline=deadline.kind, occurrence=deadline.occurrence, late=late)
 
-    def cancel_deadlines(self, *, because: str, kinds: Iterable[str] | None = None) -> None:
+    def cancel_deadlines(self, *, because: str, kinds: Iterable[str] | None = None) -> list[Deadline]:
         """What need not be met any more (the case was answered, closed); a breach on the record stays there."""
-        for deadline in self.unmet():
-            if kinds is not None and deadline.kind not in kinds:
-                continue
+        cancelled = [deadline for deadline in self.unmet() if kinds is None or deadline.kind in kinds]
+        for deadline in cancelled:
             self._settle(deadline, "breached" if deadline.breached_at else "cancelled")
             self.record("deadline-cancelled", deadline=deadline.kind, occurrence=deadline.occurrence, because=because)
+        return cancelled
+
+    def restore_deadlines(self, named: Iterable[tuple[str, int]], *, because: str) -> None:
+        """Owe again what was cancelled, by (kind, occurrence); the clock goes on with it where it had stopped."""
+        wanted = set(named)
+        for deadline in self.session.scalars(select(Deadline).where(col(Deadline.case_id) == self.id)):
+            if (deadline.kind, deadline.occurrence) not in wanted or deadline.met_at is not None:
+                continue
+            deadline.state, deadline.settled_at = "breached" if deadline.breached_at else "open", None
+            left = deadline.ticks[deadline.tick_no :]
+            deadline.tick_at = datetime.fromisoformat(left[0][0]) if left else None
+            self.session.add(deadline)
+            self._due_changed = True
+            self.record("deadline-restored", deadline=deadline.kind, occurrence=deadline.occurrence, because=because)
 
     def breach(self, deadline: Deadline) -> None:
         """Put it on the record that the deadline passed unmet; it may still be met, late."""

@@ -16,6 +16,7 @@ from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
+from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
 from amends.casework.post import note_receipt
@@ -80,6 +81,7 @@ def draft(
         raise Refused(f"A handler does not write the letter '{kind}'; choose one of {', '.join(BY_HAND)}.")
     with office.book.write() as session:
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        must_stand_alone(file, "write on")
         begun = select(Letter).where(
             col(Letter.case_id) == case_id,
             col(Letter.kind) == str(kind),
@@ -303,6 +305,7 @@ def respond(
 
 def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bool) -> datetime:
     _must_be_draft(letter)
+    must_stand_alone(file, "write on")
     for check in _checks(file.session, letter, file.row, finding, file.now):
         if check.ok or not check.blocking:
             continue

@@ -6,7 +6,7 @@ Runs inside the transaction and savepoint of `intake.file`; raises whatever it r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from amends.cases.stages import Stage
 from amends.casework.actors import SYSTEM, Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.handling import end_waiting
+from amends.casework.kin import survivor_of, taken_up_by
 from amends.casework.office import Office
 from amends.casework.plans import earliest, planned_rows
 from amends.casework.post import note_bounce, note_receipt
@@ -27,6 +28,7 @@ from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
 from amends.ledger.book import add, add_all, add_missing
 from amends.ledger.chain import new_salt
+from amends.ledger.columns import key
 from amends.ledger.seals import address_seal, complaint_seal, message_seal
 from amends.ledger.tables import Arrival, Attachment, Case, Counter, Letter, Message, Participant
 from amends.letters import tokens
@@ -80,12 +82,12 @@ def content_key(reading: Reading) -> str:
 def _seen_before(session: Session, arrival: Arrival, reading: Reading) -> int | None:
     """The message that this arrival is once more, if we have it; its own (when it is read again) does not count."""
     connection = session.connection()
-    key = content_key(reading)
+    words = content_key(reading)
     if connection.dialect.name == "postgresql":  # another daemon may be filing the same message from another mailbox
-        lock = hashlib.sha256((key or f"raw {arrival.raw_id}").encode()).digest()[:8]
+        lock = hashlib.sha256((words or f"raw {arrival.raw_id}").encode()).digest()[:8]
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int.from_bytes(lock, signed=True)})
     found = connection.execute(
-        _TWIN, {"raw": arrival.raw_id, "arrival": arrival.id, "own": arrival.message_id or 0, "key": key or None}
+        _TWIN, {"raw": arrival.raw_id, "arrival": arrival.id, "own": arrival.message_id or 0, "key": words or None}
     )
     return found.scalar()
 
@@ -143,11 +145,20 @@ def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading
     letter = session.scalars(statement.limit(1)).first()
     if letter is None or letter.case_id is None:
         return None
-    file = CaseFile.open(office, session, letter.case_id, actor=SYSTEM, now=now)
+    survivor = survivor_of(session, letter.case_id)
+    files = {
+        case_id: CaseFile.open(office, session, case_id, actor=SYSTEM, now=now)
+        for case_id in sorted({letter.case_id, survivor})
+    }
+    file = files[survivor]
     match = Match(Fate.JOIN, file.row.reference, "a delivery report on a letter of ours", letter.message_id or "")
     _attach(file, arrival, reading, match)
-    note_bounce(file, letter, permanent=reading.gave_up, now=now)
-    file.save()
+    note_bounce(files[letter.case_id], letter, permanent=reading.gave_up, now=now)
+    if reading.gave_up and survivor != letter.case_id and not letter.staff:
+        file.row.undelivered = True
+        file.touch()
+    for one in files.values():
+        one.save()
     return file.row.reference
 
 
@@ -164,25 +175,59 @@ def known_of(office: Office, session: Session, reading: Reading) -> Known:
     by_own = [verified[0] for one in ids if (verified := tokens.verify_message_id(one, key=office.key)) is not None]
     by_thread = {} if by_token or by_own else cases_of(session, ids[:60])
     refs = find_refs(reading.subject, prefix=organisation.reference_prefix)
-    named = [*by_token, *by_own, *by_thread.values(), *map(str, refs)]
-    participants: dict[str, set[str]] = {}
-    if named:
-        statement = (
-            select(col(Case.reference), col(Participant.address), col(Participant.accepted))
-            .join(Participant, col(Participant.case_id) == col(Case.id), isouter=True)
-            .where(col(Case.reference).in_(dict.fromkeys(named)))
-        )
-        for reference, address, accepted in session.connection().execute(statement):
-            known = participants.setdefault(reference, set())
-            if accepted and address:
-                known.add(address)
+    cases = _Cases(session, [*by_token, *by_own, *by_thread.values(), *map(str, refs)])
     return Known(
-        by_token=tuple(ref for ref in by_token if ref in participants),
-        by_own_id=tuple(ref for ref in by_own if ref in participants),
-        by_thread_id=by_thread,
-        by_subject=tuple(str(ref) for ref in refs if str(ref) in participants),
-        participants={reference: frozenset(known) for reference, known in participants.items()},
+        by_token=cases.now(by_token),
+        by_own_id=cases.now(by_own),
+        by_thread_id={one: cases.survivor[ref] for one, ref in by_thread.items()},
+        by_subject=cases.now(map(str, refs)),
+        participants=cases.participants,
+        merged=cases.merged,
+        closed_at=cases.closed_at,
     )
+
+
+_NAMED = select(key(Case.id), col(Case.reference), col(Case.merged_into), col(Case.closed_at))
+_BY_REFERENCE = _NAMED.where(col(Case.reference).in_(bindparam("refs", expanding=True)))
+_BY_ID = _NAMED.where(col(Case.id).in_(bindparam("ids", expanding=True)))
+_ACCEPTED = select(col(Participant.case_id), col(Participant.address)).where(
+    col(Participant.case_id).in_(bindparam("ids", expanding=True)),
+    col(Participant.accepted).is_(True),
+    col(Participant.address) != "",
+)
+
+
+class _Cases:
+    """What the store has on the cases of these references; one that was merged counts as the one that took it up."""
+
+    def __init__(self, session: Session, references: Sequence[str]) -> None:
+        self.survivor: dict[str, str] = {}
+        self.merged: dict[str, str] = {}
+        self.participants: dict[str, frozenset[str]] = {}
+        self.closed_at: dict[str, datetime] = {}
+        if not references:
+            return
+        connection = session.connection()
+        named = list(connection.execute(_BY_REFERENCE, {"refs": list(dict.fromkeys(references))}))
+        survivors = {row.id: survivor_of(session, row.id) if row.merged_into else row.id for row in named}
+        rows = {row.id: row for row in named}
+        if elsewhere := [one for one in survivors.values() if one not in rows]:
+            rows |= {row.id: row for row in connection.execute(_BY_ID, {"ids": elsewhere})}
+        for row in named:
+            self.survivor[row.reference] = rows[survivors[row.id]].reference
+            if row.merged_into:
+                self.merged[self.survivor[row.reference]] = row.reference
+        living = list(dict.fromkeys(survivors.values()))
+        family = taken_up_by(session, living) | {one: one for one in living}
+        people: dict[int, set[str]] = {one: set() for one in living}
+        for case_id, address in connection.execute(_ACCEPTED, {"ids": list(family)}):
+            people[family[case_id]].add(address)
+        self.participants = {rows[one].reference: frozenset(addresses) for one, addresses in people.items()}
+        self.closed_at = {rows[one].reference: at for one in living if (at := rows[one].closed_at) is not None}
+
+    def now(self, references: Iterable[str]) -> tuple[str, ...]:
+        """Those of them that exist, each as the case that it is today."""
+        return tuple(dict.fromkeys(self.survivor[one] for one in references if one in self.survivor))
 
 
 def add_message(
@@ -315,6 +360,8 @@ def join(
     A closed case stays closed, but stands in the queue until somebody has read what came.
     """
     file = CaseFile.open_by(match.case or "", office, session, actor=actor, now=now)
+    if file.row.merged_into is not None:  # just now
+        file = CaseFile.open(office, session, survivor_of(session, file.id), actor=actor, now=now)
     _attach(file, arrival, reading, match)
     if reading.kind is Kind.PERSON:
         file.row.unread += 1
@@ -357,7 +404,14 @@ _RAISE_COUNTER = (
 
 
 def open_case(
-    office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime, actor: Actor = SYSTEM
+    office: Office,
+    session: Session,
+    arrival: Arrival,
+    reading: Reading,
+    *,
+    match: Match = NEW_CASE,
+    now: datetime,
+    actor: Actor = SYSTEM,
 ) -> str:
     """A new complaint: number, deadlines, acknowledgement and ledger, at once (ISO 10002:2018, 7.2 to 7.4)."""
     settings = office.settings
@@ -400,7 +454,7 @@ def open_case(
         address=address_seal(row, row.complainant_address),
     )
     _add_participant(session, file, reading, role="complainant", accepted=True, first=True)
-    _attach(file, arrival, reading, NEW_CASE)
+    _attach(file, arrival, reading, match)
     file.start_deadlines(deadlines, earliest_is_known=True)
     if not arrival.history:
         _acknowledge(file, reading, deadlines)

@@ -13,7 +13,9 @@ from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
 from amends.cases.stages import Stage, Waiting
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
+from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
+from amends.casework.plans import planned_rows
 from amends.kernel.errors import NotFound, Refused
 from amends.kernel.text import storable
 from amends.ledger.book import add
@@ -145,7 +147,7 @@ def close(
         row = file.row
         if not row.is_open:
             raise Refused(f"{row.reference} is closed already.")
-        leaving = _letter_on_its_way(file)
+        leaving = letter_on_its_way(file)
         if leaving:
             raise Refused(f"{row.reference} has a letter on its way ({leaving}); close it when the letter has left.")
         if Stage(row.stage) is not Stage.RESPONDED:
@@ -168,7 +170,8 @@ def close(
         file.touch()
 
 
-def _letter_on_its_way(file: CaseFile) -> str | None:
+def letter_on_its_way(file: CaseFile) -> str | None:
+    """The kind of a handler's letter that is queued or leaving, or None."""
     statement = select(col(Letter.kind)).where(
         col(Letter.case_id) == file.id,
         col(Letter.state).in_(("queued", "sending", "approval")),
@@ -183,23 +186,29 @@ def reopen(office: Office, case_id: int, reason: str, *, actor: Actor, now: date
     The reason is kept as a note, and what was breached stays on the record.
     Raises Refused for a case that is neither answered nor closed.
     """
-    from amends.casework.plans import planned_rows
-
-    reason = _words(reason, "The reason for reopening")
     with _case(office, case_id, actor=actor, now=now) as file:
-        row = file.row
-        if Stage(row.stage) not in (Stage.RESPONDED, Stage.CLOSED):
-            raise Refused(f"{row.reference} is open; there is nothing to reopen.")
-        if _letter_on_its_way(file) == LetterKind.FINAL_RESPONSE:
-            raise Refused(f"The final response of {row.reference} has not left yet; call it back instead.")
-        _add_note(file, f"Reopened: {reason}")
-        file.cancel_deadlines(because="reopened")
-        file.record("reopened", outcome_before=row.outcome)
-        row.outcome = row.remedy = row.remedy_amount = row.remedy_currency = None
-        row.responded_at = row.closed_at = None
-        file.to_stage(Stage.INVESTIGATING)
-        file.start_deadlines(planned_rows(office, received_at=now, session=file.session, case_id=file.id, review=True))
-        file.touch()
+        take_up_again(file, reason)
+
+
+def take_up_again(file: CaseFile, reason: str) -> None:
+    """What `reopen` does, inside another verb; the caller saves the file."""
+    reason = _words(reason, "The reason for reopening")
+    row = file.row
+    must_stand_alone(file, "reopen")
+    if Stage(row.stage) not in (Stage.RESPONDED, Stage.CLOSED):
+        raise Refused(f"{row.reference} is open; there is nothing to reopen.")
+    if letter_on_its_way(file) == LetterKind.FINAL_RESPONSE:
+        raise Refused(f"The final response of {row.reference} has not left yet; call it back instead.")
+    _add_note(file, f"Reopened: {reason}")
+    file.cancel_deadlines(because="reopened")
+    file.record("reopened", outcome_before=row.outcome)
+    row.outcome = row.remedy = row.remedy_amount = row.remedy_currency = None
+    row.responded_at = row.closed_at = None
+    file.to_stage(Stage.INVESTIGATING)
+    file.start_deadlines(
+        planned_rows(file.office, received_at=file.now, session=file.session, case_id=file.id, review=True)
+    )
+    file.touch()
 
 
 def mark_read(office: Office, case_id: int, *, actor: Actor, now: datetime) -> None:

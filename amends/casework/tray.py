@@ -10,6 +10,7 @@ from amends.casework import filing
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.intake import give_fate_alone, unpack
+from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
 from amends.conversation.match import Fate, Match, Standing
 from amends.kernel.errors import NotFound, Refused
@@ -28,7 +29,7 @@ def _waiting(session: Session, arrival_id: int) -> Arrival:
     return arrival
 
 
-def _read(office: Office, session: Session, arrival: Arrival) -> Reading:
+def read_again(office: Office, session: Session, arrival: Arrival) -> Reading:
     """The message read again, here and now: a person waits for it."""
     from amends.mail.read import read
 
@@ -47,7 +48,7 @@ def retry(office: Office, arrival_id: int, *, actor: Actor, now: datetime) -> st
     actor.may_write()
     with office.book.write() as session:
         arrival = _waiting(session, arrival_id)
-        reading = _read(office, session, arrival)
+        reading = read_again(office, session, arrival)
         give_fate_alone(office, session, arrival, reading, now=now)
         session.add(arrival)
         return arrival.state
@@ -58,7 +59,7 @@ def file_as_complaint(office: Office, arrival_id: int, *, actor: Actor, now: dat
     actor.may_write()
     with office.book.write() as session:
         arrival = _waiting(session, arrival_id)
-        reading = _read(office, session, arrival)
+        reading = read_again(office, session, arrival)
         reference = filing.open_case(office, session, arrival, reading, now=now, actor=actor)
         session.add(arrival)
         return reference
@@ -72,8 +73,9 @@ def join(office: Office, arrival_id: int, reference: str, *, actor: Actor, now: 
         case_id = views.case_id(session, reference.strip().upper())
         if case_id is None:
             raise NotFound(f"There is no case {reference}; check the reference.")
-        reading = _read(office, session, arrival)
+        reading = read_again(office, session, arrival)
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        must_stand_alone(file, "put it on")
         known = filing.known_of(office, session, reading)
         standing = (
             Standing.PARTICIPANT

@@ -3,12 +3,16 @@
 Evidence is weighed in this order (design: how a complaint flows, 3): a signed plus-address token; a signed Message-ID
 of ours in In-Reply-To or References; any Message-ID that is already on a case; the reference in the subject.  An equal
 subject or a bare number is no evidence at all: it would join two people's complaints.
+
+What was decided is then `doubted`: mail that fails its check of authenticity, and what comes long after the case was
+closed, join nothing without a handler's word.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -26,13 +30,22 @@ class Standing(StrEnum):
     THIRD_PARTY = "third party"
 
 
+class Proposal(StrEnum):
+    """What a handler may say of a message that came long after its case was closed."""
+
+    REVIEW = "review"  # take the old case up again, with this message on it
+    NEW_CASE = "new linked case"  # it is another matter: a case of its own, linked to the old one
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the store knows of the evidence in one message; cases by their reference.
 
     `by_token` and `by_own_id` come from signatures that verified; `by_thread_id` maps a Message-ID (as written, newest
     first) to the case that holds it; `by_subject` are references in the subject whose cases exist.  `participants`
-    has the accepted addresses of each case named.
+    has the accepted addresses of each case named.  A case that was merged stands here as the one that took it up:
+    `merged` maps that one to what the mail named, and its participants are those of both.  `closed_at` has the cases
+    that are closed.
     """
 
     by_token: tuple[str, ...] = ()
@@ -40,6 +53,8 @@ class Known:
     by_thread_id: Mapping[str, str] = field(default_factory=dict)
     by_subject: tuple[str, ...] = ()
     participants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)
+    closed_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +68,17 @@ class Match:
     confidence: str = "certain"
     standing: Standing = Standing.PARTICIPANT
     candidates: tuple[str, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        said = {
             "case": self.case,
             "because": self.because,
             "evidence": self.evidence,
             "confidence": self.confidence,
             "standing": str(self.standing),
         }
+        return said | {"proposals": [str(one) for one in self.proposals]} if self.proposals else said
 
 
 NEW_CASE = Match(Fate.OPEN, None, "a new complaint: nothing in it names a case")
@@ -73,6 +90,37 @@ def decide(sender: str, known: Known) -> Match:
     A signature proves that the writer holds a letter of ours, so the message joins the case even from a strange
     address, as a third party's.  Without a signature only a participant joins; anybody else is held.
     """
+    match = _weighed(sender, known)
+    named = known.merged.get(match.case or "")
+    if named is None:
+        return match
+    return replace(match, because=f"{match.because}; {named} was merged into it")
+
+
+def doubted(match: Match, known: Known, *, received_at: datetime, late_after: timedelta, unsafe: str = "") -> Match:
+    """The same decision, or to hold the message where only a person may say that it joins.
+
+    `unsafe` says why its sender may be forged, if so.  A case that was closed more than `late_after` before the message
+    came is never taken up again unseen: the handler chooses a review of it or a new case linked to it.
+    """
+    if match.fate is not Fate.JOIN or match.case is None:
+        return match
+    if unsafe:
+        because = f"{unsafe}; else it would belong to {match.case}: {match.because}"
+        return _held(match, because)
+    closed_at = known.closed_at.get(match.case)
+    if closed_at is None or received_at - closed_at <= late_after:
+        return match
+    days = (received_at - closed_at) // timedelta(days=1)
+    because = f"it came {days} days after {match.case} was closed: {match.because}"
+    return replace(_held(match, because), proposals=(Proposal.REVIEW, Proposal.NEW_CASE))
+
+
+def _held(match: Match, because: str) -> Match:
+    return replace(match, fate=Fate.HOLD, case=None, because=because, candidates=(match.case or "",))
+
+
+def _weighed(sender: str, known: Known) -> Match:
     for because, cases in (
         ("the signed address it was sent to", known.by_token),
         ("a signed letter of ours that it answers", known.by_own_id),

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Any
 
 import zstandard
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from amends.kernel.instants import iso
@@ -31,6 +32,7 @@ from amends.ledger.tables import (
     Deadline,
     Event,
     Letter,
+    Link,
     Message,
     Note,
     Participant,
@@ -72,10 +74,10 @@ def verify(book: Book, *, most_problems: int = 100) -> Verdict:
             rows = list(session.scalars(statement))
             if not rows:
                 break
-            by_case = _events_of(session, rows)
+            by_case, kin = _events_of(session, rows), _kin_of(session, rows)
             for row in rows:
                 own = by_case.get(row.id or 0, [])
-                problems.extend(_case_problems(session, row, own))
+                problems.extend(_case_problems(session, row, own, kin[row.id or 0]))
                 cases, events = cases + 1, events + len(own)
                 root.update(f"{row.reference} {row.chain_head}\n".encode())
             last = rows[-1].id or last
@@ -119,7 +121,37 @@ def _events_of(session: Session, rows: list[Case]) -> dict[int, list[Any]]:
     return {key: list(group) for key, group in groupby(session.connection().execute(statement), lambda e: e.case_id)}
 
 
-def _case_problems(session: Session, row: Case, events: list[Any]) -> Iterator[str]:
+@dataclass(slots=True)
+class _Kin:
+    """How the rows tie a case to others, by their references."""
+
+    merged_into: str | None = None
+    absorbed: set[str] = field(default_factory=set)
+    linked: dict[str, str] = field(default_factory=dict)
+
+
+def _kin_of(session: Session, rows: list[Case]) -> dict[int, _Kin]:
+    """The ties of these cases; three questions for all of them."""
+    found = {row.id or 0: _Kin() for row in rows}
+    ids = list(found)
+    execute = session.connection().execute
+    other = aliased(Case)
+    merged = select(col(Case.id), col(Case.reference), col(other.id), col(other.reference)).join(
+        other, col(Case.merged_into) == col(other.id)
+    )
+    for case_id, reference, into_id, into in execute(merged.where(or_(col(Case.id).in_(ids), col(other.id).in_(ids)))):
+        if case_id in found:
+            found[case_id].merged_into = into
+        if into_id in found:
+            found[into_id].absorbed.add(reference)
+    for here, there in ((Link.case_id, Link.other_id), (Link.other_id, Link.case_id)):
+        ties = select(col(here), col(Case.reference), col(Link.kind)).join(Case, col(Case.id) == col(there))
+        for case_id, reference, kind in execute(ties.where(col(here).in_(ids))):
+            found[case_id].linked[reference] = kind
+    return found
+
+
+def _case_problems(session: Session, row: Case, events: list[Any], kin: _Kin) -> Iterator[str]:
     broken = first_broken(row.reference, events)
     if broken is not None:
         yield broken
@@ -127,7 +159,7 @@ def _case_problems(session: Session, row: Case, events: list[Any]) -> Iterator[s
     if len(events) != row.chain_length or (events and events[-1].hash != row.chain_head):
         yield f"{row.reference}: the ledger ends at event {len(events)}, the case says {row.chain_length}"
         return
-    yield from _row_problems(session, row, events)
+    yield from _row_problems(session, row, events, kin)
 
 
 @dataclass(slots=True)
@@ -147,6 +179,7 @@ class _Told:
     due: dict[tuple[str, int], str] = field(default_factory=dict)
     breached: set[tuple[str, int]] = field(default_factory=set)
     met: set[tuple[str, int]] = field(default_factory=set)
+    kin: _Kin = field(default_factory=_Kin)
 
     def hear(self, kind: str, data: dict[str, Any]) -> None:
         match kind:
@@ -181,6 +214,20 @@ class _Told:
                 self.people.setdefault(data["after"], True)
             case "message":
                 self.messages[data["message"]] = data["digest"]
+            case "message-split":
+                self.messages.pop(data["message"], None)
+            case "merged":
+                self.kin.merged_into = data["into"]
+            case "unmerged":
+                self.kin.merged_into, self.facts["stage"] = None, data["stage"]
+            case "absorbed":
+                self.kin.absorbed.add(data["case"])
+            case "released":
+                self.kin.absorbed.discard(data["case"])
+            case "linked":
+                self.kin.linked[data["case"]] = data["link"]
+            case "unlinked":
+                self.kin.linked.pop(data["case"], None)
             case "note":
                 self.notes[data["note"]] = data["digest"]
             case "letter-queued":
@@ -197,7 +244,7 @@ class _Told:
                 self.met.add((data["deadline"], data["occurrence"]))
 
 
-def _row_problems(session: Session, row: Case, events: list[Any]) -> Iterator[str]:
+def _row_problems(session: Session, row: Case, events: list[Any], kin: _Kin) -> Iterator[str]:
     told = _Told()
     for event in events:
         told.hear(event.kind, event.data)
@@ -208,6 +255,7 @@ def _row_problems(session: Session, row: Case, events: list[Any]) -> Iterator[st
         *_note_problems(session, row, told),
         *_letter_problems(session, row, told),
         *_deadline_problems(session, row, told),
+        *_kin_problems(told.kin, kin),
     ):
         yield f"{row.reference}: {problem}"
 
@@ -236,6 +284,15 @@ def _state_problems(row: Case, told: _Told) -> Iterator[str]:
         yield "the remedy or the root cause is not what the ledger sealed"
     if told.waiting_reason is not None and words_seal(row, row.waiting_reason or "") != told.waiting_reason:
         yield "the reason for waiting is not what the ledger sealed"
+
+
+def _kin_problems(told: _Kin, found: _Kin) -> Iterator[str]:
+    if told.merged_into != found.merged_into:
+        yield f"the ledger says that it was merged into {told.merged_into}, the case says {found.merged_into}"
+    for reference in sorted(told.absorbed ^ found.absorbed):
+        yield f"whether {reference} was merged into it does not agree with the ledger"
+    for reference in sorted({one for one, _ in told.linked.items() ^ found.linked.items()}):
+        yield f"its link with {reference} does not agree with the ledger"
 
 
 def _people_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:

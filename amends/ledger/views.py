@@ -24,6 +24,7 @@ from amends.ledger.tables import (
     Duty,
     Event,
     Letter,
+    Link,
     Message,
     Note,
     Participant,
@@ -367,12 +368,20 @@ class CaseView:
     notes: tuple[NoteView, ...]
     events: tuple[EventView, ...]
     participants: tuple[ParticipantView, ...]
+    merged_into: str | None = None
+    merged: tuple[str, ...] = ()
+    """The cases that were merged into this one, by their references."""
+    links: tuple[tuple[str, str], ...] = ()
+    """(reference, kind) of the cases it is linked with: related, split, follows."""
 
     def as_json(self) -> dict[str, Any]:
         return self.row.as_json() | {
             "outcome": self.outcome,
             "remedy": _remedy(self.remedy, self.remedy_amount),
             "root_cause": self.root_cause,
+            "merged_into": self.merged_into,
+            "merged": list(self.merged),
+            "linked": [{"case": reference, "kind": kind} for reference, kind in self.links],
             "deadlines": [
                 {
                     "kind": d.kind,
@@ -385,6 +394,7 @@ class CaseView:
             ],
             "messages": [
                 {
+                    "id": m.id,
                     "message_id": m.message_id,
                     "direction": m.direction,
                     "at": iso(m.at),
@@ -456,7 +466,25 @@ def case(session: Session, case_id: int, *, now: datetime) -> CaseView:
             ParticipantView(p.address, p.name, p.role, p.accepted)
             for p in session.scalars(select(Participant).where(col(Participant.case_id) == case_id))
         ),
+        merged_into=_reference(session, row.merged_into),
+        merged=tuple(
+            session.scalars(select(col(Case.reference)).where(col(Case.merged_into) == case_id).order_by(col(Case.id)))
+        ),
+        links=tuple(_links(session, case_id)),
     )
+
+
+def _reference(session: Session, case_id: int | None) -> str | None:
+    return session.connection().execute(select(col(Case.reference)).where(col(Case.id) == case_id)).scalar()
+
+
+def _links(session: Session, case_id: int) -> Iterable[tuple[str, str]]:
+    either = or_(col(Link.case_id) == case_id, col(Link.other_id) == case_id)
+    statement = select(col(Case.reference), col(Link.kind)).join(
+        Link, and_(either, or_(col(Case.id) == col(Link.case_id), col(Case.id) == col(Link.other_id)))
+    )
+    statement = statement.where(col(Case.id) != case_id)
+    return [(row[0], row[1]) for row in session.connection().execute(statement.order_by(col(Case.id)))]
 
 
 def _deadlines(session: Session, case_id: int, now: datetime) -> Iterable[DeadlineView]:
