@@ -27,6 +27,7 @@ from amends.kernel.instants import iso
 from daemon.intake import looks
 from daemon.intake.line import PIECE, Envelope, Line, LoginRefused, NotDone, Trouble
 from daemon.intake.pause import pause_after
+from daemon.oauth.login import credentials
 from daemon.reading.filer import Filer
 from daemon.reading.pool import ReadingPool, Underway
 from daemon.supervision.duty import Pulse, Wake
@@ -137,7 +138,7 @@ class ImapIntake:
     def _session(self, pulse: Pulse) -> None:
         """From log-in to the loss of the line."""
         self._filer.file_stored(self._box.name, pulse)  # be the server there or not; the first look moves it
-        with Line.open(self._box, self._office.settings.password(self._box)) as line:
+        with Line.open(self._box, credentials(self._office.settings, self._box)) as line:
             self._greet(line)
             while not pulse.stopping.is_set():
                 self._keep_lease()

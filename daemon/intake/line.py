@@ -25,6 +25,8 @@ from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError, 
 from amends.config import Mailbox
 from amends.kernel.errors import TryLater
 from amends.kernel.text import one_line
+from daemon.oauth import sasl
+from daemon.oauth.tokens import Access
 
 CONNECT_SECONDS: Final = 15
 READ_SECONDS: Final = 60
@@ -32,6 +34,7 @@ STEP_SECONDS: Final = 60.0  # for one command and its answer, besides the time f
 SLOWEST: Final = 20_000  # bytes a second; a server that drips slower than this is left
 PIECE: Final = 1024 * 1024  # a large message is fetched in pieces of so many bytes
 HEADER_AT_MOST: Final = 256 * 1024
+ASK_EVERY: Final = 1.0  # seconds between two looks, while we wait, at whether we are to end
 RANGE: Final = 50_000  # UIDs asked for at once where there are many: imaplib takes no line above 1,000,000 bytes
 
 # RFC 5530: what a server says when the log-in itself is wrong, and not the hour
@@ -83,13 +86,16 @@ class Line:
         self.read_only = False
 
     @classmethod
-    def open(cls, box: Mailbox, password: str) -> Self:
-        """Connect, log in, make the folders that are missing, select the inbox.  Raises Lost or LoginRefused."""
+    def open(cls, box: Mailbox, credentials: str | Access) -> Self:
+        """Connect, log in by password or token, make the folders that are missing, select the inbox.
+
+        Raises Lost, LoginRefused or, where a refused token has to be asked for anew, TokenTrouble.
+        """
         where = f"{box.host}:{box.port}"
         line = cls(box, _connect(box, where))
         try:
             with line._within(STEP_SECONDS, f"logging in to {where}"):
-                line._login(password)
+                line._login(credentials)
             with line._within(STEP_SECONDS, f"opening {box.inbox}"):
                 line._learn_names()
                 for folder in (box.filed, box.quarantine):
@@ -103,17 +109,49 @@ class Line:
             raise
         return line
 
-    def _login(self, password: str) -> None:
+    def _login(self, credentials: str | Access) -> None:
+        if isinstance(credentials, Access):
+            self._login_by_token(credentials)
+        else:
+            self._login_by_password(credentials)
+
+    def _login_by_password(self, password: str) -> None:
         try:
             self._client.login(self._box.username, password)
         except LoginError as refused:
-            said = _said(refused)
-            if _PASSING.search(said) or _BACKOFF.search(said):
-                raise Lost(f"The server cannot log us in now: {said}") from refused
+            said = self._refusal(refused)
             hint = "" if _WRONG_LOGIN.search(said) else " (if the password is right, the server may be in trouble)"
             raise LoginRefused(
                 f"{self._box.host} refuses the log-in of '{self._box.username}': {said}; "
                 f"check username and password of mailbox '{self._box.name}'{hint}"
+            ) from refused
+
+    def _refusal(self, refused: LoginError) -> str:
+        """The server's words; raises Lost if they speak of the hour and not of the log-in."""
+        said = _said(refused)
+        if _PASSING.search(said) or _BACKOFF.search(said):
+            raise Lost(f"The server cannot log us in now: {said}") from refused
+        return said
+
+    def _login_by_token(self, access: Access) -> None:
+        """OAUTHBEARER or XOAUTH2.  A token from before that is refused may have died: once more with a new one."""
+        oauth, host = self._box.oauth, self._box.host
+        offered = [one for one in ("OAUTHBEARER", "XOAUTH2") if self._client.has_capability(f"AUTH={one}")]
+        mechanism = sasl.choose(oauth.mechanism if oauth else "auto", offered)
+        if mechanism is None:
+            there = f"only {' and '.join(offered)}" if offered else "no log-in by OAuth"
+            raise LoginRefused(f"{host} offers {there}; correct oauth.mechanism, or use a password")
+        exchange = sasl.Exchange(mechanism, user=self._box.username, token=access.token, host=host, port=self._box.port)
+        try:
+            self._client.sasl_login(mechanism, exchange)
+        except LoginError as refused:
+            said = self._refusal(refused)
+            if (fresh := access.refused()) is not None:
+                return self._login_by_token(fresh)
+            why = f"{said} ({exchange.refusal})" if exchange.refusal else said
+            raise LoginRefused(
+                f"{host} refuses the token for '{self._box.username}': {why}; check that the application may use IMAP "
+                f"on this mailbox, and oauth.scopes of mailbox '{self._box.name}'"
             ) from refused
 
     def _learn_names(self) -> None:
@@ -249,7 +287,7 @@ class Line:
     def can_idle(self) -> bool:
         return bool(self._client.has_capability("IDLE"))
 
-    def idle(self, seconds: float, *, enough: Callable[[], bool], slice_seconds: float = 1.0) -> None:
+    def idle(self, seconds: float, *, enough: Callable[[], bool]) -> None:
         """Wait until the server tells of new mail, `seconds` have passed, or `enough()` (asked each second) is true.
 
         Only a hint, so a look must follow.  Raises Lost if the line died meanwhile: imapclient answers nothing, at
@@ -262,8 +300,8 @@ class Line:
         while not told and time.monotonic() < end and not enough():
             asked = time.monotonic()
             with self._within(STEP_SECONDS, "waiting"):
-                responses = self._client.idle_check(timeout=slice_seconds)
-            if not responses and time.monotonic() - asked < slice_seconds / 2:
+                responses = self._client.idle_check(timeout=ASK_EVERY)
+            if not responses and time.monotonic() - asked < ASK_EVERY / 2:
                 raise Lost(f"{self._box.host} has closed the connection.")
             told = self._heard(responses)
         with self._within(STEP_SECONDS, "ending to wait"):
