@@ -94,6 +94,10 @@ class TokenServer:
             server.shutdown()
             server.server_close()
 
+    @property
+    def stopped(self) -> bool:
+        return self._server is None
+
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -159,9 +163,9 @@ class TokenServer:
         with self._lock:
             return token in self._access and time.monotonic() < self._access[token][0]
 
-    def dovecot(self, *, scope: str = "") -> str:
+    def dovecot(self, *, scope: str = "", file: str = "oauth2.conf") -> str:
         """What to add to a Dovecot's configuration so that it takes our tokens, those with `scope` only."""
-        (self.folder / "oauth2.conf").write_text(
+        (self.folder / file).write_text(
             f"tokeninfo_url = http://127.0.0.1:{self.port}/tokeninfo?access_token=\n"
             "username_attribute = username\nactive_attribute = active\nactive_value = true\n"
             "timeout_msecs = 5000\n" + (f"scope = {scope}\n" if scope else "")
@@ -169,8 +173,9 @@ class TokenServer:
         return (
             "auth_mechanisms = plain login xoauth2 oauthbearer\n"
             "auth_cache_size = 0\n"
+            "service anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n"  # else refusals come late
             "passdb {\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n"
-            f"  args = {self.folder}/oauth2.conf\n}}\n"
+            f"  args = {self.folder}/{file}\n}}\n"
         )
 
     # what it answers
