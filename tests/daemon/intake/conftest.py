@@ -25,6 +25,11 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingPool]:
     pool.close()
 
 
+@pytest.fixture(autouse=True)
+def _ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.intake.line.ASK_EVERY", 0.1)
+
+
 @pytest.fixture
 def desk_at(tmp_path: Path, pool: ReadingPool) -> Callable[..., Desk]:
     """`desk_at(account, port=..., url=..., idle=...)`: a desk whose mailbox is this account."""

@@ -198,12 +198,13 @@ def test_even_two_intakes_that_both_believe_in_their_lease_file_nothing_twice(
 ) -> None:
     desk = desk_at(mailbox, url=database_url)
     monkeypatch.setattr(leases, "lease", lambda *_, **__: 1)
-    mailbox.deliver_all([a_complaint(n) for n in range(150)])
+    monkeypatch.setattr(duty, "BATCH_MESSAGES", 10)
+    mailbox.deliver_all([a_complaint(n) for n in range(60)])
     with desk.at_work("first") as first, desk.at_work("second") as second:
         desk.until(lambda: len(desk.looks) >= 2 and not mailbox.uids(), first)
     assert first.errors == second.errors == []
-    assert sorted(desk.cases()) == sorted(f"complaint {n}" for n in range(150))
-    assert desk.acknowledgements() == 150
+    assert sorted(desk.cases()) == sorted(f"complaint {n}" for n in range(60))
+    assert desk.acknowledgements() == 60
 
 
 def test_the_lease_of_a_dead_daemon_need_not_run_out(desk: Desk, mailbox: Account) -> None:
