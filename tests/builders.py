@@ -238,7 +238,7 @@ def post_all(
     gone: list[post.Claimed] = []
     while claimed := post.claim(office, owner, now=now):
         for letter in claimed:
-            assert post.before_dot(office, owner, letter.letter_id, done=(), now=now)
+            assert post.before_dot(office, owner, letter.letter_id, now=now)
             outcome = result if result is not None else post.Accepted("250 2.0.0 Ok: queued as TEST")
             post.record(office, [post.Carried(letter.letter_id, outcome)], now=now)
         gone.extend(claimed)

@@ -17,7 +17,7 @@ from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
 from amends.ledger.book import add_all
 from amends.ledger.chain import Chain
-from amends.ledger.tables import Case, Deadline, Event
+from amends.ledger.tables import Case, Deadline, Event, Message
 
 
 class CaseFile:
@@ -34,7 +34,10 @@ class CaseFile:
         self.now = now
         self._chain = Chain(row.reference, row.chain_length, row.chain_head)
         self._events: list[dict[str, Any]] = []
+        self._sent: list[dict[str, Any]] = []
         self._due_changed = False
+        self._owed: list[Deadline] | None = None
+        self._started: list[dict[str, Any]] = []
 
     @classmethod
     def open(cls, office: Office, session: Session, case_id: int, *, actor: Actor, now: datetime) -> CaseFile:
@@ -75,12 +78,20 @@ class CaseFile:
         self.row.is_open = stage is not Stage.CLOSED
         self.record("stage", before=str(before), after=str(stage))
 
+    def sent(self, message: dict[str, Any]) -> None:
+        """Put a message that left on the case (a row of `messages` without its case_id)."""
+        self._sent.append(message | {"case_id": self.id})
+        self.row.messages_out += 1
+
     # Deadlines
 
     def unmet(self) -> list[Deadline]:
         """What is still owed, the earliest first; what is past due stays in it until it is met."""
-        statement = select(Deadline).where(col(Deadline.case_id) == self.id, col(Deadline.settled_at).is_(None))
-        return list(self.session.scalars(statement.order_by(col(Deadline.due_at))))
+        if self._owed is None or self._started:
+            statement = select(Deadline).where(col(Deadline.case_id) == self.id, col(Deadline.settled_at).is_(None))
+            self._owed = list(self.session.scalars(statement.order_by(col(Deadline.due_at), col(Deadline.id))))
+            self._started.clear()
+        return [deadline for deadline in self._owed if deadline.settled_at is None]
 
     def start_deadlines(self, rows: Sequence[dict[str, Any]], *, earliest_is_known: bool = False) -> None:
         """Add deadlines (rows without case_id), one event for them all.
@@ -90,6 +101,7 @@ class CaseFile:
         if not rows:
             return
         add_all(self.session, Deadline, [row | {"case_id": self.id} for row in rows])
+        self._started += rows
         self.record("deadlines-started", deadlines=deadline_facts(rows))
         self._due_changed = self._due_changed or not earliest_is_known
 
@@ -139,6 +151,7 @@ class CaseFile:
     def restore_deadlines(self, named: Iterable[tuple[str, int]], *, because: str) -> None:
         """Owe again what was cancelled, by (kind, occurrence); the clock goes on with it where it had stopped."""
         wanted = set(named)
+        self._owed = None
         for deadline in self.session.scalars(select(Deadline).where(col(Deadline.case_id) == self.id)):
             if (deadline.kind, deadline.occurrence) not in wanted or deadline.met_at is not None:
                 continue
@@ -171,21 +184,68 @@ class CaseFile:
 
     def save(self) -> None:
         """Write the events and the row.  Called once, at the end of a verb."""
+        save_all(self.session, [self])
+
+    def _seal(self) -> None:
+        """Let the row say what is due next, and where the ledger ends."""
         if self._due_changed:
-            self.session.flush()
-            statement = (
-                select(col(Deadline.due_at), col(Deadline.kind))
-                .where(col(Deadline.case_id) == self.id, col(Deadline.settled_at).is_(None))
-                .order_by(col(Deadline.due_at))
-                .limit(1)
-            )
-            first = self.session.connection().execute(statement).first()
-            self.row.next_due_at, self.row.next_deadline = (first[0], first[1]) if first else (None, None)
+            owed = [(deadline.due_at, deadline.kind) for deadline in self.unmet()]
+            self.row.next_due_at, self.row.next_deadline = min(owed, default=(None, None))
+            self._due_changed = False
         self.row.chain_length, self.row.chain_head = self._chain.length, self._chain.head
         self.session.add(self.row)
-        self.session.flush()
-        add_all(self.session, Event, [event | {"case_id": self.id} for event in self._events])
-        self._events.clear()
+
+
+def save_all(session: Session, files: Sequence[CaseFile]) -> None:
+    """Save several cases by as few statements as one takes."""
+    for file in files:
+        file._seal()
+    session.flush()
+    for table, rows in (
+        (Message, [row for file in files for row in file._sent]),
+        (Event, [row | {"case_id": file.id} for file in files for row in file._events]),
+    ):
+        add_all(session, table, rows)
+    for file in files:
+        file._sent.clear()
+        file._events.clear()
+
+
+class CaseFiles:
+    """The cases that one transaction changes, each opened once, and saved together at its end."""
+
+    def __init__(self, office: Office, session: Session, *, actor: Actor, now: datetime) -> None:
+        self.office = office
+        self.session = session
+        self.actor = actor
+        self.now = now
+        self._files: dict[int, CaseFile] = {}
+
+    def open_all(self, case_ids: Iterable[int]) -> None:
+        """Open these with what they owe, by two statements, locked in one order: nobody waits for another."""
+        wanted = sorted({case_id for case_id in case_ids if case_id not in self._files})
+        if not wanted:
+            return
+        fresh = {"populate_existing": True}
+        cases = select(Case).where(col(Case.id).in_(wanted)).order_by(col(Case.id)).with_for_update()
+        for row in self.session.scalars(cases.execution_options(**fresh)):
+            file = CaseFile(self.office, self.session, row, actor=self.actor, now=self.now)
+            file._owed = []
+            self._files[file.id] = file
+        owed = select(Deadline).where(col(Deadline.case_id).in_(wanted), col(Deadline.settled_at).is_(None))
+        for deadline in self.session.scalars(
+            owed.order_by(col(Deadline.due_at), col(Deadline.id)).execution_options(**fresh)
+        ):
+            self._files[deadline.case_id]._owed.append(deadline)  # type: ignore[union-attr]
+
+    def of(self, case_id: int) -> CaseFile:
+        """The case, locked.  Raises NotFound."""
+        if case_id not in self._files:
+            self._files[case_id] = CaseFile.open(self.office, self.session, case_id, actor=self.actor, now=self.now)
+        return self._files[case_id]
+
+    def save(self) -> None:
+        save_all(self.session, list(self._files.values()))
 
 
 def deadline_facts(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -64,6 +64,8 @@ def last_occurrence(session: Session, case_id: int, kind: str) -> int:
 
 def begins_at(session: Session, deadline: Deadline) -> datetime:
     """When this occurrence begins to run: the due instant of the one before it, or the start of the first."""
+    if deadline.occurrence == 1:
+        return deadline.starts_at
     before = select(func.max(col(Deadline.due_at))).where(
         col(Deadline.case_id) == deadline.case_id,
         col(Deadline.kind) == deadline.kind,
@@ -75,6 +77,8 @@ def begins_at(session: Session, deadline: Deadline) -> datetime:
 
 def following_row(office: Office, session: Session, deadline: Deadline) -> dict[str, Any] | None:
     """The row of the next occurrence of a recurring deadline; None if there is none, or if it stands there already."""
+    if not office.pack.rule(deadline.kind).recurring:
+        return None
     last = last_occurrence(session, deadline.case_id, deadline.kind)
     if last > deadline.occurrence:
         return None

@@ -7,7 +7,8 @@ comes (the receipt copy in our own mailbox), and is never simply sent again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,12 +18,11 @@ from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
 from amends.casework.actors import SYSTEM
-from amends.casework.casefile import CaseFile
+from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
 from amends.kernel.text import one_line
-from amends.ledger.book import add
 from amends.ledger.columns import key
-from amends.ledger.tables import Case, Letter, Message
+from amends.ledger.tables import Letter
 from amends.letters import tokens
 from amends.letters.kinds import LetterKind
 
@@ -87,18 +87,36 @@ def release(office: Office, *, owner_is_dead: Callable[[str], bool], now: dateti
     lost = [row[0] for row in rows if row[2] is None or row[2] < office.wall() or owner_is_dead(row[1] or "")]
     if not lost:
         return 0
-    with office.book.write() as session:
-        for letter_id in lost:
-            letter = _locked(session, letter_id)
-            if letter is None or letter.state != "sending":
+    with _at_work(office, lost, now=now) as (files, letters):
+        for letter in letters.values():
+            if letter.state != "sending":
                 continue
             if letter.dot_at is None:
                 _requeue(letter, at=now)
             elif letter.answer is not None:  # noted by `before_dot`, and then the program ended
-                _settle(office, session, Carried(letter_id, Accepted(letter.answer)), now=now)
+                _settle(files, letter, Accepted(letter.answer), now=now)
             else:
-                _uncertain(office, session, letter, "the program ended while the letter was handed over", now=now)
+                _uncertain(files, letter, "the program ended while the letter was handed over", now=now)
     return len(lost)
+
+
+@contextmanager
+def _at_work(
+    office: Office, letter_ids: Sequence[int | None], *, now: datetime
+) -> Iterator[tuple[CaseFiles, dict[int, Letter]]]:
+    """One transaction over these letters (by id, as they stand there) and their cases, all saved at its end.
+
+    The cases are locked first, as by the verbs of the desk, and in one order: else two wait for each other.
+    """
+    with office.book.write() as session:
+        files = CaseFiles(office, session, actor=SYSTEM, now=now)
+        ids = sorted({letter_id for letter_id in letter_ids if letter_id is not None})
+        cases = select(col(Letter.case_id)).where(col(Letter.id).in_(ids), col(Letter.case_id).is_not(None))
+        files.open_all(session.connection().execute(cases).scalars())  # type: ignore[arg-type]
+        wanted = select(Letter).where(col(Letter.id).in_(ids)).order_by(col(Letter.id)).with_for_update()
+        letters = session.scalars(wanted.execution_options(populate_existing=True))
+        yield files, {letter.id: letter for letter in letters if letter.id is not None}
+        files.save()
 
 
 def _requeue(letter: Letter, *, at: datetime) -> None:
@@ -106,20 +124,19 @@ def _requeue(letter: Letter, *, at: datetime) -> None:
     letter.next_try_at = at
 
 
-def _uncertain(office: Office, session: Session, letter: Letter, why: str, *, now: datetime) -> None:
+def _uncertain(files: CaseFiles, letter: Letter, why: str, *, now: datetime) -> None:
     letter.state, letter.owner, letter.lease_until = "uncertain", None, None
     letter.uncertain_at, letter.error = now, one_line(why, 500)
-    _record(office, session, letter, "letter-uncertain", now=now)
+    _record(files, letter, "letter-uncertain")
 
 
-def _record(office: Office, session: Session, letter: Letter, kind: str, *, now: datetime, **data: Any) -> None:
+def _record(files: CaseFiles, letter: Letter, kind: str, **data: Any) -> None:
     if letter.case_id is None:
         return
-    file = CaseFile.open(office, session, letter.case_id, actor=SYSTEM, now=now)
+    file = files.of(letter.case_id)
     file.record(kind, letter=letter.id, **data)
     if kind in ("letter-failed", "letter-bounced") and not letter.staff:
         file.row.undelivered = True
-    file.save()
 
 
 def doubt_all(office: Office, why: str, *, now: datetime) -> int:
@@ -128,13 +145,15 @@ def doubt_all(office: Office, why: str, *, now: datetime) -> int:
     What is known of them is not to be trusted (the store was restored).  They are not queued again by themselves: a
     copy that came home earlier is not seen again.  A copy that is seen, or a person, settles them.
     """
-    with office.book.write() as session:
-        letters = list(session.scalars(select(Letter).where(col(Letter.state).in_(("queued", "sending")))))
-        for letter in letters:
-            _uncertain(office, session, letter, why, now=now)
+    statement = select(key(Letter.id)).where(col(Letter.state).in_(("queued", "sending")))
+    with office.book.read() as session:
+        ids = list(session.connection().execute(statement).scalars())
+    with _at_work(office, ids, now=now) as (files, letters):
+        doubted = [letter for letter in letters.values() if letter.state in ("queued", "sending")]
+        for letter in doubted:
+            _uncertain(files, letter, why, now=now)
             letter.receipt = False
-            session.add(letter)
-        return len(letters)
+    return len(doubted)
 
 
 def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = False, now: datetime) -> list[Claimed]:
@@ -181,15 +200,14 @@ def before_dot(
     owner: str,
     letter_id: int,
     *,
-    done: Sequence[Carried] = (),
     accepted: Sequence[Carried] = (),
     receipt: bool = True,
     now: datetime,
 ) -> bool:
-    """The point of no return for `letter_id`, made durable together with what came of the letters before it.
+    """The point of no return for `letter_id`, made durable together with the acceptance of the letters before it.
 
-    What is in `done` is settled.  What is in `accepted` (Accepted all) is only noted, which is quick and enough for a
-    crash: `record` or, after the crash, `release` settles it.
+    What is in `accepted` (Accepted all) is only noted, which is quick and enough for a crash: `record` or, after the
+    crash, `release` settles it.
     `receipt` is False when the server would not take the receipt copy: then no copy is evidence of nothing.
     False: the letter is not ours any more (our lease ran out), so the dot must not be sent.
     """
@@ -199,8 +217,6 @@ def before_dot(
     with office.book.write() as session:
         for carried in accepted:
             _at_hand(session, carried.letter_id, owner, {"answer": one_line(carried.result.answer, 500)})
-        for carried in done:
-            _settle(office, session, carried, now=now)
         return _at_hand(session, letter_id, owner, values)
 
 
@@ -218,14 +234,11 @@ def record(office: Office, done: Sequence[Carried], *, now: datetime) -> None:
     """What came of these letters, all in one transaction."""
     if not done:
         return
-    with office.book.write() as session:
-        if not office.book.sqlite:  # two who record many cases lock them in one order, else each waits for the other
-            ids = [carried.letter_id for carried in done]
-            cases = select(col(Letter.case_id)).where(col(Letter.id).in_(ids))
-            lock = select(key(Case.id)).where(col(Case.id).in_(cases)).order_by(col(Case.id)).with_for_update()
-            session.connection().execute(lock)
-        for carried in done:
-            _settle(office, session, carried, now=now)
+    results = {carried.letter_id: carried.result for carried in done}
+    with _at_work(office, list(results), now=now) as (files, letters):
+        for letter_id, letter in letters.items():
+            if letter.state == "sending":  # else a receipt copy was quicker than we are
+                _settle(files, letter, results[letter_id], now=now)
 
 
 def give_back(
@@ -255,51 +268,34 @@ def next_try(tries: int, *, now: datetime) -> datetime | None:
     return now + WAITS[tries - 1] if tries <= len(WAITS) else None
 
 
-def _locked(session: Session, letter_id: int | None) -> Letter | None:
-    """The letter for change.  Its case is locked first, as by the verbs of the desk: else two wait for each other."""
-    connection = session.connection()
-    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
-        case_id = select(col(Letter.case_id)).where(col(Letter.id) == letter_id).scalar_subquery()
-        connection.execute(select(key(Case.id)).where(col(Case.id) == case_id).with_for_update())
-    return session.get(Letter, letter_id, with_for_update=True, populate_existing=True)
-
-
-def _settle(office: Office, session: Session, carried: Carried, *, now: datetime) -> None:
-    letter = _locked(session, carried.letter_id)
-    if letter is None or letter.state != "sending":
-        return  # a receipt copy was quicker than we are
+def _settle(files: CaseFiles, letter: Letter, result: Result, *, now: datetime) -> None:
     letter.tries += 1
-    letter.answer = one_line(carried.result.answer, 500)
-    match carried.result:
+    letter.answer = one_line(result.answer, 500)
+    match result:
         case Accepted():
-            _sent(office, session, letter, now=now)
+            _sent(files, letter, now=now)
         case Deferred(answer) if (again := next_try(letter.tries, now=now)) is not None:
             _requeue(letter, at=again)
             letter.error = one_line(answer, 500)
         case Deferred(answer) | Rejected(answer):
             letter.state, letter.owner, letter.lease_until = "failed", None, None
             letter.error = one_line(answer, 500)
-            _record(office, session, letter, "letter-failed", now=now)
+            _record(files, letter, "letter-failed")
         case Unknown(answer):
-            _uncertain(office, session, letter, answer, now=now)
-    session.add(letter)
+            _uncertain(files, letter, answer, now=now)
 
 
-def _sent(office: Office, session: Session, letter: Letter, *, now: datetime, because: str = "accepted") -> None:
+def _sent(files: CaseFiles, letter: Letter, *, now: datetime, because: str = "accepted") -> None:
     """The letter left: it stands in the conversation, meets what it meets, and moves the case on."""
     letter.state, letter.owner, letter.lease_until, letter.error = "sent", None, None, None
     letter.sent_at = now
     if letter.case_id is None or letter.staff:
-        if letter.case_id is not None:
-            _record(office, session, letter, "letter-sent", now=now, because=because, staff=True)
+        _record(files, letter, "letter-sent", because=because, staff=True)
         return
-    file = CaseFile.open(office, session, letter.case_id, actor=SYSTEM, now=now)
-    organisation = office.settings.organisation
-    add(
-        session,
-        Message,
+    file = files.of(letter.case_id)
+    organisation = files.office.settings.organisation
+    file.sent(
         {
-            "case_id": letter.case_id,
             "letter_id": letter.id,
             "direction": "out",
             "at": now,
@@ -313,12 +309,16 @@ def _sent(office: Office, session: Session, letter: Letter, *, now: datetime, be
             "new_text": letter.body,
             "kind": "own",
             "salt": letter.salt,
-        },
+        }
     )
     file.record("letter-sent", letter=letter.id, letter_kind=letter.kind, because=because)
-    file.row.messages_out += 1
     if not letter.automatic:
         file.touch()
+    _move_on(file, letter, now=now)
+
+
+def _move_on(file: CaseFile, letter: Letter, *, now: datetime) -> None:
+    """What a letter that left means for its case."""
     kind = LetterKind(letter.kind)
     written_for = letter.facts.get("of")
     file.meet(
@@ -333,19 +333,21 @@ def _sent(office: Office, session: Session, letter: Letter, *, now: datetime, be
             file.to_stage(Stage.ACKNOWLEDGED)
     if kind is LetterKind.FINAL_RESPONSE:
         file.cancel_deadlines(because="the final response was sent")
-    file.save()
 
 
 def note_receipt(office: Office, session: Session, letter: Letter, *, now: datetime) -> str | None:
     """The copy of a letter came home: the server had accepted it.  Returns the reference of its case."""
+    if letter.case_id is None:
+        return None
+    files = CaseFiles(office, session, actor=SYSTEM, now=now)
+    file = files.of(letter.case_id)
+    session.refresh(letter, with_for_update=True)  # now that the case is ours nobody else moves its letters
     if letter.state in ("uncertain", "sending", "queued"):  # queued: again, or by a store that was restored
         if letter.state != "sending":
             letter.answer = "settled by the receipt copy"
-        _sent(office, session, letter, now=now, because="the receipt copy came home")
-        session.add(letter)
-    if letter.case_id is None:
-        return None
-    return CaseFile.open(office, session, letter.case_id, actor=SYSTEM, now=now).row.reference
+        _sent(files, letter, now=now, because="the receipt copy came home")
+        files.save()
+    return file.row.reference
 
 
 def note_bounce(file: CaseFile, letter: Letter, *, permanent: bool, now: datetime) -> None:
@@ -368,23 +370,19 @@ def settle_uncertain(office: Office, *, last_complete_poll: datetime | None, now
     if smtp is None or last_complete_poll is None:
         return 0
     until = last_complete_poll - office.real(timedelta(seconds=smtp.receipt_wait_seconds))
-    statement = select(Letter).where(
+    statement = select(key(Letter.id)).where(
         col(Letter.state) == "uncertain", col(Letter.receipt).is_(True), col(Letter.uncertain_at) < until
     )
     with office.book.read() as session:
-        if session.scalars(statement.limit(1)).first() is None:
-            return 0
-    with office.book.write() as session:
-        again = 0
-        for found in list(session.scalars(statement)):
-            letter = _locked(session, found.id)
-            if letter is None or letter.state != "uncertain":
-                continue
+        ids = list(session.connection().execute(statement).scalars())
+    if not ids:
+        return 0
+    with _at_work(office, ids, now=now) as (files, letters):
+        doubtful = [letter for letter in letters.values() if letter.state == "uncertain"]
+        for letter in doubtful:
             _requeue(letter, at=now)
-            _record(office, session, letter, "letter-queued-again", now=now, because="no receipt copy came home")
-            session.add(letter)
-            again += 1
-        return again
+            _record(files, letter, "letter-queued-again", because="no receipt copy came home")
+    return len(doubtful)
 
 
 def _waiting(by_hand_only: bool) -> list[Any]:
@@ -394,6 +392,6 @@ def _waiting(by_hand_only: bool) -> list[Any]:
 
 def next_leaving(office: Office, *, by_hand_only: bool = False) -> datetime | None:
     """When the next queued letter may leave, or None."""
-    statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only))
     with office.book.read() as session:
+        statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only))
         return session.connection().execute(statement).scalar()

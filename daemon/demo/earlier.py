@@ -113,7 +113,7 @@ class _History:
     def post(self, now: datetime) -> None:
         """Hand over the letters whose time has come."""
         for letter in post.claim(self._office, OWNER, now=now):
-            if post.before_dot(self._office, OWNER, letter.letter_id, done=(), now=now):
+            if post.before_dot(self._office, OWNER, letter.letter_id, now=now):
                 self._deliver(letter.to, letter.raw)
                 post.record(
                     self._office, [post.Carried(letter.letter_id, post.Accepted("250 2.0.0 Delivered"))], now=now

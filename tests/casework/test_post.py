@@ -57,8 +57,8 @@ def test_a_letter_is_claimed_by_one_only(office, case_id):
 
 def test_the_dot_is_durable_before_it_is_sent_and_only_for_the_owner(office, case_id):
     (mine,) = claim(office)
-    assert not post.before_dot(office, "two", mine.letter_id, done=(), now=NOW)
-    assert post.before_dot(office, "one", mine.letter_id, done=(), now=NOW)
+    assert not post.before_dot(office, "two", mine.letter_id, now=NOW)
+    assert post.before_dot(office, "one", mine.letter_id, now=NOW)
     assert letter_of(office, case_id).state == "sending"
 
 
@@ -66,7 +66,7 @@ def test_the_dot_is_durable_before_it_is_sent_and_only_for_the_owner(office, cas
 def test_a_crash_before_the_dot_is_harmless_and_after_it_uncertain(office, case_id, dot):
     (mine,) = claim(office)
     if dot:
-        post.before_dot(office, "one", mine.letter_id, done=(), now=NOW)
+        post.before_dot(office, "one", mine.letter_id, now=NOW)
     assert post.release(office, owner_is_dead=never, now=SOON) == 0
     assert post.release(office, owner_is_dead=lambda owner: owner == "one", now=SOON) == 1
     assert letter_of(office, case_id).state == ("uncertain" if dot else "queued")
@@ -115,7 +115,7 @@ def test_a_handlers_uncertain_letter_is_never_sent_again_by_itself(office, case_
 def test_a_letter_put_off_is_tried_for_days_and_then_fails(office, case_id):
     now, tries = NOW, 0
     while claimed := claim(office, now=now):
-        post.before_dot(office, "one", claimed[0].letter_id, done=(), now=now)
+        post.before_dot(office, "one", claimed[0].letter_id, now=now)
         post.record(office, [post.Carried(claimed[0].letter_id, post.Deferred("450 later"))], now=now)
         tries += 1
         now = letter_of(office, case_id).next_try_at or now
@@ -152,7 +152,7 @@ def test_what_was_claimed_and_not_begun_is_given_back(office, case_id):
 
 def test_an_answer_that_comes_after_the_copy_changes_nothing(office, case_id):
     (mine,) = claim(office)
-    post.before_dot(office, "one", mine.letter_id, done=(), now=NOW)
+    post.before_dot(office, "one", mine.letter_id, now=NOW)
     file_mail(office, copy_of(office, letter_of(office, case_id)))
     post.record(office, [post.Carried(mine.letter_id, post.Unknown("timeout"))], now=SOON)
     case = case_of(office, case_id)
@@ -169,7 +169,7 @@ def test_four_daemons_claim_every_letter_once(office, tmp_path):
         try:
             while claimed := patiently(lambda: post.claim(mine, f"daemon {n}", limit=2, now=NOW)):
                 for letter in claimed:
-                    if patiently(lambda i=letter.letter_id: post.before_dot(mine, f"daemon {n}", i, done=(), now=NOW)):
+                    if patiently(lambda i=letter.letter_id: post.before_dot(mine, f"daemon {n}", i, now=NOW)):
                         gone.append(letter.letter_id)
                         done = [post.Carried(letter.letter_id, post.Accepted("250 ok"))]
                         patiently(lambda done=done: post.record(mine, done, now=NOW))
