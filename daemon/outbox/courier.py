@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import ssl
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -19,6 +19,10 @@ from amends.config import Settings, Smtp
 from amends.kernel.errors import ConfigError, TryLater
 from amends.kernel.text import one_line
 from amends.letters.address import CannotAnswer, sendable
+from daemon.oauth import sasl
+from daemon.oauth.login import credentials, require
+from daemon.oauth.tokens import Access
+from daemon.oauth.trouble import TokenTrouble
 from daemon.outbox.wire import Broken, TlsWire, Wire
 
 CONNECT_SECONDS: Final = 30.0
@@ -56,8 +60,10 @@ class Courier:
     def __init__(self, settings: Settings, *, hurry: Callable[[], bool] = lambda: False) -> None:
         if settings.smtp is None:
             raise ConfigError("smtp: is missing; letters cannot leave without a mail server")
+        self._settings = settings
         self._smtp: Smtp = settings.smtp
-        self._password = settings.password(settings.smtp) if settings.smtp.username else ""
+        if self._smtp.username:
+            require(settings, self._smtp)
         self._ca_file = settings.path(settings.smtp.ca_file) if settings.smtp.ca_file else None
         self._hurry = hurry
         self._hello: str | None = settings.smtp.hello or None
@@ -75,6 +81,8 @@ class Courier:
             self._wire, self._carried, self._begun = self._connected(), 0, False
         except Broken as why:
             raise Away(f"{self._server} takes no letters: {why}.") from why
+        except TokenTrouble as why:
+            raise Away(str(why)) from why
         except ssl.SSLCertVerificationError as why:
             raise Away(
                 f"{self._server} has a certificate that cannot be trusted: {why.verify_message}; "
@@ -90,20 +98,21 @@ class Courier:
 
     def _connected(self) -> Wire:
         smtp, context = self._smtp, self._context()
+        shown = credentials(self._settings, smtp) if smtp.username else None
         wire = (
             TlsWire(context=context, local_hostname=self._hello, timeout=CONNECT_SECONDS, hurry=self._hurry)
             if smtp.security == "tls"
             else Wire(local_hostname=self._hello, timeout=CONNECT_SECONDS, hurry=self._hurry)
         )
         try:
-            self._greet(wire, context)
+            self._greet(wire, context, shown)
         except BaseException:
             wire.close()
             raise
         self._hello = wire.local_hostname  # finding it can ask the name servers: once is enough
         return wire
 
-    def _greet(self, wire: Wire, context: ssl.SSLContext) -> None:
+    def _greet(self, wire: Wire, context: ssl.SSLContext, shown: str | Access | None) -> None:
         code, words = wire.connect(self._smtp.host, self._smtp.port)
         if code != 220:
             raise Broken(f"it says {_said((code, words))}")
@@ -114,8 +123,8 @@ class Courier:
                 raise Broken('it does not offer STARTTLS; set smtp.security = "tls" if it is encrypted from the start')
             wire.encrypt(context)
             self._introduce(wire)
-        if self._smtp.username:
-            self._log_in(wire)
+        if shown is not None:
+            self._log_in(wire, shown)
 
     def _context(self) -> ssl.SSLContext:
         try:
@@ -129,10 +138,16 @@ class Courier:
         if (reply := wire.ehlo())[0] != 250 and (reply := wire.helo())[0] != 250:
             raise Broken(f"it refuses our greeting: {_said(reply)}")
 
-    def _log_in(self, wire: Wire) -> None:
+    def _log_in(self, wire: Wire, shown: str | Access) -> None:
         """AUTH (RFC 4954), one way and not all in turn: each failure counts on the server's list."""
         offered = wire.esmtp_features.get("auth", "").upper().split()
-        user, password = self._smtp.username, self._password
+        if isinstance(shown, Access):
+            self._log_in_by_token(wire, offered, shown)
+        else:
+            self._log_in_by_password(wire, offered, shown)
+
+    def _log_in_by_password(self, wire: Wire, offered: Sequence[str], password: str) -> None:
+        user = self._smtp.username
         if "PLAIN" in offered:
             code = wire.docmd("AUTH", f"PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")[0]
         elif "LOGIN" in offered:
@@ -147,11 +162,35 @@ class Courier:
             raise Away(
                 f"{self._server} offers no log-in that we know; take smtp.username out if it wants none.", patience=60
             )
-        if code == 235:
+        if not _logged_in(code):
+            raise Away(
+                f"{self._server} refuses our log-in ({code}); check smtp.username and its password.", patience=60
+            )
+
+    def _log_in_by_token(self, wire: Wire, offered: Sequence[str], access: Access) -> None:
+        """AUTH OAUTHBEARER (RFC 7628) or XOAUTH2.  A token from before that is refused: once more with a new one."""
+        smtp = self._smtp
+        mechanism = sasl.choose(smtp.oauth.mechanism if smtp.oauth else "auto", offered)
+        if mechanism is None:
+            raise Away(
+                f"{self._server} offers no log-in by OAuth; correct smtp.oauth.mechanism, or use a password.",
+                patience=60,
+            )
+        exchange = sasl.Exchange(mechanism, user=smtp.username, token=access.token, host=smtp.host, port=smtp.port)
+        code, words = wire.docmd("AUTH", f"{mechanism} {_encoded(exchange(b''))}")
+        if code == 334:  # what it has against the token; it wants an answer to that, and then refuses
+            code, words = wire.docmd(_encoded(exchange(_decoded(words))))
+        if _logged_in(code):
             return
-        if 400 <= code < 500:
-            raise Broken(f"it cannot check our log-in now: {code}")
-        raise Away(f"{self._server} refuses our log-in ({code}); check smtp.username and its password.", patience=60)
+        if (fresh := access.refused()) is not None:
+            self._log_in_by_token(wire, offered, fresh)
+            return
+        why = f"{_said((code, words))} ({exchange.refusal})" if exchange.refusal else _said((code, words))
+        raise Away(
+            f"{self._server} refuses the token for {smtp.username}: {why}; check that the application may send as this "
+            "mailbox (authenticated SMTP), and smtp.oauth.scopes.",
+            patience=60,
+        )
 
     def carry(self, letter: Claimed, before_dot: BeforeDot) -> Result | None:
         """Hand over one letter; None if `before_dot` said that it is not ours any more.
@@ -321,8 +360,26 @@ def _stuffed(raw: bytes) -> bytes:
     return _DOT.sub(b"..", body if body.endswith(b"\r\n") else body + b"\r\n")
 
 
+def _logged_in(code: int) -> bool:
+    """Whether AUTH has succeeded; raises Broken if the server cannot tell now (RFC 4954 4, 6)."""
+    if 400 <= code < 500:
+        raise Broken(f"it cannot check our log-in now: {code}")
+    return code == 235
+
+
 def _base64(text: str) -> str:
-    return b64encode(text.encode("utf-8")).decode("ascii")
+    return _encoded(text.encode("utf-8"))
+
+
+def _encoded(data: bytes) -> str:
+    return b64encode(data).decode("ascii")
+
+
+def _decoded(words: bytes) -> bytes:
+    try:
+        return b64decode(words, validate=True)
+    except ValueError:
+        return b""
 
 
 def _tried(step: Callable[[], Reply]) -> Reply:
