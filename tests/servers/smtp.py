@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import re
 import ssl
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -121,6 +123,23 @@ class _Wire(SMTP):
         if await self._played("quit") is None:
             await super().smtp_QUIT(arg)
 
+    async def auth_XOAUTH2(self, _: object, args: list[str]) -> AuthResult:
+        return await self._auth_by_token(args, rb"user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01", b"")
+
+    async def auth_OAUTHBEARER(self, _: object, args: list[str]) -> AuthResult:
+        form = rb"n,a=([^,\x01]*),\x01(?:host=[^\x01]*\x01)?(?:port=\d+\x01)?auth=Bearer ([^\x01]*)\x01\x01"
+        return await self._auth_by_token(args, form, b"\x01")
+
+    async def _auth_by_token(self, args: list[str], form: bytes, last: bytes) -> AuthResult:
+        """As the servers do that take tokens: a refusal is a challenge first, and refused when that is answered."""
+        found = re.fullmatch(form, b64decode(args[1])) if len(args) == 2 else None
+        assert self.kept.believes is not None
+        if found is not None and self.kept.believes(found[1].decode(), found[2].decode()):
+            return AuthResult(success=True)
+        answer = await self.challenge_auth(b'{"status":"401","schemes":"Bearer","scope":"mail.send"}')
+        assert answer == last, answer
+        return AuthResult(success=False, handled=False)
+
     async def _played(self, step: Step, *, to: str = "") -> Action | None:
         return await self._play(self.kept._take(step, to))
 
@@ -185,7 +204,7 @@ class _Controller(Controller):
 
 @dataclass
 class SmtpServer:
-    """One server on loopback.  `account` (user, password): log-in is demanded.
+    """One server on loopback.  `account` (user, password): log-in is demanded; `believes` (user, token): by a token.
 
     `security` is none, starttls or tls, with `certificate` and `key` (see `tests.servers.self_signed`).
     """
@@ -195,6 +214,7 @@ class SmtpServer:
     certificate: Path | None = None
     key: Path | None = None
     account: tuple[str, str] | None = None
+    believes: Callable[[str, str], bool] | None = None
     letters: list[Letter] = field(default_factory=list)
     sessions: int = 0
     """How many connections there were."""
@@ -212,8 +232,10 @@ class SmtpServer:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(self.certificate, self.key)
         options: dict[str, Any] = {"data_size_limit": 50_000_000, "enable_SMTPUTF8": True}
-        if self.account is not None:
+        if self.account is not None or self.believes is not None:
             options |= {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": False}
+        unwanted = {"XOAUTH2", "OAUTHBEARER"} if self.believes is None else {"PLAIN", "LOGIN"}
+        options["auth_exclude_mechanism"] = unwanted
         if self.security == "tls":
             options["ssl_context"] = context
         elif self.security == "starttls":
