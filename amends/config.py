@@ -291,8 +291,24 @@ class Letters(Section):
     """Handlers' letters wait this long before they leave, so that they can be called back."""
     auto_limit_per_day: int = Field(default=4, ge=1, le=100)
     """Automatic letters to one address in 24 hours."""
+    breaker_per_ten_minutes: int = Field(default=20, ge=1, le=10_000)
+    """So many automatic letters, to all addresses together, may answer within ten minutes what came just after another
+    one; more of them look like a loop, and nothing automatic leaves until that is over.  A backlog is none."""
     templates_folder: Path | None = None
     """Your own letters; they stand before the shipped ones of the same name."""
+
+
+class Conversation(Section):
+    late_after_days: int = Field(default=60, ge=0, le=3650)
+    """So long after its closure a reply still joins a case by itself; a later one is held for a handler's word."""
+    trusted_forms: tuple[str, ...] = ()
+    """Addresses from which web forms of yours send: the Reply-To of such mail is the complainant, whatever marks of a
+    machine it carries."""
+
+    @field_validator("trusted_forms")
+    @classmethod
+    def _forms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_address(one) for one in value)
 
 
 def listening_at(value: str) -> Path | tuple[str, int]:
@@ -386,6 +402,7 @@ class Settings(BaseSettings):
     mailbox: tuple[Mailbox, ...] = ()
     smtp: Smtp | None = None
     letters: Letters = Letters()
+    conversation: Conversation = Conversation()
     listener: Listener | None = None
     metrics: Metrics | None = None
     clock: Clock = Clock()

@@ -14,13 +14,14 @@ from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
+from amends.casework import gate
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
 from amends.casework.post import note_receipt
-from amends.casework.writing import automatic_gate, enqueue, facts_of, queue_automatic, thread_of
+from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
 from amends.ledger.book import add
@@ -371,7 +372,7 @@ def acknowledge(office: Office, case_id: int, *, actor: Actor, now: datetime) ->
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
         if file.row.acknowledged_at is not None:
             raise Refused(f"{file.row.reference} has been acknowledged.")
-        if (shut := automatic_gate(office, session, file.row.complainant_address, now=now)) is not None:
+        if (shut := gate.ask(file, file.row.complainant_address).shut) is not None:
             raise Refused(f"No acknowledgement may go out: {shut.rstrip('.')}.")
         in_reply_to, references = thread_of(session, case_id)
         queued = queue_automatic(
@@ -447,6 +448,7 @@ def correct_address(office: Office, case_id: int, address: str, *, actor: Actor,
             after=address_seal(file.row, address),
         )
         file.row.complainant_address = address
+        gate.unblock(file, address)
         if session.get(Participant, (case_id, address)) is None:
             session.connection().execute(
                 insert(Participant),

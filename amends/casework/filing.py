@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, select, text, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
+from amends.casework import forms
 from amends.casework.actors import SYSTEM, Actor
 from amends.casework.casefile import CaseFile
+from amends.casework.gate import Answered
 from amends.casework.handling import end_waiting
 from amends.casework.kin import survivor_of, taken_up_by
 from amends.casework.office import Office
@@ -23,7 +25,9 @@ from amends.casework.plans import earliest, planned_rows
 from amends.casework.post import note_bounce, note_receipt
 from amends.casework.threads import cases_of, remember
 from amends.casework.writing import facts_of, promises, queue_automatic
-from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, decide
+from amends.conversation.machines import Said
+from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, decide, doubted
+from amends.conversation.request import asks_for_status, says_only_that
 from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
 from amends.ledger.book import add, add_all, add_missing
@@ -38,15 +42,27 @@ from amends.mail.facts import Kind, Reading
 
 def give_fate(office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime) -> str | None:
     """Decide and carry out; sets `arrival.state` and returns the reference of the case, if there is one."""
+    settings = office.settings
+    reading, unproved = forms.as_complainant(reading, settings)
     arrival.sender, arrival.subject = reading.sender.address, one_line(reading.subject, 500)
     if (twin := _seen_before(session, arrival, reading)) is not None:
         arrival.state, arrival.message_id = "duplicate", twin
         return _reference_of(session, twin)
-    if reading.kind is Kind.OWN or reading.sender.address in office.settings.organisation.own_addresses:
+    if unproved:
+        _quarantine(session, arrival, reading, NEW_CASE, unproved)
+        return None
+    if reading.kind is Kind.OWN or reading.sender.address in settings.organisation.own_addresses:
         return _own(office, session, arrival, reading, now=now)
     if reading.kind is Kind.BOUNCE and (done := _bounce(office, session, arrival, reading, now=now)) is not None:
         return done
-    match = decide(reading.sender.address, known_of(office, session, reading))
+    known = known_of(office, session, reading)
+    match = doubted(
+        decide(reading.sender.address, known),
+        known,
+        received_at=arrival.received_at,
+        late_after=timedelta(days=settings.conversation.late_after_days) if reading.kind is Kind.PERSON else None,
+        unsafe=_unsafe(reading),
+    )
     if match.fate is Fate.JOIN and match.case is not None:
         return join(office, session, arrival, reading, match, now=now)
     if match.fate is Fate.HOLD:
@@ -55,11 +71,15 @@ def give_fate(office: Office, session: Session, arrival: Arrival, reading: Readi
         arrival.message_id = _set_aside(session, arrival, reading, match)
         return None
     if reading.kind is not Kind.PERSON:
-        arrival.state = "quarantined"
-        arrival.reason = f"looks automatic ({reading.kind}) and belongs to no case; it was not answered"
-        arrival.message_id = _set_aside(session, arrival, reading, match)
+        because = f"looks automatic ({reading.kind}) and belongs to no case; it was not answered"
+        _quarantine(session, arrival, reading, match, because)
         return None
     return open_case(office, session, arrival, reading, now=now)
+
+
+def _quarantine(session: Session, arrival: Arrival, reading: Reading, match: Match, because: str) -> None:
+    arrival.state, arrival.reason = "quarantined", because
+    arrival.message_id = _set_aside(session, arrival, reading, match)
 
 
 def _set_aside(session: Session, arrival: Arrival, reading: Reading, match: Match) -> int:
@@ -124,9 +144,8 @@ def _own(office: Office, session: Session, arrival: Arrival, reading: Reading, *
     if letter is not None and letter.raw is not None and _same_words(letter.body, reading.text):
         arrival.state = "own"
         return note_receipt(office, session, letter, now=now)
-    arrival.state = "quarantined"
-    arrival.reason = "it says that it comes from our own address, but it is no letter of ours"
-    arrival.message_id = _set_aside(session, arrival, reading, NEW_CASE)
+    because = "it says that it comes from our own address, but it is no letter of ours"
+    _quarantine(session, arrival, reading, NEW_CASE, because)
     return None
 
 
@@ -141,7 +160,9 @@ def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading
         for address in reading.delivered_to + tuple(m.address for m in reading.to)
         if (letter_id := tokens.verify_bounce_address(address, office.settings.organisation.address, key=office.key))
     ]
-    statement = select(Letter).where(col(Letter.message_id).in_([*letter_ids, *reading.failed_message_ids]))
+    if not _unsafe(reading):  # what a forger may quote; the tag of a return path he cannot make
+        letter_ids += reading.failed_message_ids
+    statement = select(Letter).where(col(Letter.message_id).in_(letter_ids))
     letter = session.scalars(statement.limit(1)).first()
     if letter is None or letter.case_id is None:
         return None
@@ -153,7 +174,7 @@ def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading
     file = files[survivor]
     match = Match(Fate.JOIN, file.row.reference, "a delivery report on a letter of ours", letter.message_id or "")
     _attach(file, arrival, reading, match)
-    note_bounce(files[letter.case_id], letter, permanent=reading.gave_up, now=now)
+    note_bounce(files[letter.case_id], letter, permanent=reading.gave_up, bad_address=bool(reading.permanent_failure))
     if reading.gave_up and survivor != letter.case_id and not letter.staff:
         file.row.undelivered = True
         file.touch()
@@ -357,17 +378,21 @@ def join(
 ) -> str:
     """The message joins the case.  A machine's is filed and changes nothing; a person's ends a waiting status.
 
-    A closed case stays closed, but stands in the queue until somebody has read what came.
+    A participant who asks for the status is told it.  A closed case stays closed, but stands in the queue until
+    somebody has read what came.
     """
     file = CaseFile.open_by(match.case or "", office, session, actor=actor, now=now)
     if file.row.merged_into is not None:  # just now
         file = CaseFile.open(office, session, survivor_of(session, file.id), actor=actor, now=now)
-    _attach(file, arrival, reading, match)
+    message_id = _attach(file, arrival, reading, match)
     if reading.kind is Kind.PERSON:
         file.row.unread += 1
         file.touch()
         if match.standing is Standing.PARTICIPANT:
-            end_waiting(file, because="the complainant wrote")
+            if not says_only_that(reading.new_text):
+                end_waiting(file, because="the complainant wrote")
+            if asks_for_status(reading.new_text) and not arrival.history:
+                _tell_status(file, arrival, reading, message_id)
         else:
             _add_participant(session, file, reading, role="third party", accepted=False)
     file.save()
@@ -454,19 +479,15 @@ def open_case(
         address=address_seal(row, row.complainant_address),
     )
     _add_participant(session, file, reading, role="complainant", accepted=True, first=True)
-    _attach(file, arrival, reading, match)
+    message_id = _attach(file, arrival, reading, match)
     file.start_deadlines(deadlines, earliest_is_known=True)
     if not arrival.history:
-        _acknowledge(file, reading, deadlines)
+        _acknowledge(file, reading, deadlines, _answered(message_id, arrival, reading))
     file.save()
     return row.reference
 
 
-def _acknowledge(file: CaseFile, reading: Reading, deadlines: Sequence[dict[str, Any]]) -> None:
-    if not reading.answerable:
-        why = reading.not_answerable_because or "it may not be answered automatically"
-        file.record("letter-withheld", letter=str(LetterKind.ACKNOWLEDGEMENT), because=why)
-        return
+def _acknowledge(file: CaseFile, reading: Reading, deadlines: Sequence[dict[str, Any]], answered: Answered) -> None:
     answer, update = promises((row["due_at"], row["met_by"]) for row in deadlines)
     facts = facts_of(file.office, file.row, (), response_due=answer, update_due=update)
     queue_automatic(
@@ -477,4 +498,36 @@ def _acknowledge(file: CaseFile, reading: Reading, deadlines: Sequence[dict[str,
         facts=facts,
         in_reply_to=reading.message_id,
         references=[*reading.references, reading.message_id],
+        answered=answered,
+    )
+
+
+def _answered(message_id: int, arrival: Arrival, reading: Reading) -> Answered:
+    """What the gate must know of the message that a letter answers."""
+    said = Said(arrival.received_at, arrival.stored_at, reading.new_text)
+    if unsafe := _unsafe(reading):
+        return Answered(message_id, said, False, unsafe)
+    because = reading.not_answerable_because or "it may not be answered automatically"
+    return Answered(message_id, said, reading.answerable, because)
+
+
+def _unsafe(reading: Reading) -> str:
+    """Why the sender may be forged, as our own mail server found (RFC 8601, 7489); "" if it found nothing."""
+    if reading.authentication.get("dmarc") != "fail":
+        return ""
+    return "its sender failed the check of authenticity (DMARC), so that somebody else may have written it"
+
+
+def _tell_status(file: CaseFile, arrival: Arrival, reading: Reading, message_id: int) -> None:
+    """Answer the one question that a mail may ask; to the complainant's address, whoever of the case asked."""
+    asker = reading.sender.address == file.row.complainant_address
+    queue_automatic(
+        file,
+        LetterKind.STATUS_ANSWER,
+        key=f"{LetterKind.STATUS_ANSWER}/{message_id}",
+        n=message_id,
+        facts=facts_of(file.office, file.row, file.unmet(), stage=file.row.stage),
+        in_reply_to=reading.message_id if asker else "",
+        references=[*reading.references, reading.message_id] if asker else (),
+        answered=_answered(message_id, arrival, reading),
     )

@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
+from amends.casework import gate
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
@@ -137,6 +138,8 @@ def _record(files: CaseFiles, letter: Letter, kind: str, **data: Any) -> None:
     file.record(kind, letter=letter.id, **data)
     if kind in ("letter-failed", "letter-bounced") and not letter.staff:
         file.row.undelivered = True
+    if kind == "letter-failed" and gate.names_no_address(letter.error or ""):
+        gate.block(file, letter.to_address, gate.UNDELIVERABLE)
 
 
 def doubt_all(office: Office, why: str, *, now: datetime) -> int:
@@ -159,10 +162,13 @@ def doubt_all(office: Office, why: str, *, now: datetime) -> int:
 def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = False, now: datetime) -> list[Claimed]:
     """Make up to `limit` letters whose time has come ours, oldest first; nobody else can claim them.
 
-    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt).
+    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt); so does the gate's breaker.
     """
     organisation, smtp = office.settings.organisation, office.settings.smtp
     with office.book.write() as session:
+        if gate.is_tripped(office, session, now=now):
+            gate.mark_held(session, now=now)
+            by_hand_only = True
         statement = (
             select(Letter)
             .where(*_waiting(by_hand_only), col(Letter.next_try_at) <= now)
@@ -350,14 +356,19 @@ def note_receipt(office: Office, session: Session, letter: Letter, *, now: datet
     return file.row.reference
 
 
-def note_bounce(file: CaseFile, letter: Letter, *, permanent: bool, now: datetime) -> None:
-    """A delivery report came on this letter.  Writes to the file; the caller saves it."""
+def note_bounce(file: CaseFile, letter: Letter, *, permanent: bool, bad_address: bool = False) -> None:
+    """A delivery report came on this letter.  Writes to the file; the caller saves it.
+
+    `permanent`: it will not be delivered any more.  `bad_address`: nor will another one (5.x.x).
+    """
     file.record("letter-bounced" if permanent else "letter-delayed", letter=letter.id)
     if permanent:
         letter.state, letter.error = "bounced", "the address could not be delivered to (see the report on the case)"
         file.row.undelivered = file.row.undelivered or not letter.staff
         file.touch()
         file.session.add(letter)
+    if permanent and bad_address:
+        gate.block(file, letter.to_address, gate.UNDELIVERABLE)
 
 
 def settle_uncertain(office: Office, *, last_complete_poll: datetime | None, now: datetime) -> int:
@@ -391,7 +402,8 @@ def _waiting(by_hand_only: bool) -> list[Any]:
 
 
 def next_leaving(office: Office, *, by_hand_only: bool = False) -> datetime | None:
-    """When the next queued letter may leave, or None."""
+    """When the next queued letter may leave, or None; what the gate's breaker holds is not waited for."""
     with office.book.read() as session:
-        statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only))
+        held = by_hand_only or gate.is_tripped(office, session, now=office.now())
+        statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(held))
         return session.connection().execute(statement).scalar()

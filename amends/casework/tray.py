@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from amends.casework import filing
+from amends.casework import filing, forms
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
+from amends.casework.handling import take_up_again
 from amends.casework.intake import give_fate_alone, unpack
-from amends.casework.kin import must_stand_alone
+from amends.casework.kin import must_stand_alone, tie
 from amends.casework.office import Office
 from amends.conversation.match import Fate, Match, Standing
 from amends.kernel.errors import NotFound, Refused
@@ -30,14 +31,15 @@ def _waiting(session: Session, arrival_id: int) -> Arrival:
 
 
 def read_again(office: Office, session: Session, arrival: Arrival) -> Reading:
-    """The message read again, here and now: a person waits for it."""
+    """The message read again, here and now: a person waits for it.  What a trusted form sent is the complainant's."""
     from amends.mail.read import read
 
     row = session.get(Raw, arrival.raw_id)
     if row is None:
         raise NotFound("The bytes of this message are gone.")
     organisation = office.settings.organisation
-    return read(unpack(row.zstd), own_addresses=organisation.own_addresses, trusted_authserv=organisation.authserv_id)
+    found = read(unpack(row.zstd), own_addresses=organisation.own_addresses, trusted_authserv=organisation.authserv_id)
+    return forms.as_complainant(found, office.settings)[0]
 
 
 def retry(office: Office, arrival_id: int, *, actor: Actor, now: datetime) -> str:
@@ -54,38 +56,71 @@ def retry(office: Office, arrival_id: int, *, actor: Actor, now: datetime) -> st
         return arrival.state
 
 
-def file_as_complaint(office: Office, arrival_id: int, *, actor: Actor, now: datetime) -> str:
-    """A handler says that it is a complaint: it opens a case, its clocks run from receipt.  Returns the reference."""
+def file_as_complaint(
+    office: Office, arrival_id: int, *, linked_to: str | None = None, actor: Actor, now: datetime
+) -> str:
+    """A handler says that it is a complaint: it opens a case, its clocks run from receipt.  Returns the reference.
+
+    `linked_to` is the reference of an earlier case that it goes on from.  Raises NotFound for an unknown one.
+    """
     actor.may_write()
     with office.book.write() as session:
         arrival = _waiting(session, arrival_id)
+        earlier = None if linked_to is None else _case(office, session, linked_to, actor=actor, now=now)
         reading = read_again(office, session, arrival)
         reference = filing.open_case(office, session, arrival, reading, now=now, actor=actor)
+        if earlier is not None:
+            new = CaseFile.open_by(reference, office, session, actor=actor, now=now)
+            tie(earlier, new, "follows")
+            earlier.save()
+            new.save()
         session.add(arrival)
         return reference
+
+
+def _case(office: Office, session: Session, reference: str, *, actor: Actor, now: datetime) -> CaseFile:
+    """The case of a reference, locked.  Raises NotFound."""
+    case_id = views.case_id(session, reference.strip().upper())
+    if case_id is None:
+        raise NotFound(f"There is no case {reference}; check the reference.")
+    return CaseFile.open(office, session, case_id, actor=actor, now=now)
+
+
+def review(office: Office, arrival_id: int, reference: str, *, actor: Actor, now: datetime) -> None:
+    """A handler says that it takes up an answered or closed case again: it joins, and its deadlines start anew.
+
+    Raises NotFound for an unknown reference, Refused for a case that is open.
+    """
+    actor.may_write()
+    with office.book.write() as session:
+        arrival = _waiting(session, arrival_id)
+        file = _case(office, session, reference, actor=actor, now=now)
+        take_up_again(file, "a message came on it")
+        file.save()
+        _join(office, session, arrival, file.row.reference, actor=actor, now=now)
 
 
 def join(office: Office, arrival_id: int, reference: str, *, actor: Actor, now: datetime) -> None:
     """A handler says to which case it belongs.  Raises NotFound for an unknown reference."""
     actor.may_write()
     with office.book.write() as session:
-        arrival = _waiting(session, arrival_id)
-        case_id = views.case_id(session, reference.strip().upper())
-        if case_id is None:
-            raise NotFound(f"There is no case {reference}; check the reference.")
-        reading = read_again(office, session, arrival)
-        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "put it on")
-        known = filing.known_of(office, session, reading)
-        standing = (
-            Standing.PARTICIPANT
-            if reading.sender.address in known.participants.get(file.row.reference, ())
-            or reading.sender.address == file.row.complainant_address
-            else Standing.THIRD_PARTY
-        )
-        match = Match(Fate.JOIN, file.row.reference, f"{actor.login} put it there", "", "certain", standing)
-        filing.join(office, session, arrival, reading, match, now=now, actor=actor)
-        session.add(arrival)
+        _join(office, session, _waiting(session, arrival_id), reference, actor=actor, now=now)
+
+
+def _join(office: Office, session: Session, arrival: Arrival, reference: str, *, actor: Actor, now: datetime) -> None:
+    file = _case(office, session, reference, actor=actor, now=now)
+    must_stand_alone(file, "put it on")
+    reading = read_again(office, session, arrival)
+    known = filing.known_of(office, session, reading)
+    standing = (
+        Standing.PARTICIPANT
+        if reading.sender.address in known.participants.get(file.row.reference, ())
+        or reading.sender.address == file.row.complainant_address
+        else Standing.THIRD_PARTY
+    )
+    match = Match(Fate.JOIN, file.row.reference, f"{actor.login} put it there", "", "certain", standing)
+    filing.join(office, session, arrival, reading, match, now=now, actor=actor)
+    session.add(arrival)
 
 
 def dismiss(office: Office, arrival_id: int, why: str, *, actor: Actor, now: datetime) -> None:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlmodel import Session, col
 
+from amends.casework import gate
 from amends.casework.actors import address_of
 from amends.casework.casefile import CaseFile
+from amends.casework.gate import Answered
 from amends.casework.office import Office
 from amends.casework.threads import remember
-from amends.kernel.errors import Refused
 from amends.ledger.book import add
 from amends.ledger.chain import new_salt
 from amends.ledger.seals import bytes_seal, letter_seal
 from amends.ledger.tables import Case, Deadline, Letter, Message
 from amends.letters import tokens
-from amends.letters.address import sendable
 from amends.letters.envelope import Envelope, build
 from amends.letters.kinds import LetterFacts, LetterKind
 from amends.letters.render import Rendered
@@ -77,21 +77,6 @@ _SENT_SINCE = select(func.count()).where(
 _WITH_NATURAL_KEY = select(col(Letter.id)).where(col(Letter.natural_key) == bindparam("natural"))
 
 
-def automatic_gate(office: Office, session: Session, to: str, *, now: datetime) -> str | None:
-    """Why no automatic letter may go to `to` now, or None.  (RFC 3834, 2: limits against loops and floods)"""
-    if to in office.settings.organisation.own_addresses:
-        return "the address is our own"
-    try:
-        sendable(to)
-    except Refused as unfit:
-        return str(unfit)
-    limit = office.settings.letters.auto_limit_per_day
-    sent = session.connection().execute(_SENT_SINCE, {"to": to, "since": now - timedelta(days=1)}).scalar() or 0
-    return (
-        f"{sent} automatic letters went to this address within a day (the limit is {limit})" if sent >= limit else None
-    )
-
-
 def queue_automatic(
     file: CaseFile,
     kind: LetterKind,
@@ -102,18 +87,20 @@ def queue_automatic(
     in_reply_to: str = "",
     references: Sequence[str] = (),
     of: tuple[str, int] | None = None,
+    answered: Answered | None = None,
 ) -> int | None:
     """Queue an automatic letter to the complainant, once for each `key`.
 
-    `of` is the deadline and the occurrence that the clock writes it for.  None, with the reason in the ledger, if the
-    gate is shut.
+    `of` is the deadline and the occurrence that the clock writes it for, `answered` the message that sets it off.
+    None, with the reason in the ledger, if the gate is shut.
     """
     to = file.row.complainant_address
     natural = f"{file.row.reference}/{key}"
     if _exists(file.session, natural):
         return None
-    if (reason := automatic_gate(file.office, file.session, to, now=file.now)) is not None:
-        file.record("letter-withheld", letter=str(kind), because=reason.replace(to, "the address"))
+    verdict = gate.ask(file, to, answered=answered)
+    if verdict.shut is not None:
+        file.record("letter-withheld", letter=str(kind), because=_without(verdict.shut, to))
         return None
     # A day that we had promised and that has passed is said as such and not promised again.
     rendered = file.office.templates.render(kind, replace(facts, written_at=file.now))
@@ -128,7 +115,13 @@ def queue_automatic(
         in_reply_to=in_reply_to,
         references=references,
         of=of,
+        again=verdict.again,
     )
+
+
+def _without(reason: str, address: str) -> str:
+    """The ledger holds no personal data."""
+    return reason.replace(address, "the address") if address else reason
 
 
 def queue_staff(file: CaseFile, kind: LetterKind, *, login: str | None, key: str, n: int, facts: LetterFacts) -> None:
@@ -136,6 +129,9 @@ def queue_staff(file: CaseFile, kind: LetterKind, *, login: str | None, key: str
     to = address_of(file.office.settings, login)
     natural = f"{file.row.reference}/{key}/{login}"
     if not to or _exists(file.session, natural):
+        return
+    if (shut := gate.ask(file, to, staff=True).shut) is not None:
+        file.record("letter-withheld", letter=str(kind), because=_without(shut, to))
         return
     rendered = file.office.templates.render(kind, facts)
     enqueue(file, kind, rendered, natural=natural, n=n, leaves_at=file.now, automatic=True, staff_to=(login or "", to))
@@ -173,6 +169,7 @@ def enqueue(
     references: Sequence[str] = (),
     staff_to: tuple[str, str] | None = None,
     of: tuple[str, int] | None = None,
+    again: bool = False,
     letter: Letter | None = None,
 ) -> int:
     """Fix the words, the bytes and the Message-ID of a letter and put it in the outbox; returns its id.
@@ -213,6 +210,7 @@ def enqueue(
         "state": "queued",
         "automatic": automatic,
         "staff": staff_to is not None,
+        "again": again,
         "author": file.actor.login,
         "to_name": to_name,
         "to_address": to,

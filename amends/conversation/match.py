@@ -97,11 +97,14 @@ def decide(sender: str, known: Known) -> Match:
     return replace(match, because=f"{match.because}; {named} was merged into it")
 
 
-def doubted(match: Match, known: Known, *, received_at: datetime, late_after: timedelta, unsafe: str = "") -> Match:
+def doubted(
+    match: Match, known: Known, *, received_at: datetime, late_after: timedelta | None, unsafe: str = ""
+) -> Match:
     """The same decision, or to hold the message where only a person may say that it joins.
 
     `unsafe` says why its sender may be forged, if so.  A case that was closed more than `late_after` before the message
-    came is never taken up again unseen: the handler chooses a review of it or a new case linked to it.
+    came is never taken up again unseen: the handler chooses a review of it or a new case linked to it.  None: whenever
+    it came it may join (a machine's mail changes nothing).
     """
     if match.fate is not Fate.JOIN or match.case is None:
         return match
@@ -109,7 +112,7 @@ def doubted(match: Match, known: Known, *, received_at: datetime, late_after: ti
         because = f"{unsafe}; else it would belong to {match.case}: {match.because}"
         return _held(match, because)
     closed_at = known.closed_at.get(match.case)
-    if closed_at is None or received_at - closed_at <= late_after:
+    if closed_at is None or late_after is None or received_at - closed_at <= late_after:
         return match
     days = (received_at - closed_at) // timedelta(days=1)
     because = f"it came {days} days after {match.case} was closed: {match.because}"

@@ -88,7 +88,7 @@ def build(envelope: Envelope) -> bytes:
     if envelope.reply_to:
         lines.append(f"Reply-To: {_mailbox(envelope.from_name, envelope.reply_to, 'Reply-To')}")
     if envelope.automatic:
-        replied = envelope.kind is LetterKind.ACKNOWLEDGEMENT
+        replied = envelope.kind in (LetterKind.ACKNOWLEDGEMENT, LetterKind.STATUS_ANSWER)
         lines += [
             f"Auto-Submitted: {'auto-replied' if replied else 'auto-generated'}",
             "Precedence: auto_reply",

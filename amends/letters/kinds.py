@@ -15,6 +15,7 @@ class LetterKind(StrEnum):
     PROGRESS_UPDATE = "progress-update"
     HOLDING = "holding"  # we need longer, and here is why
     FINAL_RESPONSE = "final-response"
+    STATUS_ANSWER = "status-answer"  # to somebody who asked how the case stands
     REPLY = "reply"  # a handler's letter about anything else
     STAFF_WARNING = "staff-warning"
     STAFF_ESCALATION = "staff-escalation"
@@ -56,6 +57,8 @@ class LetterFacts:
     update_due: datetime | None = None
     written_at: datetime | None = None
     """When the letter is written: a date that has passed by then is not promised again."""
+    stage: str = ""
+    """Where the case stands, as `cases.stages` names it."""
     handler: str = ""
     outcome: str = ""
     remedy: str = ""
@@ -92,6 +95,7 @@ SAMPLE: Final = LetterFacts(
     response_due=datetime(2026, 12, 21, 17, 0, tzinfo=UTC),
     update_due=datetime(2026, 12, 7, 17, 0, tzinfo=UTC),
     written_at=datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
+    stage="investigating",
     handler="Amara Osei",
     outcome="upheld",
     remedy="We will replace the boiler by 30 November.",
@@ -115,6 +119,7 @@ SPARSE: Final = replace(
     complainant="",
     response_due=None,
     update_due=None,
+    stage="",
     handler="",
     outcome="",
     remedy="",

@@ -213,6 +213,7 @@ def _context(facts: LetterFacts, language: str) -> dict[str, Any]:
         "reference": one_line(facts.reference),
         "subject": one_line(facts.subject, 120),
         "complainant": addressee(facts.complainant),
+        "stage": one_line(facts.stage),
         "handler": one_line(facts.handler),
         "outcome": one_line(facts.outcome),
         "deadline": one_line(facts.deadline),

@@ -31,6 +31,7 @@ _SHORT: Final = {
     "progress-update": "upd",
     "holding": "hold",
     "final-response": "final",
+    "status-answer": "stat",
     "staff-warning": "warn",
     "staff-escalation": "esc",
 }

@@ -346,8 +346,8 @@ def test_a_message_whose_filing_fails_is_quarantined_alone(office, monkeypatch):
     batch = [store_mail(office, mail) for mail in mails]
     acknowledge = filing._acknowledge
 
-    def bad(file, reading, deadlines):
-        acknowledge(file, reading, deadlines)
+    def bad(file, reading, *rest):
+        acknowledge(file, reading, *rest)
         if reading.subject == "Number 2":
             raise RuntimeError("boiler\x1b[31m exploded")
 

@@ -1,0 +1,278 @@
+"""The gate: the one function that every automatic letter passes, to a complainant or to staff (RFC 3834, 2).
+
+Three things shut it for one address: a letter to it came back for good, until a handler corrects or clears it; it
+answers like a machine that does not say so; it had as many automatic letters within a day as the configuration
+allows.  The breaker is for all addresses at once: while more letters than the configuration allows answered what came
+just after another automatic letter, nothing automatic leaves the outbox.  Nothing is thrown away by it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Text, bindparam, cast, delete, func, null, or_, select, update
+from sqlmodel import Session, col
+
+from amends.casework.actors import Actor
+from amends.casework.casefile import CaseFile
+from amends.casework.office import Office, read_meta, write_meta
+from amends.conversation.machines import TWICE, Said, answers_at_once, repeats
+from amends.kernel.errors import NotFound, Refused
+from amends.ledger.book import add_missing
+from amends.ledger.columns import key
+from amends.ledger.seals import address_seal
+from amends.ledger.tables import Arrival, Blocked, Case, Letter, Message, Participant
+from amends.letters.address import sendable
+
+DAY: Final = timedelta(days=1)
+WINDOW: Final = timedelta(minutes=10)
+"""How far back the breaker looks."""
+MACHINE: Final = "it answers our automatic letters as a machine does"
+UNDELIVERABLE: Final = "a letter to it came back as undeliverable"
+HELD: Final = "Held with all automatic letters: too many answered mail that came just after another one."
+
+# A reply of a server that speaks of the recipient's address alone (RFC 3463, 3.2).
+_NO_SUCH_ADDRESS: Final = re.compile(r"5\d\d[ -]5\.1\.(?:[0-36]|10)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The message that a letter answers: its row, what it says, and whether it may be answered, or why not."""
+
+    message_id: int
+    said: Said
+    answerable: bool = True
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of an address: its automatic letters of a day, its messages of a day, and why it is blocked."""
+
+    letters: tuple[datetime, ...] = ()
+    messages: tuple[Said, ...] = ()
+    blocked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`shut` says why the letter may not go, or is None.  `machine`: the address gave itself away just now.
+
+    `again`: it answers what came just after another automatic letter, which is what the breaker counts.
+    """
+
+    shut: str | None = None
+    machine: bool = False
+    again: bool = False
+
+
+def judge(past: Past, answered: Answered | None, *, limit: int, now: datetime) -> Verdict:
+    """The rule, over what is known.  `limit` is of automatic letters to one address in a day."""
+    if answered is not None and not answered.answerable:
+        return Verdict(answered.because or "the message may not be answered automatically")
+    if past.blocked is not None:
+        return Verdict(past.blocked)
+    if answered is not None and _is_machine(past, answered):
+        return Verdict(MACHINE, machine=True)
+    sent = len(past.letters)
+    if sent >= limit:
+        return Verdict(f"{sent} automatic letters went to this address within a day (the limit is {limit})")
+    again = answered is not None and any(
+        now - WINDOW <= letter and answered.said.after(letter) for letter in past.letters
+    )
+    return Verdict(again=again)
+
+
+def _is_machine(past: Past, answered: Answered) -> bool:
+    if len(past.letters) < TWICE:
+        return False
+    messages = [*past.messages, answered.said]
+    return repeats(answered.said, past.messages, past.letters) or answers_at_once(messages, past.letters)
+
+
+def ask(file: CaseFile, to: str, *, answered: Answered | None = None, staff: bool = False) -> Verdict:
+    """May an automatic letter on this case go to `to` now?  What it learns of the address is kept."""
+    office, session, now = file.office, file.session, file.now
+    if to in office.settings.organisation.own_addresses:
+        return Verdict("the address is our own")
+    try:
+        sendable(to)
+    except Refused as unfit:
+        return Verdict(str(unfit))
+    past = _past_of(session, to, answered, now)
+    if staff:  # each goes once for one deadline, and nobody's mail sets it off
+        return Verdict(past.blocked)
+    verdict = judge(past, answered, limit=office.settings.letters.auto_limit_per_day, now=now)
+    if verdict.machine:
+        block(file, to, MACHINE, until=now + DAY)
+    return verdict
+
+
+_LETTERS: Final = select(col(Letter.queued_at), cast(null(), Text)).where(
+    col(Letter.to_address) == bindparam("to"),
+    col(Letter.queued_at) > bindparam("since"),
+    col(Letter.automatic).is_(True),
+    col(Letter.staff).is_(False),
+)
+_BLOCKED: Final = select(col(Blocked.since), col(Blocked.because)).where(
+    col(Blocked.address) == bindparam("to"),
+    or_(col(Blocked.until).is_(None), col(Blocked.until) > bindparam("now")),
+)
+_HISTORY: Final = _LETTERS.union_all(_BLOCKED)
+_WROTE: Final = (
+    select(col(Message.at), func.min(col(Arrival.stored_at)), col(Message.new_text))
+    .join(Participant, col(Participant.case_id) == col(Message.case_id))
+    .join(Arrival, col(Arrival.raw_id) == col(Message.raw_id))
+    .where(
+        col(Participant.address) == bindparam("to"),
+        col(Message.from_address) == bindparam("to"),
+        col(Message.direction) == "in",
+        col(Message.at) > bindparam("since"),
+        col(Message.id) != bindparam("own"),
+    )
+    .group_by(key(Message.id), col(Message.at), col(Message.new_text))
+    .order_by(key(Message.id).desc())
+    .limit(20)
+)
+
+
+def _past_of(session: Session, to: str, answered: Answered | None, now: datetime) -> Past:
+    connection = session.connection()
+    rows: list[Any] = list(connection.execute(_HISTORY, {"to": to, "since": now - DAY, "now": now}))
+    letters = tuple(row[0] for row in rows if row[1] is None)
+    blocked = next((row[1] for row in rows if row[1] is not None), None)
+    if answered is None or len(letters) < TWICE:  # so hardly anybody's messages are looked up
+        return Past(letters, (), blocked)
+    wrote = connection.execute(_WROTE, {"to": to, "since": now - DAY, "own": answered.message_id})
+    return Past(letters, tuple(Said(*row) for row in wrote), blocked)
+
+
+# Addresses that are blocked
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedAddress:
+    """An address that gets no automatic letters: since when, until when (None: until a handler's word), and why."""
+
+    address: str
+    since: datetime
+    until: datetime | None
+    because: str
+    reference: str
+
+
+def block(file: CaseFile, address: str, because: str, *, until: datetime | None = None) -> None:
+    """From now on no automatic letter goes to `address`; the case on which it showed says so.  The caller saves it."""
+    values: dict[str, Any] = {"since": file.now, "until": until, "because": because, "case_id": file.id}
+    add_missing(file.session, Blocked, [{"address": address, **values}])
+    file.session.connection().execute(update(Blocked).where(col(Blocked.address) == address).values(**values))
+    file.record("address-blocked", digest=address_seal(file.row, address), because=because)
+    file.touch()
+
+
+def clear(office: Office, address: str, *, actor: Actor, now: datetime) -> None:
+    """A handler's word that automatic letters may go to `address` again.  Raises NotFound if it is not blocked."""
+    actor.may_write()
+    address = address.strip().lower()
+    with office.book.write() as session:
+        row = session.get(Blocked, address)
+        if row is None:
+            raise NotFound("That address is not blocked; `amends blocked` lists those that are.")
+        file = CaseFile.open(office, session, row.case_id, actor=actor, now=now)
+        unblock(file, address)
+        file.save()
+
+
+def unblock(file: CaseFile, address: str) -> None:
+    """The same inside another verb, and nothing where the address is not blocked."""
+    gone = file.session.connection().execute(delete(Blocked).where(col(Blocked.address) == address))
+    if gone.rowcount:
+        file.record("address-cleared", digest=address_seal(file.row, address))
+        file.touch()
+
+
+def blocked(session: Session, *, now: datetime) -> list[BlockedAddress]:
+    """The addresses that are blocked at `now`, the newest first."""
+    statement = (
+        select(col(Blocked.address), col(Blocked.since), col(Blocked.until), col(Blocked.because), col(Case.reference))
+        .join(Case, col(Case.id) == col(Blocked.case_id))
+        .where(or_(col(Blocked.until).is_(None), col(Blocked.until) > now))
+        .order_by(col(Blocked.since).desc(), col(Blocked.address))
+    )
+    return [BlockedAddress(*row) for row in session.connection().execute(statement)]
+
+
+def names_no_address(answer: str) -> bool:
+    """Whether a server refused a letter because there is no such address, and not for what the letter says."""
+    return _NO_SUCH_ADDRESS.match(answer) is not None
+
+
+# The breaker
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """How many letters of the last ten minutes it counts, of how many that it lets pass; what it holds now.
+
+    `since` is when it last opened, also if that is over.
+    """
+
+    counted: int
+    limit: int
+    held: int = 0
+    since: datetime | None = None
+
+    @property
+    def tripped(self) -> bool:
+        return self.counted > self.limit
+
+
+_COUNT: Final = select(func.count()).where(col(Letter.again).is_(True), col(Letter.queued_at) > bindparam("since"))
+
+
+def is_tripped(office: Office, session: Session, *, now: datetime) -> bool:
+    """Whether automatic letters are held now."""
+    return _counted(session, now) > office.settings.letters.breaker_per_ten_minutes
+
+
+def _counted(session: Session, now: datetime) -> int:
+    since = now - WINDOW
+    counted = session.connection().execute(_COUNT, {"since": since}).scalar() or 0
+    if counted and (released := read_meta(session, "breaker_released_at")) is not None:
+        since = max(since, datetime.fromisoformat(released))
+        counted = session.connection().execute(_COUNT, {"since": since}).scalar() or 0
+    return counted
+
+
+def breaker(office: Office, session: Session, *, now: datetime) -> Breaker:
+    """The breaker whole, for whoever looks at it."""
+    limit = office.settings.letters.breaker_per_ten_minutes
+    counted = _counted(session, now)
+    waiting = select(func.count()).where(col(Letter.state) == "queued", col(Letter.automatic).is_(True))
+    held = session.connection().execute(waiting).scalar() or 0 if counted > limit else 0
+    opened = read_meta(session, "breaker_opened_at")
+    return Breaker(counted, limit, held, None if opened is None else datetime.fromisoformat(opened))
+
+
+def mark_held(session: Session, *, now: datetime) -> None:
+    """The letters that the breaker holds say so where the outbox shows them."""
+    marked = session.connection().execute(
+        update(Letter)
+        .where(col(Letter.state) == "queued", col(Letter.automatic).is_(True), col(Letter.error).is_(None))
+        .values(error=HELD)
+    )
+    if marked.rowcount:
+        write_meta(session, "breaker_opened_at", now.isoformat())
+
+
+def let_go(office: Office, *, now: datetime) -> int:
+    """An operator's word that the held letters may leave; what was counted counts no more.  Returns how many go."""
+    with office.book.write() as session:
+        write_meta(session, "breaker_released_at", now.isoformat())
+        freed = session.connection().execute(
+            update(Letter).where(col(Letter.state) == "queued", col(Letter.error) == HELD).values(error=None)
+        )
+        return freed.rowcount
