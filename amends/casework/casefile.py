@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
+from sqlalchemy.orm import make_transient_to_detached
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage, step
@@ -15,9 +17,11 @@ from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
-from amends.ledger.book import add_all
+from amends.ledger.book import add, add_all
 from amends.ledger.chain import Chain
 from amends.ledger.tables import Case, Deadline, Event, Message
+
+_TOGETHER: Final = "amends_together"  # in a session's info: the CaseFiles in which all its cases are opened and kept
 
 
 class CaseFile:
@@ -42,19 +46,41 @@ class CaseFile:
     @classmethod
     def open(cls, office: Office, session: Session, case_id: int, *, actor: Actor, now: datetime) -> CaseFile:
         """The case, locked.  Raises NotFound."""
+        together = _together(session)
+        if together is not None and (found := together.find(case_id)) is not None:
+            return found
         row = session.get(Case, case_id, with_for_update=True, populate_existing=True)
         if row is None:
             raise NotFound("There is no such case.")
-        return cls(office, session, row, actor=actor, now=now)
+        return cls._opened(office, session, row, actor=actor, now=now)
 
     @classmethod
     def open_by(cls, reference: str, office: Office, session: Session, *, actor: Actor, now: datetime) -> CaseFile:
         """The case with this reference, locked.  Raises NotFound."""
+        together = _together(session)
+        if together is not None and (found := together.find_by(reference)) is not None:
+            return found
         statement = select(Case).where(col(Case.reference) == reference).with_for_update()
         row = session.scalars(statement.execution_options(populate_existing=True)).first()
         if row is None:
             raise NotFound(f"There is no case {reference}; check the reference.")
-        return cls(office, session, row, actor=actor, now=now)
+        return cls._opened(office, session, row, actor=actor, now=now)
+
+    @classmethod
+    def begin(cls, office: Office, session: Session, row: Case, *, actor: Actor, now: datetime) -> CaseFile:
+        """A new case; the row is in the store and has its id."""
+        values = {name: getattr(row, name) for name in Case.model_fields if name != "id"}
+        row.id = add(session, Case, values)
+        make_transient_to_detached(row)
+        session.add(row)
+        return cls._opened(office, session, row, actor=actor, now=now)
+
+    @classmethod
+    def _opened(cls, office: Office, session: Session, row: Case, *, actor: Actor, now: datetime) -> CaseFile:
+        file = cls(office, session, row, actor=actor, now=now)
+        if (together := _together(session)) is not None:
+            together.keep(file)
+        return file
 
     @property
     def id(self) -> int:
@@ -88,9 +114,10 @@ class CaseFile:
     def unmet(self) -> list[Deadline]:
         """What is still owed, the earliest first; what is past due stays in it until it is met."""
         if self._owed is None or self._started:
+            add_all(self.session, Deadline, self._started)
+            self._started.clear()
             statement = select(Deadline).where(col(Deadline.case_id) == self.id, col(Deadline.settled_at).is_(None))
             self._owed = list(self.session.scalars(statement.order_by(col(Deadline.due_at), col(Deadline.id))))
-            self._started.clear()
         return [deadline for deadline in self._owed if deadline.settled_at is None]
 
     def start_deadlines(self, rows: Sequence[dict[str, Any]], *, earliest_is_known: bool = False) -> None:
@@ -100,8 +127,7 @@ class CaseFile:
         """
         if not rows:
             return
-        add_all(self.session, Deadline, [row | {"case_id": self.id} for row in rows])
-        self._started += rows
+        self._started += [row | {"case_id": self.id} for row in rows]
         self.record("deadlines-started", deadlines=deadline_facts(rows))
         self._due_changed = self._due_changed or not earliest_is_known
 
@@ -184,7 +210,8 @@ class CaseFile:
 
     def save(self) -> None:
         """Write the events and the row.  Called once, at the end of a verb."""
-        save_all(self.session, [self])
+        if _together(self.session) is None:
+            save_all(self.session, [self])
 
     def _seal(self) -> None:
         """Let the row say what is due next, and where the ledger ends."""
@@ -202,13 +229,20 @@ def save_all(session: Session, files: Sequence[CaseFile]) -> None:
         file._seal()
     session.flush()
     for table, rows in (
+        (Deadline, [row for file in files for row in file._started]),
         (Message, [row for file in files for row in file._sent]),
         (Event, [row | {"case_id": file.id} for file in files for row in file._events]),
     ):
         add_all(session, table, rows)
     for file in files:
+        file._started.clear()
         file._sent.clear()
         file._events.clear()
+
+
+def _together(session: Session) -> CaseFiles | None:
+    found: CaseFiles | None = session.info.get(_TOGETHER)
+    return found
 
 
 class CaseFiles:
@@ -244,8 +278,33 @@ class CaseFiles:
             self._files[case_id] = CaseFile.open(self.office, self.session, case_id, actor=self.actor, now=self.now)
         return self._files[case_id]
 
+    def keep(self, file: CaseFile) -> None:
+        self._files[file.id] = file
+
+    def find(self, case_id: int) -> CaseFile | None:
+        return self._files.get(case_id)
+
+    def find_by(self, reference: str) -> CaseFile | None:
+        return next((file for file in self._files.values() if file.row.reference == reference), None)
+
     def save(self) -> None:
-        save_all(self.session, list(self._files.values()))
+        """Save them all; within `together` that is left to its end."""
+        if _together(self.session) is None:
+            save_all(self.session, list(self._files.values()))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Every case that is opened in the block, by whomever, is opened once and saved at its end.
+
+        Until then changes of loaded rows are not seen by statements; what is added is.
+        """
+        self.session.info[_TOGETHER] = self
+        try:
+            with self.session.no_autoflush:
+                yield
+        finally:
+            del self.session.info[_TOGETHER]
+        self.save()
 
 
 def deadline_facts(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -466,9 +466,7 @@ def open_case(
         next_deadline=first["kind"] if first else None,
         unread=0 if arrival.history else 1,
     )
-    session.add(row)
-    session.flush()
-    file = CaseFile(office, session, row, actor=actor, now=now)
+    file = CaseFile.begin(office, session, row, actor=actor, now=now)
     file.record(
         "opened",
         pack=row.pack,

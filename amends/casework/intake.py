@@ -7,6 +7,7 @@ alone (mailbox + UIDVALIDITY + UID for a message on a server, the bytes themselv
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +20,15 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
 from amends.casework import filing
+from amends.casework.actors import SYSTEM
+from amends.casework.casefile import CaseFiles
 from amends.casework.office import Office
 from amends.kernel.errors import NeedsOperator, NotFound, TryLater
 from amends.kernel.text import one_line
 from amends.ledger.book import add_missing
 from amends.ledger.columns import key
 from amends.ledger.tables import Arrival, Raw
-from amends.mail.facts import Reading
+from amends.mail.facts import Kind, Reading
 
 _AT_ONCE: Final = 500  # values in one IN list
 _LEVEL: Final = 3  # of zstandard: higher ones cost more time than they save room
@@ -266,14 +269,58 @@ def unpack(zstd: bytes) -> bytes:
 
 
 def file(office: Office, readings: Sequence[tuple[int, Reading | str]], *, now: datetime) -> list[Filed]:
-    """Give each message its fate, all in one transaction, each under its own savepoint.
+    """Give each message its fate, all in one transaction; one whose filing fails is quarantined alone, with the reason.
 
-    A str instead of a reading says why the message could not be read.  A message whose filing fails is quarantined
-    alone, with the reason, and the others go on.  Raises TryLater or NeedsOperator when the store itself is in trouble.
+    A str instead of a reading says why the message could not be read.  Raises TryLater or NeedsOperator when the store
+    itself is in trouble.
+    """
+    if len(readings) > 1:
+        try:
+            return _file_all(office, readings, together=True, now=now)
+        except (TryLater, NeedsOperator, NotFound):
+            raise
+        except Exception:  # noqa: BLE001, S110  (one of them is bad: below each is filed alone, which shows which, and why)
+            pass
+    return _file_all(office, readings, together=False, now=now)
+
+
+def _file_all(
+    office: Office, readings: Sequence[tuple[int, Reading | str]], *, together: bool, now: datetime
+) -> list[Filed]:
+    """One transaction.  `together`: the mail of persons by as few statements as that takes, and all of it or nothing;
+    else, and for the rest, each message under its own savepoint.
     """
     with office.book.write() as session:
         arrivals = _locked(session, [arrival_id for arrival_id, _ in readings])
-        return [_file_one(office, session, arrivals[arrival_id], reading, now) for arrival_id, reading in readings]
+        of_persons = _filed_together(arrivals, readings) if together else []
+        filed: dict[int, Filed] = {}
+        files = CaseFiles(office, session, actor=SYSTEM, now=now)
+        with files.together():
+            for arrival_id, reading in of_persons:
+                arrival = arrivals[arrival_id]
+                reference = filing.give_fate(office, session, arrival, reading, now=now)
+                filed[arrival_id] = _filed(arrival, reference)
+        for arrival_id, reading_or_reason in readings:
+            if arrival_id not in filed:
+                filed[arrival_id] = _file_one(office, session, arrivals[arrival_id], reading_or_reason, now)
+        return [filed[arrival_id] for arrival_id, _ in readings]
+
+
+def _filed_together(
+    arrivals: dict[int, Arrival], readings: Sequence[tuple[int, Reading | str]]
+) -> list[tuple[int, Reading]]:
+    """What persons wrote.  Machines' mail changes letters and addresses that others of the batch may depend on; and
+    so does one message that came twice.
+    """
+    raw_ids = Counter(arrival.raw_id for arrival in arrivals.values())
+    return [
+        (arrival_id, reading)
+        for arrival_id, reading in readings
+        if not isinstance(reading, str)
+        and reading.kind is Kind.PERSON
+        and arrivals[arrival_id].state == "stored"
+        and raw_ids[arrivals[arrival_id].raw_id] == 1
+    ]
 
 
 def _locked(session: Session, arrival_ids: Sequence[int]) -> dict[int, Arrival]:
@@ -294,6 +341,10 @@ def _file_one(office: Office, session: Session, arrival: Arrival, reading: Readi
             reference = give_fate_alone(office, session, arrival, reading, now=now)
         session.add(arrival)
         session.flush()
+    return _filed(arrival, reference)
+
+
+def _filed(arrival: Arrival, reference: str | None) -> Filed:
     return Filed(arrival.id or 0, arrival.state, reference, arrival.mailbox, arrival.uidvalidity, arrival.uid)
 
 

@@ -347,6 +347,7 @@ def note_receipt(office: Office, session: Session, letter: Letter, *, now: datet
         return None
     files = CaseFiles(office, session, actor=SYSTEM, now=now)
     file = files.of(letter.case_id)
+    session.flush()
     session.refresh(letter, with_for_update=True)  # now that the case is ours nobody else moves its letters
     if letter.state in ("uncertain", "sending", "queued"):  # queued: again, or by a store that was restored
         if letter.state != "sending":
