@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,16 +25,21 @@ END: Final = "<!-- end of figures -->"
 
 def main(argv: list[str]) -> int:
     options = _options(argv)
-    parts = [_measured(name) for name in options.parts or PARTS]
-    if options.parts and not options.write:
-        print("Only some parts were measured; docs/performance.md stays as it is.")
-        return 0
-    text = PAGE.read_text(encoding="utf-8")
-    head, rest_of_page = text.split(BEGIN)
-    _, tail = rest_of_page.split(END)
-    PAGE.write_text(f"{head}{BEGIN}\n\n{machine()}\n\n{markdown(parts)}\n{END}{tail}", encoding="utf-8")
-    print("docs/performance.md holds these figures now.")
+    for name in options.parts or PARTS:
+        part = _measured(name)
+        if options.write or not options.parts:
+            _write(part)
     return 0
+
+
+def _write(part: Part) -> None:
+    """Put the table into the page, in the place of the one with the same title."""
+    head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    block, tail = rest.split(END)
+    tables = dict(re.findall(r"^### (.+)\n((?:(?!### ).*\n)*)", block, re.MULTILINE))
+    tables[part.title] = markdown([part]).partition("\n")[2]
+    figures = "".join(f"### {title}\n\n{table.strip()}\n\n" for title, table in tables.items())
+    PAGE.write_text(f"{head}{BEGIN}\n\n{machine()}\n\n{figures}{END}{tail}", encoding="utf-8")
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
