@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 RENEW_AT: Final = 0.8  # of a token's life: the rest is room for a token server that is away
 ANSWER_WITHIN: Final = 45.0  # seconds that a log-in waits for a token
+_SHORTEST_LIFE: Final = 1.0  # a token that is said to live less is tried all the same, or we would ask without a pause
 _FIRST_REST: Final = 2.0
 _LONGEST_REST: Final = 120.0
 _FIRST_REST_REFUSED: Final = 60.0
@@ -100,14 +101,23 @@ class Tokens:
                 raise self._trouble_again()
         return Access(self._awaited(underway), cached=False, tokens=self)
 
-    def renew_if_due(self) -> None:
-        """Have a token that is fresh; what keeps one from coming is raised as TokenTrouble, also while one is alive."""
+    def renew_if_due(self, *, patience: float = ANSWER_WITHIN) -> bool:
+        """Have a token that is fresh; False if the answer is not there after `patience` (seconds).
+
+        What keeps a new one from coming is raised as TokenTrouble, also while the old one is alive.
+        """
         with self._lock:
             underway = self._begun_if_due()
-            if underway is None and self._trouble is not None:
-                raise self._trouble_again()
-        if underway is not None:
-            self._awaited(underway)
+            if underway is None:
+                if self._trouble is not None:
+                    raise self._trouble_again()
+                return True
+        try:
+            underway.exception(patience)
+        except TimeoutError:
+            return False
+        self._awaited(underway)
+        return True
 
     def throw_away(self, token: str) -> None:
         """A mail server refuses this token, however long it might live."""
@@ -172,7 +182,8 @@ class Tokens:
             self._answered(underway, granted, asked_at)
 
     def _answered(self, underway: Future[str], granted: Granted, asked_at: float) -> None:
-        token = _Token(granted.token, asked_at + granted.life * RENEW_AT, asked_at + granted.life)
+        life = max(granted.life, _SHORTEST_LIFE)
+        token = _Token(granted.token, asked_at + life * RENEW_AT, asked_at + life)
         with self._lock:
             self._token, self._trouble, self._failures, self._underway = token, None, 0, None
         log.info("oauth.renewed", where=self.name, lives_s=round(granted.life))

@@ -10,6 +10,7 @@ from amends.config import Settings
 from daemon.oauth.source import Source
 from daemon.oauth.tokens import Tokens
 from tests.builders import some_settings
+from tests.servers.dovecot import Account, Dovecot
 from tests.servers.tokens import TokenServer
 
 
@@ -19,6 +20,36 @@ def token_server() -> Iterator[TokenServer]:
     server = TokenServer().start()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="package")
+def pair() -> Iterator[tuple[TokenServer, Dovecot]]:
+    tokens = TokenServer().start()
+    server = Dovecot(extra=tokens.dovecot())
+    server.start()
+    yield tokens, server
+    server.close()
+    tokens.close()
+
+
+@pytest.fixture
+def tokens(pair: tuple[TokenServer, Dovecot]) -> Iterator[TokenServer]:
+    """The token server that the Dovecot of these tests asks, with nothing asked yet."""
+    tokens = pair[0]
+    tokens.asked.clear()
+    tokens.life, tokens.rotates = 3600, False
+    yield tokens
+    tokens.behave()
+    if tokens.stopped:
+        tokens.start()
+
+
+@pytest.fixture
+def account(pair: tuple[TokenServer, Dovecot], tokens: TokenServer) -> Account:
+    """A user with an empty mailbox, whom the tokens are for."""
+    account = pair[1].account()
+    tokens.username = account.username
+    return account
 
 
 class Hands:

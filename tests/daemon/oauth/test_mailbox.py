@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +20,6 @@ from tests.servers.dovecot import Account, Dovecot
 from tests.servers.tokens import CLIENT_SECRET, TokenServer
 
 pytestmark = pytest.mark.server("dovecot")
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[TokenServer, Dovecot]]:
-    tokens = TokenServer().start()
-    server = Dovecot(extra=tokens.dovecot())
-    server.start()
-    yield tokens, server
-    server.close()
-    tokens.close()
-
-
-@pytest.fixture
-def tokens(pair: tuple[TokenServer, Dovecot]) -> Iterator[TokenServer]:
-    """The token server that the Dovecot of these tests believes, with nothing asked yet."""
-    tokens = pair[0]
-    tokens.asked.clear()
-    tokens.life, tokens.rotates = 3600, False
-    yield tokens
-    tokens.behave()
-    if tokens.stopped:
-        tokens.start()
-
-
-@pytest.fixture
-def account(pair: tuple[TokenServer, Dovecot], tokens: TokenServer) -> Account:
-    """A user with an empty mailbox, whom the tokens are for."""
-    account = pair[1].account()
-    tokens.username = account.username
-    return account
 
 
 @pytest.fixture
