@@ -11,6 +11,8 @@ from amends.config import Settings
 from amends.kernel.errors import AmendsError
 from daemon.checks import clock, files, listener, mailserver, rules, smtpserver, store
 from daemon.checks.finding import Finding, wrong
+from daemon.oauth import check as tokens
+from daemon.oauth.duty import servers_by_oauth
 
 Check = tuple[str, Callable[[], Iterable[Finding]]]
 
@@ -28,6 +30,8 @@ def check_everything(settings: Settings, config: Path, *, now: datetime) -> list
         checks.append((f"mailbox {box.name}", lambda box=box: mailserver.check(settings, box, now=now)))  # type: ignore[misc]
     if settings.smtp is not None:
         checks.append(("smtp", lambda: smtpserver.check(settings)))
+    if servers_by_oauth(settings):
+        checks.append(("oauth", lambda: tokens.check(settings, now=now)))
     if settings.listener is not None:
         checks.append(("listener", lambda: listener.check(settings)))
     with ThreadPoolExecutor(max_workers=max(4, len(settings.mailbox) + 2)) as pool:

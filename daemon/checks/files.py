@@ -32,7 +32,10 @@ def check(settings: Settings, config: Path) -> Iterator[Finding]:
 
 def _holds_a_password(settings: Settings) -> bool:
     servers = [*settings.mailbox, *([settings.smtp] if settings.smtp is not None else [])]
-    return any(server.password is not None for server in servers)
+    return any(
+        server.password is not None or (server.oauth is not None and server.oauth.client_secret is not None)
+        for server in servers
+    )
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

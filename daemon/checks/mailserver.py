@@ -15,6 +15,7 @@ from amends.config import Mailbox, Settings
 from amends.kernel.errors import AmendsError, NeedsOperator
 from daemon.checks.finding import Finding, ok, warning, wrong
 from daemon.intake.line import Line, LoginRefused, Trouble
+from daemon.oauth.login import credentials
 
 MANY = 25  # messages that wait before the first start: more are probably history
 LATE = timedelta(minutes=5)
@@ -26,10 +27,10 @@ def check(settings: Settings, box: Mailbox, *, now: datetime) -> Iterator[Findin
     Raises AmendsError with the sentence of what keeps us out.
     """
     what, where = f"mailbox {box.name}", f"{box.host}:{box.port}"
-    password = settings.password(box)
+    shown = credentials(settings, box)
     box = box.model_copy(update={"ca_file": _authority(settings, box)})
     try:
-        line = Line.open(box, password)
+        line = Line.open(box, shown)
     except Trouble as trouble:
         raise NeedsOperator(_sentence(box, where, trouble)) from trouble
     with line:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from amends.config import Settings
 from amends.kernel.instants import wall_clock
+from daemon import logs
 from daemon.checks.everything import check_everything
 from daemon.cli import say
 
@@ -14,7 +15,11 @@ _COLOURS = {"ok": "32", "warning": "33", "wrong": "31"}
 
 def check(settings: Settings, config: Path, *, as_json: bool) -> int:
     """Exit status 1 if anything is wrong; warnings alone are 0."""
-    findings = check_everything(settings, config, now=wall_clock())
+    end_of_log = logs.configure(level="critical")  # what its parts would log, they also tell as findings
+    try:
+        findings = check_everything(settings, config, now=wall_clock())
+    finally:
+        end_of_log()
     found_wrong = sum(1 for one in findings if one.state == "wrong")
     if as_json:
         say.document(

@@ -80,7 +80,9 @@ def toml(tree: dict[str, Any]) -> str:
         tables = value if isinstance(value, list) else [value]
         for table in tables:
             lines.append(f"[[{name}]]" if isinstance(value, list) else f"[{name}]")
-            lines += [f"{key} = {json.dumps(one)}" for key, one in table.items()]
+            lines += [f"{key} = {json.dumps(one)}" for key, one in table.items() if not isinstance(one, dict)]
+            for key, below in ((key, one) for key, one in table.items() if isinstance(one, dict)):
+                lines += [f"[{name}.{key}]", *(f"{inner} = {json.dumps(one)}" for inner, one in below.items())]
     return "\n".join(lines) + "\n"
 
 
