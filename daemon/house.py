@@ -21,6 +21,8 @@ from amends.letters.kinds import LetterKind
 from daemon import logs
 from daemon.clock.doubt import ClockDoubt
 from daemon.clock.duty import ClockDuty
+from daemon.oauth.duty import TokenDuty, servers_by_oauth
+from daemon.oauth.login import require
 from daemon.outbox.duty import OutboxDuty
 from daemon.reading.pool import ReadingPool
 from daemon.supervision.bell import Bell, rung_by_signals
@@ -108,7 +110,7 @@ def require_whole(office: Office) -> None:
 def build(office: Office, pool: ReadingPool) -> list[Duty]:
     """The duties that the configuration asks for; they read mail in `pool`.
 
-    Raises ConfigError for a password that cannot be found.
+    Raises ConfigError for a password, or what a token is asked for with, that cannot be found.
     """
     settings, owner = office.settings, our_name()
     doubt = ClockDoubt(office)
@@ -125,8 +127,10 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
         from daemon.intake.duty import ImapIntake
 
         for box in settings.mailbox:
-            settings.password(box)  # asked for again at each log-in; a missing one is said now
+            require(settings, box)  # asked for again at each log-in; a missing one is said now
             duties.append(ImapIntake(office, box, pool, owner=owner, outbox=wake))
+    if servers_by_oauth(settings):
+        duties.append(TokenDuty(office))
     if settings.listener is not None:
         from daemon.listener.duty import ListenerDuty
         from daemon.reading.filer import Filer
@@ -143,9 +147,10 @@ def _held(office: Office) -> str | None:
 
 
 def _forget_others(office: Office, names: set[str]) -> None:
-    """Take the rows of mailboxes out of the list that are not configured any more."""
+    """Take the rows out of the list of mailboxes that are not configured any more, and of tokens nobody needs."""
     with office.book.read() as session:
-        old = [row.name for row in views.duties(session) if row.name.startswith("intake.") and row.name not in names]
+        rest = [row.name for row in views.duties(session) if row.name not in names]
+    old = [name for name in rest if name.startswith("intake.") or name == TokenDuty.name]
     for name in old:
         rows.forget(office, name)
 

@@ -39,7 +39,7 @@ def status(office: Office, *, as_json: bool) -> int:
     if as_json:
         say.document(shown)
     else:
-        _print(shown, running=at_work(rows, now=now))
+        _print(shown, _warnings(rows), running=at_work(rows, now=now))
     return 0 if shown["ready"] and not overdue else 1
 
 
@@ -94,7 +94,12 @@ def _intake(row: DutyView, now: datetime) -> dict[str, Any]:
     }
 
 
-def _print(shown: dict[str, Any], *, running: bool) -> None:
+def _warnings(rows: Sequence[DutyView]) -> list[str]:
+    """What runs well and will not for ever, such as a secret that ends in a week."""
+    return [str(warning) for row in rows if row.state != "stopped" for warning in row.detail.get("warnings", [])]
+
+
+def _print(shown: dict[str, Any], warnings: Sequence[str], *, running: bool) -> None:
     if not running:
         say.line(say.coloured("The daemon is not running; start it with systemctl start amendsd.", "31"))
     elif not shown["ready"]:
@@ -106,6 +111,8 @@ def _print(shown: dict[str, Any], *, running: bool) -> None:
         for one in shown["duties"]
     ]
     say.table(rows)
+    for warning in warnings:
+        say.line(say.coloured(say.harmless(warning), "33"))
     for box in shown["intake"]:
         connected = "connected" if box["connected"] else "not connected"
         say.line(
