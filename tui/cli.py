@@ -130,6 +130,14 @@ class Seat:
         with self.office.book.read() as session:
             return views.named_case(session, ref, prefix=self.office.settings.organisation.reference_prefix)
 
+    def reference(self, ref: str) -> str:
+        """The whole reference of the same.  Raises as `case_id`."""
+        from amends.ledger import views
+
+        case_id = self.case_id(ref)
+        with self.office.book.read() as session:
+            return views.queue_rows(session, [case_id], now=self.now)[case_id].reference
+
 
 def _columns() -> int:
     return max(40, shutil.get_terminal_size((80, 24)).columns) if sys.stdout.isatty() else 80
@@ -395,13 +403,29 @@ def file(
     context: typer.Context,
     message: Message,
     fate: Annotated[FateName, typer.Option("--as", help="What it is.")],
+    linked: Annotated[
+        str | None, typer.Option("--linked", metavar="REF", help="An earlier case that it goes on from.")
+    ] = None,
 ) -> None:
     """File the message as a complaint: it opens a case, whose clocks run from receipt."""
     from amends.casework import tray
 
     seat = _sit(context)
-    reference = tray.file_as_complaint(seat.office, message, actor=seat.actor, now=seat.now)
-    _say(f"Message {message} has opened {reference}.")
+    earlier = None if linked is None else seat.reference(linked)
+    reference = tray.file_as_complaint(seat.office, message, linked_to=earlier, actor=seat.actor, now=seat.now)
+    _say(f"Message {message} has opened {reference}{f', linked with {earlier}' if earlier else ''}.")
+
+
+@held.command("review")
+@quarantine.command("review")
+def review(context: typer.Context, message: Message, ref: Ref) -> None:
+    """Take an answered or closed case up again, with the message on it."""
+    from amends.casework import tray
+
+    seat = _sit(context)
+    reference = seat.reference(ref)
+    tray.review(seat.office, message, reference, actor=seat.actor, now=seat.now)
+    _say(f"{reference} is open again, with message {message} on it; its deadlines start anew.")
 
 
 @held.command("join")
@@ -409,12 +433,9 @@ def file(
 def join(context: typer.Context, message: Message, ref: Ref) -> None:
     """Put the message on a case."""
     from amends.casework import tray
-    from amends.ledger import views
 
     seat = _sit(context)
-    case_id = seat.case_id(ref)
-    with seat.office.book.read() as session:
-        reference = views.queue_rows(session, [case_id], now=seat.now)[case_id].reference
+    reference = seat.reference(ref)
     tray.join(seat.office, message, reference, actor=seat.actor, now=seat.now)
     _say(f"Message {message} is on {reference} now.")
 
@@ -627,6 +648,114 @@ def reopen(
     case_id = seat.case_id(ref)
     handling.reopen(seat.office, case_id, reason, actor=seat.actor, now=seat.now)
     _report(seat, case_id, as_json, "it is open again, and its deadlines start anew.")
+
+
+# What belongs together
+
+
+Other = Annotated[str, typer.Argument(metavar="OTHER", help="The reference of the other case, or its serial.")]
+
+
+@app.command()
+def merge(
+    context: typer.Context,
+    ref: Ref,
+    other: Annotated[str, typer.Argument(metavar="INTO", help="The case that goes on with both.")],
+    different: Annotated[
+        bool, typer.Option("--different-people", help="Also where the complainants differ: letters go to INTO's alone.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Merge the case into another, which goes on with both; answers to it arrive there."""
+    from amends.casework import merging
+
+    seat = _sit(context)
+    case_id, into_id = seat.case_id(ref), seat.case_id(other)
+    merging.merge(seat.office, case_id, into_id, different_people=different, actor=seat.actor, now=seat.now)
+    _report(seat, case_id, as_json, f"it is closed, and {seat.reference(other)} goes on with it.")
+
+
+@app.command()
+def unmerge(context: typer.Context, ref: Ref, as_json: Json = False) -> None:
+    """Take a merger back: stage and deadlines are what they were."""
+    from amends.casework import merging
+
+    seat = _sit(context)
+    case_id = seat.case_id(ref)
+    other = merging.unmerge(seat.office, case_id, actor=seat.actor, now=seat.now)
+    _report(seat, case_id, as_json, f"it stands alone again; what came meanwhile is on {other}.")
+
+
+@app.command()
+def split(
+    context: typer.Context,
+    ref: Ref,
+    number: Annotated[int, typer.Argument(metavar="N", help="The number of the message, as `show` says it.")],
+    hold: Annotated[bool, typer.Option("--hold", help="Into the tray, and not into a case of its own.")] = False,
+) -> None:
+    """Take a message off the case: it opens a case of its own, or waits in the tray."""
+    from amends.casework import merging
+    from amends.kernel.errors import NotFound
+    from amends.ledger import views
+
+    seat = _sit(context)
+    case_id = seat.case_id(ref)
+    with seat.office.book.read() as session:
+        found = views.case(session, case_id, now=seat.now)
+    if not 1 <= number <= len(found.messages):
+        raise NotFound(f"{found.row.reference} has no message {number}; it has {len(found.messages)}.")
+    message_id = found.messages[number - 1].id
+    new = merging.split(seat.office, case_id, message_id, hold=hold, actor=seat.actor, now=seat.now)
+    _say(f"Message {number} of {found.row.reference} " + (f"has opened {new}." if new else "is held; see amends held."))
+
+
+@app.command()
+def link(context: typer.Context, ref: Ref, other: Other, as_json: Json = False) -> None:
+    """Say that two cases belong together, without making one of them."""
+    from amends.casework import merging
+
+    seat = _sit(context)
+    case_id = seat.case_id(ref)
+    merging.link(seat.office, case_id, seat.case_id(other), actor=seat.actor, now=seat.now)
+    _report(seat, case_id, as_json, f"it is linked with {seat.reference(other)}.")
+
+
+@app.command()
+def unlink(context: typer.Context, ref: Ref, other: Other, as_json: Json = False) -> None:
+    """Take a link away again."""
+    from amends.casework import merging
+
+    seat = _sit(context)
+    case_id = seat.case_id(ref)
+    merging.unlink(seat.office, case_id, seat.case_id(other), actor=seat.actor, now=seat.now)
+    _report(seat, case_id, as_json, f"it is not linked with {seat.reference(other)} any more.")
+
+
+# Addresses without automatic letters
+
+
+@app.command()
+def blocked(context: typer.Context, as_json: Json = False) -> None:
+    """List the addresses that get no automatic letters, and why."""
+    from amends.casework import gate
+    from tui import lines
+
+    seat = _sit(context)
+    with seat.office.book.read() as session:
+        found = gate.blocked(session, now=seat.now)
+    _document([one.as_json() for one in found]) if as_json else _print(lines.blocked(found, seat.desk))
+
+
+@app.command("clear-address")
+def clear_address(
+    context: typer.Context, address: Annotated[str, typer.Argument(help="An address that `blocked` lists.")]
+) -> None:
+    """Let automatic letters go to an address again."""
+    from amends.casework import gate
+
+    seat = _sit(context)
+    gate.clear(seat.office, address, actor=seat.actor, now=seat.now)
+    _say(f"Automatic letters may go to {address} again.")
 
 
 # Letters

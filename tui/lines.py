@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
 from amends.kernel.text import clean
@@ -21,6 +22,9 @@ from amends.ledger.views import (
     MessageView,
     QueueRow,
 )
+
+if TYPE_CHECKING:
+    from amends.casework.gate import BlockedAddress
 
 INDENT = "    "
 
@@ -165,6 +169,9 @@ def _facts(view: CaseView, desk: Desk) -> Iterator[tuple[str, str]]:
     yield "Root cause", clean(view.root_cause or "").text
     others = [person(p.name, p.address) + ("" if p.accepted else " (not accepted)") for p in view.participants]
     yield "People", "; ".join(others) if len(others) > 1 else ""
+    yield "Merged", f"into {view.merged_into}; what answers this case is there" if view.merged_into else ""
+    yield "Took up", ", ".join(view.merged)
+    yield "Linked", ", ".join(f"{reference} ({kind})" for reference, kind in view.links)
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
@@ -283,3 +290,19 @@ def tray(arrivals: Sequence[ArrivalView], desk: Desk, *, name: str) -> Iterator[
         cases = ", ".join(name_of(str(candidate.get("case", ""))) for candidate in one.candidates)
         if cases:
             yield from _wrapped(cases, desk, first=f"{INDENT}Perhaps: ", rest=INDENT)
+        for candidate in one.candidates:
+            if candidate.get("proposals"):
+                case = name_of(str(candidate.get("case", "")))
+                yield f"{INDENT}amends held review {one.id} {case}    takes the old case up again"
+                yield f"{INDENT}amends held file {one.id} --as complaint --linked {case}    is another matter"
+
+
+def blocked(addresses: Sequence[BlockedAddress], desk: Desk) -> Iterator[str]:
+    """Each address that gets no automatic letters: since when, until when, and why."""
+    if not addresses:
+        yield "Every address may have automatic letters."
+        return
+    for one in addresses:
+        until = f", until {moment(one.until, desk)}" if one.until else ""
+        said = f"{name_of(one.address)}, since {moment(one.since, desk)}{until}, on {one.reference}: {one.because}"
+        yield from _wrapped(said, desk, first="", rest=INDENT)

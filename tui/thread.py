@@ -422,5 +422,15 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "participant": "somebody else wrote in",
         "participant-accepted": "a participant was accepted",
         "address-corrected": "address corrected",
+        "address-blocked": f"no more automatic letters to an address: {said('because')}",
+        "address-cleared": "automatic letters may go to the address again",
+        "merged": f"merged into {said('into')}",
+        "unmerged": f"taken out of {said('out_of')} again",
+        "absorbed": f"took up {said('case')}",
+        "released": f"gave {said('case')} back",
+        "message-split": f"a message was split off{' into ' + said('to') if data.get('to') else ''}",
+        "linked": f"linked with {said('case')} ({said('link')})",
+        "unlinked": f"no longer linked with {said('case')}",
+        "deadline-restored": f"{clock} owed again: {said('because')}",
     }.get(kind)
     return words.strip(" :") if words else prose(kind.replace("-", " "))

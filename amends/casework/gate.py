@@ -21,6 +21,7 @@ from amends.casework.casefile import CaseFile
 from amends.casework.office import Office, read_meta, write_meta
 from amends.conversation.machines import TWICE, Said, answers_at_once, repeats
 from amends.kernel.errors import NotFound, Refused
+from amends.kernel.instants import iso
 from amends.ledger.book import add_missing
 from amends.ledger.columns import key
 from amends.ledger.seals import address_seal
@@ -163,6 +164,15 @@ class BlockedAddress:
     because: str
     reference: str
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "since": iso(self.since),
+            "until": None if self.until is None else iso(self.until),
+            "because": self.because,
+            "case": self.reference,
+        }
+
 
 def block(file: CaseFile, address: str, because: str, *, until: datetime | None = None) -> None:
     """From now on no automatic letter goes to `address`; the case on which it showed says so.  The caller saves it."""
@@ -247,6 +257,21 @@ def _counted(session: Session, now: datetime) -> int:
     return counted
 
 
+def why_held(office: Office, *, now: datetime) -> str | None:
+    """What an operator is told while the breaker holds letters, or None; the letters are marked."""
+    with office.book.read() as session:
+        if not is_tripped(office, session, now=now):
+            return None
+        marked = session.connection().execute(_unmarked().limit(1)).first() is None
+    if not marked:
+        with office.book.write() as session:
+            mark_held(session, now=now)
+    return (
+        "Too many of them answered mail that came just after another one, as in a loop; "
+        "look at amendsd breaker and amends blocked, and let them leave by amendsd breaker --go."
+    )
+
+
 def breaker(office: Office, session: Session, *, now: datetime) -> Breaker:
     """The breaker whole, for whoever looks at it."""
     limit = office.settings.letters.breaker_per_ten_minutes
@@ -255,6 +280,12 @@ def breaker(office: Office, session: Session, *, now: datetime) -> Breaker:
     held = session.connection().execute(waiting).scalar() or 0 if counted > limit else 0
     opened = read_meta(session, "breaker_opened_at")
     return Breaker(counted, limit, held, None if opened is None else datetime.fromisoformat(opened))
+
+
+def _unmarked() -> Any:
+    return select(key(Letter.id)).where(
+        col(Letter.state) == "queued", col(Letter.automatic).is_(True), col(Letter.error).is_(None)
+    )
 
 
 def mark_held(session: Session, *, now: datetime) -> None:

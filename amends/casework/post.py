@@ -403,8 +403,7 @@ def _waiting(by_hand_only: bool) -> list[Any]:
 
 
 def next_leaving(office: Office, *, by_hand_only: bool = False) -> datetime | None:
-    """When the next queued letter may leave, or None; what the gate's breaker holds is not waited for."""
+    """When the next queued letter may leave, or None."""
+    statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only))
     with office.book.read() as session:
-        held = by_hand_only or gate.is_tripped(office, session, now=office.now())
-        statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(held))
         return session.connection().execute(statement).scalar()

@@ -394,7 +394,6 @@ class CaseView:
             ],
             "messages": [
                 {
-                    "id": m.id,
                     "message_id": m.message_id,
                     "direction": m.direction,
                     "at": iso(m.at),

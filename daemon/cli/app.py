@@ -373,3 +373,19 @@ def clock(
     from daemon.cli.clocks import clock
 
     return clock(_office(context, config), confirm=confirm)
+
+
+@app.command()
+def breaker(
+    context: typer.Context,
+    go: Annotated[bool, typer.Option("--go", help="Let the held letters leave.")] = False,
+    config: Config = None,
+) -> int:
+    """Show what looks like a loop of letters, or end it.
+
+    While too many automatic letters answer mail that came just after another one, all of them are held, until that is
+    over or --go lets them leave.  Exit status 1 while letters are held.
+    """
+    from daemon.cli.breaker import breaker
+
+    return breaker(_office(context, config), go=go)

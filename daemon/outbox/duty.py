@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from amends.casework import post
+from amends.casework import gate, post
 from amends.casework.office import Office
 from amends.casework.post import Accepted, Carried, Claimed, Deferred, Rejected, Result, Unknown
 from daemon.outbox.courier import Away, Courier, CutOff
@@ -94,7 +94,7 @@ class OutboxDuty:
         self._kept_house_at = None
         while not pulse.stopping.is_set():
             self._keep_house()
-            held = self._in_doubt()
+            held = self._in_doubt() or gate.why_held(self._office, now=self._office.now())
             wait = self._seconds_to_next(by_hand_only=held is not None)
             if wait <= 0:
                 self._round(pulse, by_hand_only=held is not None)

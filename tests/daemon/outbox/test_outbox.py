@@ -9,14 +9,14 @@ from datetime import timedelta
 
 import pytest
 
-from amends.casework import correspondence
+from amends.casework import correspondence, gate
 from amends.casework import post as casework_post
 from amends.kernel.errors import NeedsOperator
 from amends.letters.kinds import LetterKind
 from daemon.outbox import duty as outbox_duty
 from daemon.outbox.courier import Courier
 from daemon.outbox.wire import Wire
-from tests.builders import AMARA
+from tests.builders import AMARA, a_mail, file_mail
 from tests.daemon.outbox.conftest import Killed, Post
 from tests.servers import until
 from tests.servers.smtp import (
@@ -346,6 +346,21 @@ def test_while_the_clock_is_in_doubt_automatic_letters_wait(post: Post) -> None:
         assert post.server.letters == []
         post.doubt = None
         until(lambda: post.states() == ["sent", "sent"])
+
+
+def test_while_letters_look_like_a_loop_automatic_ones_wait_and_the_duty_says_so(post: Post) -> None:
+    now = post.office.now() - timedelta(minutes=1)
+    for n in range(21):  # each wrote again just after our letter
+        for words in (f"One {n}", f"Another thing {n}"):
+            file_mail(post.office, a_mail(sender=f"person{n}@example.org", text=words), now=now)
+            now += timedelta(seconds=1)
+    with post.at_work(post.outbox()) as heart:
+        until(lambda: "amendsd breaker --go" in (heart.error or ""))
+        until(lambda: {one.error for one in post.letters()} == {gate.HELD})
+        assert post.server.letters == []
+        gate.let_go(post.office, now=post.office.now())
+        until(lambda: set(post.states()) == {"sent"})
+    assert len(post.server.letters) == 42
 
 
 def test_an_outbox_told_to_stop_ends_its_letter_and_begins_no_other(post: Post) -> None:

@@ -10,10 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from amends.casework import post
+from amends.cases.outcomes import Outcome
+from amends.casework import handling, post
+from amends.casework.actors import Actor
 from amends.kernel.instants import wall_clock
 from amends.mail.facts import Kind
-from tests.builders import a_mail, case_of, file_mail, post_all
+from tests.builders import a_mail, case_of, file_mail, id_of, post_all
 from tui.cli import hoisted
 from tui.lines import Desk, cut, due_in_words, width
 
@@ -276,6 +278,63 @@ def test_a_held_message_is_filed_as_a_complaint_or_read_again(shell, office):
     said = shell("held", "file", str(message), "--as", "complaint")
     assert said.status == 0 and f"Message {message} has opened NW-" in said.out
     assert shell("held", "file", str(message), "--as", "complaint").status == 1
+
+
+def test_a_case_is_merged_taken_back_and_linked(shell, office, ref):
+    other = file_mail(office, a_mail(), now=wall_clock()).reference
+    stranger = file_mail(office, a_mail(sender="bob@example.org"), now=wall_clock()).reference
+    said = shell("merge", other, ref)
+    assert (said.status, said.out) == (0, f"{other}: it is closed, and {ref} goes on with it.\n")
+    assert f"into {ref}" in shell("show", other).out and f"Took up:    {other}" in shell("show", ref).out
+    refused = shell("merge", stranger, ref)
+    assert refused.status == 1 and "--different-people" in refused.err
+    assert shell("merge", stranger, ref, "--different-people", "--json").json["stage"] == "closed"
+    assert shell("unmerge", other).out == f"{other}: it stands alone again; what came meanwhile is on {ref}.\n"
+    assert shell("link", ref, other).status == 0
+    assert f"Linked:     {other} (related)" in shell("show", ref).out
+    assert shell("show", ref, "--json").json["linked"] == [{"case": other, "kind": "related"}]
+    assert shell("unlink", other, ref).status == 0 and shell("unlink", other, ref).status == 1
+
+
+def test_a_message_is_split_off_by_its_number(shell, office, ref):
+    for n in (1, 2):
+        file_mail(office, a_mail(subject=f"Re: {ref}", text=f"Noise {n}"), now=wall_clock())
+    assert shell("split", ref, "1").status == 1  # it opened the case
+    assert shell("split", ref, "9").err == f"amends: {ref} has no message 9; it has 3.\n"
+    assert shell("split", ref, "3", "--hold").out == f"Message 3 of {ref} is held; see amends held.\n"
+    said = shell("split", ref, "2")
+    new = re.fullmatch(rf"Message 2 of {ref} has opened (\S+)\.\n", said.out)[1]
+    assert case_of(office, new).messages[0].text == "Noise 1"
+    assert shell("held", "--json").json[0]["candidates"][0]["case"] == ref
+
+
+def test_a_late_reply_is_reviewed_or_becomes_a_linked_case(shell, office):
+    then = wall_clock() - timedelta(days=100)
+    ref = file_mail(office, a_mail(), now=then).reference
+    who = {"actor": Actor("amara"), "now": then}
+    handling.close(office, id_of(office, ref), outcome=Outcome.WITHDRAWN, reason="x", **who)
+    late = [
+        file_mail(office, a_mail(subject=f"Re: {ref}", text=text), now=wall_clock()).arrival_id
+        for text in ("Once more", "Something else")
+    ]
+    listed = shell("held").out
+    assert f"amends held review {late[0]} {ref}" in listed
+    assert f"amends held file {late[1]} --as complaint --linked {ref}" in listed
+    said = shell("held", "file", str(late[1]), "--as", "complaint", "--linked", ref)
+    assert said.out.endswith(f", linked with {ref}.\n")
+    assert shell("held", "review", str(late[0]), ref).status == 0
+    assert case_of(office, ref).row.stage == "investigating" and len(case_of(office, ref).links) == 1
+
+
+def test_blocked_addresses_are_listed_and_cleared(shell, office, ref):
+    assert shell("blocked").out == "Every address may have automatic letters.\n"
+    post_all(office, now=wall_clock(), result=post.Rejected("550 5.1.1 no such user"))
+    (row,) = shell("blocked", "--json").json
+    assert (row["address"], row["until"], row["case"]) == ("edith@example.org", None, ref)
+    assert "came back as undeliverable" in shell("blocked").out
+    assert shell("clear-address", "edith@example.org", login="audrey").status == 1
+    assert shell("clear-address", "Edith@example.org").status == 0
+    assert shell("clear-address", "edith@example.org").status == 1
 
 
 def test_a_message_is_dismissed_with_a_reason(shell, office):
