@@ -245,7 +245,7 @@ def _no_account(where: str, why: str) -> str:
 def _need_the_extra() -> None:
     """Raise ConfigError unless what `daemon.oauth.ask` stands on is installed.
 
-    That module is imported only where a token is asked for: it costs a tenth of a second and some megabytes.
+    That module is imported only where a token is asked for: it costs a third of a second and 16 MB.
     """
     if any(find_spec(name) is None for name in ("authlib", "joserfc", "requests")):
         raise ConfigError(NEEDS_THE_EXTRA)
