@@ -207,7 +207,9 @@ def _take_off(file: CaseFile, message_id: int) -> None:
         raise Refused("Somebody else took the message off the case just now; look at it again.")
     connection.execute(update(Message).where(col(Message.id) == message_id).values(case_id=None))
     session.expire(message)
-    connection.execute(text("DELETE FROM search WHERE message_id = :id"), {"id": message_id})
+    connection.execute(
+        text("DELETE FROM search WHERE case_id = :case_id AND message_id = :id"), {"case_id": file.id, "id": message_id}
+    )
     others = select(key(Message.id)).where(
         col(Message.case_id) == file.id, col(Message.message_id) == message.message_id
     )
