@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from tests.servers import program_of
+
+
+_BUSY: Final = os.getloadavg()[1]  # of the five minutes before we began: others' work, and none of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ def machine() -> str:
     return (
         f"Measured on {datetime.now(UTC):%d %B %Y}: {os.cpu_count()} cores of {cpu}, {memory / 2**20:.0f} GiB; "
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, Dovecot {_dovecot()}, "
-        f"imapclient {version('imapclient')}, mail-parser {version('mail-parser')}, textual {version('textual')}."
+        f"imapclient {version('imapclient')}, mail-parser {version('mail-parser')}, textual {version('textual')}; "
+        f"load before: {_BUSY:.1f}."
     )
 
 

@@ -21,7 +21,7 @@ from typing import Final
 from amends.ledger import views
 from bench.figures import Part, seconds
 from bench.house import ROOT, House, environment
-from bench.store import CASES, a_full_store, forget
+from bench.store import CASES, a_full_store
 
 TIMES: Final = 7
 _ESCAPES: Final = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
@@ -40,7 +40,6 @@ def measure() -> Part:
             _row(f"`amends queue` of {CASES:,} cases", lambda: _ends("tui", "queue", "--config", config)),
             _row(f"`amends`: the queue of {CASES:,} cases on the screen", lambda: _shows(config, short)),
         )
-    forget()
     return Part(
         "How long a person waits",
         f"From the start of the program, {TIMES} times each with warm disk caches; the screen is a terminal of 120 x "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ _BATCH: Final = 200
 @cache
 def _template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="amends-bench-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     office = an_office(folder, smtp={"plus_addressing": False})
     event.listen(office.book.engine, "connect", _in_haste)
     for start in range(0, CASES, _BATCH):
@@ -74,10 +76,3 @@ def a_full_store(folder: Path) -> None:
     """Put a copy of the store into `folder`, as amends.db.  The first call makes it, which takes a minute."""
     for path in _template().glob("amends.db*"):
         shutil.copy(path, folder / path.name)
-
-
-def forget() -> None:
-    """Remove what the copies were made from."""
-    if _template.cache_info().currsize:
-        shutil.rmtree(_template(), ignore_errors=True)
-        _template.cache_clear()
