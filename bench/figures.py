@@ -15,7 +15,6 @@ from typing import Final
 
 from tests.servers import program_of
 
-
 _BUSY: Final = os.getloadavg()[1]  # of the five minutes before we began: others' work, and none of ours
 
 
