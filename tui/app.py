@@ -7,6 +7,7 @@ import locale
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 
 from amends.casework.actors import Actor
 from amends.casework.office import open_office
@@ -39,6 +41,12 @@ if TYPE_CHECKING:
 
 SAID_SECONDS: Final = 8.0
 """How long a sentence stands in the status line before the countdown of a held letter takes its place."""
+
+
+KEY_PATIENCE: Final = 0.25
+"""Seconds after which a key counts as done, though its end was not seen."""
+OPENING_PATIENCE: Final = 3.0
+"""Seconds for which keys wait for a screen whose data are being fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,9 @@ class AmendsApp(App[None]):
 
         news: News | AmendsError
 
+    class KeyDone(Message):
+        """Follows a key to the app: everything that the key set off on the event loop has begun."""
+
     def __init__(self, desk: Desk, *, chosen: prefs.Prefs | None = None, watch: float | None = None) -> None:
         self._guard = EscGuard()
         self._colourless = NoColor()
@@ -91,6 +102,11 @@ class AmendsApp(App[None]):
         self.findings: dict[int, Finding] = {}
         """What was decided in a final response that is still a draft, by its letter."""
         self.last_key = time.monotonic()
+        self._ahead: deque[events.Key] = deque()
+        self._key_under_way = False
+        self._opening = 0
+        self._opening_since = 0.0
+        self._patience: Timer | None = None
         self._said: tuple[str, str, float] = ("", "text", 0.0)
         self._fresh_at: datetime | None = None
         self._minute = ""
@@ -169,9 +185,49 @@ class AmendsApp(App[None]):
         self._close_messages_no_wait()
 
     async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Key):
+        if isinstance(event, events.Key) and not event.is_forwarded:
             self.last_key = time.monotonic()
-        await super().on_event(event)
+            self._ahead.append(event)
+            await self._next_key()
+        else:
+            await super().on_event(event)
+
+    async def _next_key(self) -> None:
+        """One key after the other: the next waits until the one before has had its whole effect.
+
+        Keys are typed ahead (`r1`: a letter, the first kind), and the toolkit would give the second to the screen that
+        the first is about to cover.
+        """
+        if self._key_under_way or not self._ahead:
+            return
+        screen = self.screen
+        listening = screen.is_mounted and (screen.focused is not None or not screen.focus_chain)
+        opening = self._opening > 0 and time.monotonic() - self._opening_since < OPENING_PATIENCE
+        if opening or not listening:
+            self.set_timer(0.01, self._next_key)
+            return
+        key = self._ahead.popleft()
+        self._key_under_way = True
+        await super().on_event(key)
+        # It goes the way of the key, behind it; where the way is gone by then, the clock ends the waiting.
+        (self.focused or self.screen).post_message(self.KeyDone())
+        self._patience = self.set_timer(KEY_PATIENCE, self._key_done)
+
+    def opening(self, by: int) -> None:
+        """Something is being fetched that opens a screen (1), or has come (-1): keys wait for it."""
+        if by > 0:
+            self._opening_since = time.monotonic()
+        self._opening = max(0, self._opening + by)
+
+    async def on_amends_app_key_done(self, message: KeyDone) -> None:
+        await self._key_done()
+
+    async def _key_done(self) -> None:
+        if self._patience is not None:
+            self._patience.stop()
+            self._patience = None
+        self._key_under_way = False
+        await self._next_key()
 
     # The frame
 
@@ -374,7 +430,7 @@ class AmendsApp(App[None]):
             self.open_letter(draft)
             self.say("Called back. Nothing was sent; here is your letter again.")
 
-        place.do(back, reopened)
+        place.do(back, reopened, opens=True)
 
     def remember(self, what: str, back: Callable[[], object]) -> None:
         """Let `u` take this back."""

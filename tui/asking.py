@@ -29,6 +29,7 @@ class Asking(_Base):
         number: int
         then: Callable[[Any], None]
         value: Any
+        opens: bool
 
     @dataclass
     class Trouble(Message, bubble=False):
@@ -38,6 +39,7 @@ class Asking(_Base):
         number: int
         otherwise: Callable[[AmendsError], None] | None
         fault: Exception
+        opens: bool
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -51,20 +53,25 @@ class Asking(_Base):
         *,
         otherwise: Callable[[AmendsError], None] | None = None,
         every: bool = False,
+        opens: bool = False,
     ) -> None:
         """Run `work` in a thread and hand its value to `then` on the event loop.
 
         An error of ours goes to `otherwise`, else into the status line.  With `every` no answer is dropped.
+        With `opens` the answer opens something: keys that are typed meanwhile are meant for that, and wait for it.
         """
         number = self._numbers[group] = self._numbers.get(group, 0) + 1
+
+        if opens:
+            self.opening(1)
 
         def run() -> None:
             try:
                 value = work()
             except Exception as fault:  # noqa: BLE001  (the one place where a worker's fault becomes a message)
-                self.post_message(self.Trouble(group, 0 if every else number, otherwise, fault))
+                self.post_message(self.Trouble(group, 0 if every else number, otherwise, fault, opens))
             else:
-                self.post_message(self.Answer(group, 0 if every else number, then, value))
+                self.post_message(self.Answer(group, 0 if every else number, then, value, opens))
 
         self.run_worker(run, thread=True, exclusive=not every, group=group, name=group, exit_on_error=False)
 
@@ -74,8 +81,12 @@ class Asking(_Base):
     def on_asking_answer(self, message: Answer) -> None:
         if not self._void(message.group, message.number):
             message.then(message.value)
+        if message.opens:
+            self.opening(-1)
 
     def on_asking_trouble(self, message: Trouble) -> None:
+        if message.opens:
+            self.opening(-1)
         if self._void(message.group, message.number):
             return
         if not isinstance(message.fault, AmendsError):
@@ -84,6 +95,10 @@ class Asking(_Base):
             message.otherwise(message.fault)
         else:
             self.refused(message.fault)
+
+    def opening(self, by: int) -> None:
+        """One more thing is being opened (1), or one less (-1)."""
+        raise NotImplementedError
 
     def refused(self, fault: AmendsError) -> None:
         """Show the one sentence."""

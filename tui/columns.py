@@ -29,7 +29,7 @@ class Layout:
     def of(cls, width: int) -> Layout:
         """What fits into `width` cells after the cursor: handler, then clock go first when it gets narrow."""
         reference, complainant = (17, 20) if width >= 100 else (9, 16)
-        handler, clock = (7, 6) if width >= 76 else (0, 6)
+        handler, clock = (7, 6) if width >= 74 else (0, 6)
         if width < 66:
             clock, complainant = 0, 13
         taken = (

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
-import tempfile
-import traceback
-from importlib.metadata import version
 from pathlib import Path
 
 from amends.kernel.errors import AmendsError
@@ -19,6 +15,11 @@ def write_report(fault: BaseException) -> str:
     It holds types, files and lines.  Messages of exceptions and local variables can hold a complainant's words, so
     they are left out, but for the sentences that we wrote ourselves.
     """
+    import platform
+    import tempfile  # these cost 20 ms together, and most days nobody needs them
+    import traceback
+    from importlib.metadata import version
+
     lines = [f"amends {version('amends')}, textual {version('textual')}, Python {platform.python_version()}"]
     lines.append(iso(wall_clock()))
     seen: BaseException | None = fault
@@ -47,5 +48,7 @@ def state_folder() -> Path | None:
 
 
 def _folder() -> Path:
+    from tempfile import gettempdir
+
     folder = state_folder()
-    return folder if folder is not None and os.access(folder, os.W_OK) else Path(tempfile.gettempdir())
+    return folder if folder is not None and os.access(folder, os.W_OK) else Path(gettempdir())

@@ -75,15 +75,20 @@ def page(
     unfolded: frozenset[int],
     current: int,
     quotes: bool,
+    unread: frozenset[int] = frozenset(),
 ) -> Sheet:
-    """The thread for a width: `unfolded` entries whole, the others as a head and their first words."""
+    """The thread for a width: `unfolded` entries whole, the others as a head and their first words.
+
+    `unread` are the messages that were unread when the case was opened: they stay marked while it is open.
+    """
     lines: list[Line] = []
     anchors: dict[int, int] = {}
     found = entries(case)
     states = {one.id: one for one in case.letters}
     for number, entry in enumerate(found):
         anchors[number] = len(lines)
-        lines.append(_head(entry, number, len(found), at, width, on=number == current, states=states))
+        fresh = isinstance(entry.thing, MessageView) and entry.thing.id in unread
+        lines.append(_head(entry, number, len(found), at, width, on=number == current, states=states, unread=fresh))
         whole = number in unfolded
         if isinstance(entry.thing, MessageView):
             lines.extend(_warnings(entry.thing, states, width))
@@ -106,14 +111,25 @@ def some(chosen: Sequence[Entry], case: CaseView, at: Bounds, width: int) -> lis
 
 
 def _head(
-    entry: Entry, number: int, total: int, at: Bounds, width: int, *, on: bool, states: Mapping[int, LetterView]
+    entry: Entry,
+    number: int,
+    total: int,
+    at: Bounds,
+    width: int,
+    *,
+    on: bool,
+    states: Mapping[int, LetterView],
+    unread: bool = False,
 ) -> Line:
     sign, who, role = _who(entry.thing, states)
     when = f"{moment(entry.at, at.now, at.zone)} ({age(entry.at, at.now)})"
     left = f"{'>' if on else ' '}{number + 1} of {total}  {fit(sign, 5)}"
     room = max(8, width - len(left) - len(when) - 1)
-    unread = "* " if entry.unread else ""
-    spans: list[Span] = [(left, "accent" if on else "muted"), (fit(unread + who, room), role), (" " + when, "muted")]
+    spans: list[Span] = [
+        (left, "accent" if on else "muted"),
+        (fit(("* " if unread else "") + who, room), role),
+        (" " + when, "muted"),
+    ]
     return tuple(spans)
 
 

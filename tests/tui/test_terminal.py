@@ -195,6 +195,14 @@ def test_a_paste_into_a_list_presses_nothing(opened):
     assert "given to" not in terminal.text and "Leave" not in terminal.text
 
 
+def test_keys_typed_ahead_go_to_the_dialog_that_they_were_meant_for(opened):
+    terminal = opened()
+    terminal.wait_for("Quiet case 0")
+    terminal.send("r1We come on Monday.")
+    terminal.wait_for("We come on Monday.")
+    terminal.wait_for("No gaps left")
+
+
 def test_no_colour_is_honoured_and_the_signs_still_tell_everything(opened):
     terminal = opened(env={"NO_COLOR": "1"})
     terminal.wait_for("!! 3")

@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from tui.dialogs.base import Dialog, label, note
 from tui.widgets.editor import Editor
+from tui.widgets.field import Field
 
 
 class AskLine(Dialog[str]):
@@ -22,7 +23,7 @@ class AskLine(Dialog[str]):
 
     def content(self) -> Iterator[Widget]:
         yield label(self._what)
-        yield Input(self._value, id="line")
+        yield Field(self._value, id="line")
         if self._note:
             yield note(self._note)
 

@@ -14,6 +14,7 @@ from amends.cases.outcomes import Assessment, Severity
 from amends.ledger.views import CaseView
 from tui.columns import short_reference
 from tui.dialogs.base import Dialog, label
+from tui.widgets.field import Field
 from tui.widgets.ticks import Dot, Tick
 from tui.words import name, prose
 
@@ -39,9 +40,9 @@ class Assess(Dialog[Assessment]):
             for severity in Severity:
                 yield Dot(str(severity), value=str(severity) == now, id=f"s-{severity}")
         yield label("Complexity: what makes it hard (may stay empty)")
-        yield Input(prose(self._case.complexity), id="complexity")
+        yield Field(prose(self._case.complexity), id="complexity")
         yield label("Impact: what it does to them")
-        yield Input(prose(self._case.impact), id="impact")
+        yield Field(prose(self._case.impact), id="impact")
         with Horizontal():
             yield Tick("Something must be done at once", self._case.immediate_action, id="immediate")
             yield Tick("They need particular care (V)", self._case.row.vulnerable, id="vulnerable")

@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from amends.cases.outcomes import Outcome
 from tui.dialogs.base import Dialog, label, note
+from tui.widgets.field import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,11 @@ class Close(Dialog[Closing]):
     def content(self) -> Iterator[Widget]:
         if self._outcome is not None:
             yield label("Why it ends without a final response")
-            yield Input(id="reason")
+            yield Field(id="reason")
         else:
             yield note("It has had its final response. After this it can be reopened at any time.")
         yield label("Root cause: why it happened (may stay empty)")
-        yield Input(id="cause")
+        yield Field(id="cause")
 
     def hint(self) -> str:
         return "Tab=Next field  Enter or F5=Close the case  Esc=Leave it open"

@@ -14,6 +14,7 @@ from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy, money
 from amends.casework.correspondence import Finding
 from amends.kernel.errors import Refused
 from tui.dialogs.base import Dialog, label, note
+from tui.widgets.field import Field
 from tui.widgets.ticks import Dot
 
 OUTCOMES = tuple(outcome for outcome in Outcome if outcome not in WITHOUT_FINDING)
@@ -46,13 +47,13 @@ class Decide(Dialog[Finding]):
                 on = before is not None and before.outcome == outcome
                 yield Dot(str(outcome), value=on, id=f"o-{outcome.replace(' ', '-')}")
         yield label("Remedy: what is done to put it right (empty if there is nothing)")
-        yield Input(remedy.description if remedy else "", id="remedy")
+        yield Field(remedy.description if remedy else "", id="remedy")
         with Horizontal():
             yield note("Money, if any:", id="money-label")
-            yield Input(amount, id="amount", placeholder="2300.00")
-            yield Input((remedy.currency if remedy else "") or "GBP", id="currency", max_length=3)
+            yield Field(amount, id="amount", placeholder="2300.00")
+            yield Field((remedy.currency if remedy else "") or "GBP", id="currency", max_length=3)
         yield label("Root cause: why it happened (may stay empty)")
-        yield Input((before.root_cause if before else "") or "", id="cause")
+        yield Field((before.root_cause if before else "") or "", id="cause")
 
     def hint(self) -> str:
         return "Tab=Next  ←→ Space=Choose  F5=Go on  Esc=Close"

@@ -13,6 +13,7 @@ from tui import keys, signs
 from tui.dialogs.base import Dialog
 from tui.keys import Key
 from tui.signs import Heat
+from tui.widgets.field import Field
 from tui.widgets.rowlist import RowList
 from tui.words import Line, fit
 
@@ -72,7 +73,7 @@ class Help(Dialog[str]):
         self._may_write = may_write
 
     def content(self) -> Iterator[Widget]:
-        yield Input(placeholder="Type to search", id="search")
+        yield Field(placeholder="Type to search", id="search")
         found = HelpList(self._here, may_write=self._may_write)
         found.styles.max_height = 17
         found.styles.height = 17

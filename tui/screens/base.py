@@ -87,7 +87,9 @@ class DeskScreen(Asking, Screen[None]):
 
     # Doing
 
-    def do(self, verb: Callable[[], T], then: Callable[[T], None] | None = None, *, said: str = "") -> None:
+    def do(
+        self, verb: Callable[[], T], then: Callable[[T], None] | None = None, *, said: str = "", opens: bool = False
+    ) -> None:
         """Run a verb in a worker; say what was done, and look for its effects at once."""
         why_not = self.house.why_not_write()
         if why_not:
@@ -101,7 +103,10 @@ class DeskScreen(Asking, Screen[None]):
             if then is not None:
                 then(value)
 
-        self.ask("verb", verb, done, every=True)
+        self.ask("verb", verb, done, every=True, opens=opens)
+
+    def opening(self, by: int) -> None:
+        self.house.opening(by)
 
     def offer(self, dialog: Screen[T], then: Callable[[T], object]) -> None:
         """Ask, and go on with the answer; nothing happens where the dialog is left without one."""

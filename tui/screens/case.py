@@ -47,6 +47,7 @@ class CaseScreen(CaseVerbs):
         self._details: bool | None = None
         self._news = ""
         self._follow = False
+        self._unread: frozenset[int] = frozenset()
 
     def content(self) -> Iterator[Widget]:
         yield Bar(id="clocks")
@@ -63,7 +64,7 @@ class CaseScreen(CaseVerbs):
         """`whole`: the case is opened now; else it is only looked at again, and nothing moves."""
         case_id = self.case_id
         work = (lambda: self.desk.read_case(case_id)) if whole else (lambda: self.desk.case(case_id))
-        self.ask("case", work, self._opened if whole else self._again)
+        self.ask("case", work, self._opened if whole else self._again, opens=whole)
 
     def _opened(self, found: tuple[CaseView, Bounds]) -> None:
         self.case, self._at = found
@@ -78,6 +79,7 @@ class CaseScreen(CaseVerbs):
         if unread or inward:
             self.current = unread[0] if unread else inward[-1]
         self._unfolded = {self.current, *unread}
+        self._unread = frozenset(one.id for one in self.case.messages if not one.read)
         self._news = ""
         self._draw()
         self.query_one("#thread", LineView).reveal(self.current)
@@ -135,7 +137,13 @@ class CaseScreen(CaseVerbs):
         if self.case is None or self._at is None:
             return Sheet()
         return thread.page(
-            self.case, self._at, width, unfolded=frozenset(self._unfolded), current=self.current, quotes=self._quotes
+            self.case,
+            self._at,
+            width,
+            unfolded=frozenset(self._unfolded),
+            current=self.current,
+            quotes=self._quotes,
+            unread=self._unread,
         )
 
     def _banner(self, case: CaseView) -> str:

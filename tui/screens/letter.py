@@ -21,6 +21,7 @@ from tui.signs import Bounds
 from tui.thread import LETTER_NAMES, preview
 from tui.widgets.bar import Bar, Part
 from tui.widgets.editor import Editor
+from tui.widgets.field import Field
 from tui.widgets.lineview import LineView
 from tui.words import letter as lines_of
 from tui.words import name, plural, prose
@@ -36,6 +37,7 @@ class LetterScreen(DeskScreen):
     """One draft.  Leaving keeps it; nothing is sent from here."""
 
     PLACE = "letter"
+    AUTO_FOCUS = "#body"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("letter")
     DEFAULT_CSS = """
     LetterScreen .field { height: 1; }
@@ -64,7 +66,7 @@ class LetterScreen(DeskScreen):
             tag = Bar(id="tag")
             tag.styles.width = 9
             yield tag
-            yield Input(prose(self.draft.subject), id="subject")
+            yield Field(prose(self.draft.subject), id="subject")
         with Horizontal():
             yield Editor(lines_of(self.draft.body), id="body")
             yield LineView(id="beside")
@@ -135,7 +137,7 @@ class LetterScreen(DeskScreen):
     def _save(self) -> None:
         self.save_then(lambda: None)
 
-    def save_then(self, go_on: Callable[[], object]) -> None:
+    def save_then(self, go_on: Callable[[], object], *, opens: bool = False) -> None:
         """Save what changed, then go on; where it cannot be saved, stay and say why."""
         if self._timer is not None:
             self._timer.stop()
@@ -164,13 +166,13 @@ class LetterScreen(DeskScreen):
             self.house.say(f"Not saved: {why} Your words are still here; Ctrl+S tries again.", "late")
             self._timer = self.set_timer(5.0, self._save)
 
-        self.ask("save", save, saved, otherwise=not_saved, every=True)
+        self.ask("save", save, saved, otherwise=not_saved, every=True, opens=opens)
 
     def action_keep(self) -> None:
         self.save_then(lambda: self.house.say("Saved."))
 
     def action_leave(self) -> None:
-        self.save_then(self._left)
+        self.save_then(self._left, opens=True)
 
     def _left(self) -> None:
         if self.is_current:
@@ -224,7 +226,7 @@ class LetterScreen(DeskScreen):
         self.offer(Confirm("Throw the draft away?", "Its words are gone then.", yes="Throw away", no="Keep"), answered)
 
     def action_review(self) -> None:
-        self.save_then(self._review)
+        self.save_then(self._review, opens=True)
 
     def _review(self) -> None:
         if self.draft.kind == LetterKind.FINAL_RESPONSE and self.draft.id not in self.house.findings:

@@ -185,8 +185,7 @@ class QueueScreen(CaseVerbs):
 
     def _look_again(self, touched: set[int]) -> None:
         if self._counts is None:
-            self._open()
-            return
+            return  # the first look is on its way, and tries again by itself
         before, kind = self.cases.keys, self.kind
         known = [key for key in touched if self.cases.known(key) is not None]
         seen = list(dict.fromkeys([*self._seen(), *known]))

@@ -20,6 +20,7 @@ from tui.signs import Bounds
 from tui.thread import preview
 from tui.widgets.bar import Bar, Part
 from tui.widgets.caselist import CaseList
+from tui.widgets.field import Field
 from tui.widgets.lineview import LineView
 from tui.widgets.rowlist import RowList
 from tui.words import plural
@@ -33,6 +34,7 @@ class SearchScreen(CaseVerbs):
     """The line on top, the cases below; Tab or ↓ goes into them, Esc back to the line."""
 
     PLACE = "search"
+    AUTO_FOCUS = "#query"
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("search"), Binding("down", "into", show=False)]
     DEFAULT_CSS = """
     SearchScreen .field { height: 1; }
@@ -49,7 +51,7 @@ class SearchScreen(CaseVerbs):
             tag = Bar(id="tag")
             tag.styles.width = 9
             yield tag
-            yield Input(id="query")
+            yield Field(id="query")
         yield Bar(id="head")
         with Horizontal():
             yield CaseList(id="found")

@@ -71,10 +71,13 @@ class CaseVerbs(DeskScreen):
         A new final response asks for the decision first, so that the letter says it from the start.
         """
         if kind is not LetterKind.FINAL_RESPONSE:
-            self.do(lambda: self.desk.draft(case_id, kind), self.house.open_letter)
+            self.do(lambda: self.desk.draft(case_id, kind), self.house.open_letter, opens=True)
             return
         self.ask(
-            "begun", lambda: (self.desk.begun(case_id, kind), self.desk.case(case_id)[0].row), self._final_response
+            "begun",
+            lambda: (self.desk.begun(case_id, kind), self.desk.case(case_id)[0].row),
+            self._final_response,
+            opens=True,
         )
 
     def _final_response(self, found: tuple[LetterView | None, QueueRow]) -> None:
@@ -90,7 +93,7 @@ class CaseVerbs(DeskScreen):
                 self.house.findings[letter.id] = finding
                 self.house.open_letter(letter)
 
-            self.do(lambda: self.desk.draft(row.id, LetterKind.FINAL_RESPONSE, finding), opened)
+            self.do(lambda: self.desk.draft(row.id, LetterKind.FINAL_RESPONSE, finding), opened, opens=True)
 
         self.offer(Decide(self._named(row), None), decided)
 
@@ -257,7 +260,7 @@ class CaseVerbs(DeskScreen):
                 lambda _: self._did(row.id, f"Assessed: {answer.severity}."),
             )
 
-        self.ask("assess", lambda: desk.case(row.id), opened)
+        self.ask("assess", lambda: desk.case(row.id), opened, opens=True)
 
     def _ask_reopen(self, row: QueueRow) -> None:
         from tui.dialogs.ask import AskText

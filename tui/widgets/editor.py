@@ -15,6 +15,7 @@ class Editor(TextArea):
 
     def __init__(self, text: str = "", *, id: str | None = None, **more: Any) -> None:
         super().__init__(text, id=id, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", **more)
+        self.cursor_blink = False
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Textual runs the handler of every class: this one first, then TextArea's, which puts the text in."""

@@ -75,6 +75,13 @@ class LineView(Painted, ScrollView, can_focus=True):
         self.refresh()
 
     def on_resize(self) -> None:
+        self._fit()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """The scrollbar takes a column of the text, or gives it back."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
         if self.scrollable_content_region.width != self._written_for:
             self._write()
 
