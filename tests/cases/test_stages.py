@@ -16,7 +16,7 @@ def test_every_stage_leads_to_closure_and_only_reopening_leads_back():
 
 
 def test_a_refused_step_names_the_steps_that_are_open():
-    with pytest.raises(Refused, match="NW-1 is responded and cannot become assessed; .* investigating, closed"):
+    with pytest.raises(Refused, match=r"NW-1 is responded and cannot become assessed; .* investigating, closed"):
         step("NW-1", Stage.RESPONDED, Stage.ASSESSED)
 
 
@@ -29,7 +29,7 @@ def test_money_is_read_exactly_as_typed(typed, amount):
 
 @pytest.mark.parametrize("typed", ["", "ten", "-5", "1.005", "NaN", "Infinity", "1e400"])
 def test_what_is_no_money_is_refused_with_an_example(typed):
-    with pytest.raises(Refused, match="write it like 2300.00"):
+    with pytest.raises(Refused, match=r"write it like 2300\.00"):
         money(typed, "GBP")
 
 
