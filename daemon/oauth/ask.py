@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,11 +24,13 @@ from requests import PreparedRequest, RequestException, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import SSLError
 
+from amends.config import is_loopback
 from amends.kernel.text import one_line
 from daemon.oauth.trouble import TokenTrouble
 
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 20.0
+ANSWER_SECONDS: Final = 20.0
 ANSWER_AT_MOST: Final = 256 * 1024  # bytes; Microsoft's tokens have some 2 kB
 LIFE_UNTOLD: Final = 300.0  # seconds that a token is used for whose life nobody told (RFC 6749 5.1 only recommends it)
 LONGEST_LIFE: Final = 86_400.0
@@ -111,6 +114,7 @@ class Asker:
         secret = application.secret if application is not None else None
         hidden = [*hide, *([secret] if secret else [])]
         with _session(application, self._context()) as session:
+            session.trust_env = not is_loopback(urlsplit(self._url).hostname or "")  # no proxy between us and ourselves
             try:
                 document = session.fetch_token(self._url, **form, **_unsigned(application))
             except OAuthError as refused:
@@ -183,11 +187,20 @@ class _Session(OAuth2Session):  # type: ignore[misc]
         options |= {"timeout": (CONNECT_SECONDS, READ_SECONDS), "allow_redirects": False, "stream": True}
         answer: Response = super().request(method, url, **options)
         self.answer = answer
-        answer._content = answer.raw.read(ANSWER_AT_MOST + 1, decode_content=True)
+        answer._content = _bounded(answer)
         answer._content_consumed = True
-        if len(answer.content) > ANSWER_AT_MOST:
-            raise ValueError("the answer is too long")
         return answer
+
+
+def _bounded(answer: Response) -> bytes:
+    """The body, unpacked.  Raises ValueError for one that is long or comes by drips, which no time-out ends."""
+    body, until = b"", time.monotonic() + ANSWER_SECONDS
+    while piece := answer.raw.read1(ANSWER_AT_MOST, decode_content=True):
+        body += piece
+        if len(body) > ANSWER_AT_MOST or time.monotonic() > until:
+            answer.close()
+            raise ValueError("the answer is too long or too slow")
+    return body
 
 
 class _Adapter(HTTPAdapter):

@@ -57,6 +57,8 @@ class TokenServer:
         self.port = 0
         self.most_at_once = 0
         self.delay = 0.0
+        self.drips = False
+        """Each byte of an answer comes by itself, slowly."""
         self._at_once = 0
         self._error: tuple[int, Any, dict[str, str]] | None = None
         self._lock = threading.Lock()
@@ -148,7 +150,7 @@ class TokenServer:
         self._error = (status, document, headers)
 
     def behave(self) -> None:
-        self._error, self.delay = None, 0.0
+        self._error, self.delay, self.drips = None, 0.0, False
 
     def revoke_all(self) -> None:
         """Every access token is dead."""
@@ -279,7 +281,8 @@ class _Handler(BaseHTTPRequestHandler):
         return unquote(user), unquote(password)
 
     def _send(self, status: int, document: Any, headers: dict[str, str]) -> None:
-        body = (document if isinstance(document, str) else json.dumps(document)).encode()
+        text = document if isinstance(document, str | bytes) else json.dumps(document)
+        body = text if isinstance(text, bytes) else text.encode()
         self.send_response_only(status)
         self.send_header("Date", formatdate(time.time() + self.tokens.clock_ahead, usegmt=True))
         self.send_header("Content-Type", "application/json")
@@ -287,7 +290,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(body)
+        for piece in [body[n : n + 1] for n in range(len(body))] if self.tokens.drips else [body]:
+            self.wfile.write(piece)
+            time.sleep(0.05 if self.tokens.drips else 0)
 
     def log_message(self, *_: object) -> None:
         """Nothing: tokens stand in the paths."""

@@ -137,6 +137,32 @@ def test_what_is_no_answer_of_a_token_server_is_told_apart(source_with, token_se
         source_with().ask()
 
 
+def test_an_answer_that_comes_by_drips_is_left(source_with, token_server, monkeypatch):
+    from daemon.oauth import ask
+
+    monkeypatch.setattr(ask, "ANSWER_SECONDS", 0.3)
+    token_server.drips = True
+    with pytest.raises(TokenTrouble, match="what is no token"):
+        source_with().ask()
+    token_server.behave()
+    assert token_server.is_good(source_with().ask().token)
+
+
+def test_an_answer_that_is_packed_is_unpacked_within_bounds(source_with, token_server):
+    import gzip
+
+    token_server.answer(200, gzip.compress(b'{"access_token": "good"}'), Content_Encoding="gzip")
+    assert source_with().ask().token == "good"
+    token_server.answer(200, gzip.compress(b" " * 50_000_000), Content_Encoding="gzip")
+    with pytest.raises(TokenTrouble, match="what is no token"):
+        source_with().ask()
+
+
+def test_no_proxy_stands_between_us_and_a_token_server_on_this_machine(source_with, token_server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert token_server.is_good(source_with().ask().token)
+
+
 def test_nobody_leads_us_elsewhere_with_our_secret(source_with, token_server):
     token_server.answer(307, "", Location=f"{token_server.url}/elsewhere")
     with pytest.raises(TokenRefused, match=r"sends us elsewhere; correct oauth.token_url"):
