@@ -121,7 +121,7 @@ def test_commits_are_durable_on_sqlite(sqlite_url):
 
 
 @pytest.mark.parametrize(
-    ("version", "mode"), [((3, 40, 1), "truncate"), ((3, 51, 2), "truncate"), ((3, 51, 3), "wal"), ((4, 0, 0), "wal")]
+    ("version", "mode"), [((3, 40, 1), "persist"), ((3, 51, 2), "persist"), ((3, 51, 3), "wal"), ((4, 0, 0), "wal")]
 )
 def test_write_ahead_logging_is_used_only_where_it_can_be_trusted(version, mode):
     assert journal_mode(version) == mode
