@@ -151,8 +151,13 @@ class AmendsApp(App[None]):
         if self._driver is not None and not self.is_headless:
             self._driver.write("\x1b[?25h")  # the terminal's own cursor follows the row
         self.set_interval(1.0, self._tick)
-        self.set_timer(0.2, self._pulse.start)
+        self.set_timer(1.5, self.watch_the_store)  # at the latest: the first rows come first
         self.call_after_refresh(self._settled)
+
+    def watch_the_store(self) -> None:
+        """Begin to look for changes, if nobody has yet."""
+        if self._pulse.ident is None:
+            self._pulse.start()
 
     def _settled(self) -> None:
         gc.enable()

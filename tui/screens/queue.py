@@ -120,6 +120,7 @@ class QueueScreen(CaseVerbs):
         self.cases.show_cases(snapshot.ids, snapshot.rows, snapshot.bounds)
         self._titles()
         if first:
+            self.call_after_refresh(self.house.watch_the_store)
             self.call_after_refresh(lambda: self.ask("warm", self._warm, lambda _: self.minute()))
 
     def _warm(self) -> None:
