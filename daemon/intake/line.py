@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ from typing import Any, Final, Self
 
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError, ProtocolError
+from imapclient.imapclient import _parse_untagged_response
 
 from amends.config import Mailbox
 from amends.kernel.errors import TryLater
@@ -290,22 +292,31 @@ class Line:
     def idle(self, seconds: float, *, enough: Callable[[], bool]) -> None:
         """Wait until the server tells of new mail, `seconds` have passed, or `enough()` (asked each second) is true.
 
-        Only a hint, so a look must follow.  Raises Lost if the line died meanwhile: imapclient answers nothing, at
-        once, on a dead one.
+        Only a hint, so a look must follow.  Raises Lost if the line died meanwhile.
         """
         end = time.monotonic() + seconds
         with self._within(STEP_SECONDS, "beginning to wait"):
             self._client.idle()
             told = self._told_since_the_search() or self._holds_words()
         while not told and time.monotonic() < end and not enough():
-            asked = time.monotonic()
             with self._within(STEP_SECONDS, "waiting"):
-                responses = self._client.idle_check(timeout=ASK_EVERY)
-            if not responses and time.monotonic() - asked < ASK_EVERY / 2:
-                raise Lost(f"{self._box.host} has closed the connection.")
-            told = self._heard(responses)
+                told = self._heard(self._words_within(ASK_EVERY))
         with self._within(STEP_SECONDS, "ending to wait"):
             self._heard(self._client.idle_done()[1])
+
+    def _words_within(self, seconds: float) -> list[Any]:
+        """What the server says of itself within `seconds`, in whole lines.
+
+        Not imapclient's idle_check: it takes the half of a line that came so far for a broken one, and on a dead
+        line it answers nothing, at once, for ever.
+        """
+        if not self._holds_words() and not select.select([self._client.socket()], [], [], seconds)[0]:
+            return []
+        words = []
+        while True:
+            words.append(_parse_untagged_response(self._client._imap._get_line()))
+            if not self._holds_words():
+                return words
 
     def _told_since_the_search(self) -> bool:
         """Whether the server told of mail, beside the answers to our commands, since the last search began.
@@ -316,7 +327,7 @@ class Line:
         return bool(told != [None])
 
     def _holds_words(self) -> bool:
-        """Whether words of the server lie in our buffer already: idle_check asks only the socket and would sleep on."""
+        """Whether words of the server lie in our buffer already: to wait for the socket would be to sleep on."""
         sock = self._client.socket()
         sock.setblocking(False)
         try:

@@ -1,0 +1,74 @@
+"""The line to a server that behaves as Dovecot never does: it says what a script tells it to."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from amends.config import Mailbox
+from daemon.intake.line import Line, Lost
+
+ANSWERS = {
+    "CAPABILITY": "* CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS\r\n",
+    "SELECT": "* 2 EXISTS\r\n* OK [UIDVALIDITY 7] it is\r\n* OK [UIDNEXT 3] next\r\n",
+}
+
+
+class Scripted:
+    """A server for one client; while the client idles it says `words`, piece by piece, and then closes if told to."""
+
+    def __init__(self, *words: str, closes: bool = False) -> None:
+        self._words, self._closes = words, closes
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port = self._door.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        client, _ = self._door.accept()
+        with client, client.makefile("rb") as lines:
+            client.sendall(b"* OK ready\r\n")
+            for line in lines:
+                tag, _, command = line.decode().strip().partition(" ")
+                verb = command.split(" ")[0].upper()
+                if verb == "IDLE":
+                    client.sendall(b"+ idling\r\n")
+                    for word in self._words:
+                        client.sendall(word.encode())
+                        time.sleep(0.2)
+                    if self._closes:
+                        return
+                    lines.readline()
+                client.sendall(f"{ANSWERS.get(verb, '')}{tag} OK [READ-WRITE] done\r\n".encode())
+
+    def close(self) -> None:
+        self._door.close()
+
+
+@pytest.fixture
+def box() -> Iterator[Any]:
+    servers: list[Scripted] = []
+
+    def make(*words: str, closes: bool = False) -> Mailbox:
+        servers.append(Scripted(*words, closes=closes))
+        return Mailbox(name="complaints", host="127.0.0.1", port=servers[-1].port, security="none", username="x")
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+def test_a_word_that_comes_in_parts_is_one_word(box: Any) -> None:
+    with Line.open(box("* 3 EX", "IS", "TS\r\n"), "secret") as line:
+        began = time.monotonic()
+        line.idle(20, enough=lambda: time.monotonic() - began > 10)
+        assert line._exists == 3
+
+
+def test_a_server_that_goes_away_while_we_wait_is_lost(box: Any) -> None:
+    with Line.open(box("* OK still here\r\n", closes=True), "secret") as line, pytest.raises(Lost):
+        line.idle(20, enough=lambda: False)
