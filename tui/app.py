@@ -513,7 +513,6 @@ def run(settings: Settings, actor: Actor) -> int:
     if why:
         sys.stderr.write(f"{why}\n")
         return 2
-    gc.disable()  # until the first rows are painted
     desk = Desk(open_office(settings), actor)
     app = AmendsApp(desk)
     try:
