@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import structlog
@@ -25,7 +25,7 @@ from amends.config import Mailbox
 from amends.kernel.errors import AmendsError, TryLater
 from amends.kernel.instants import iso
 from daemon.intake import looks
-from daemon.intake.line import PIECE, Envelope, Line, LoginRefused, NotDone, Trouble
+from daemon.intake.line import PIECE, Envelope, Line, LoginRefused, Lost, NotDone, Trouble
 from daemon.intake.pause import pause_after
 from daemon.oauth.login import credentials
 from daemon.reading.filer import Filer
@@ -41,8 +41,10 @@ ASK_SIZES_OF: Final = 500
 LEASE_SECONDS: Final = 90.0
 RENEW_AFTER: Final = 25.0
 IDLE_AT_MOST: Final = 110.0  # RFC 2177 allows 29 minutes; gateways and half-dead lines do not
+SUSPECT_FROM: Final = 2
+"""A message that was being fetched so many times when the line died is fetched alone, after all others."""
 MAX_FETCHES: Final = 5
-"""After so many looks in which the server would not give a message, it is set aside by its header."""
+"""After so many fetches that failed or cost us the line, a message is set aside by its header, or without it."""
 MOVE_AGAIN_AFTER: Final = 3600.0
 
 
@@ -148,6 +150,8 @@ class ImapIntake:
             line.leave()
 
     def _greet(self, line: Line) -> None:
+        if self._detail.get("uidvalidity") != line.uidvalidity:
+            self._fetches.clear()
         before = intake.last_uidvalidity(self._office, self._box.name)
         if before not in (None, line.uidvalidity):
             log.warning("intake.uidvalidity-changed", mailbox=self._box.name, before=before, now=line.uidvalidity)
@@ -291,15 +295,48 @@ class ImapIntake:
 
     def _fetched(self, line: Line, uids: Sequence[int], look: _Look) -> Iterator[list[Incoming]]:
         """The messages in batches of bounded size, oldest first; what the server does not give is `not_stored`."""
-        waiting = iter(uids)
+        suspects = [uid for uid in uids if self._fetches.get(uid, 0) >= SUSPECT_FROM]
+        look.not_stored.update(suspects)
+        for incoming in chain(self._fetched_together(line, uids, suspects, look), self._fetched_alone(line, suspects)):
+            if incoming:
+                look.not_stored.difference_update(item.uid for item in incoming if item.uid is not None)
+                yield incoming
+
+    def _fetched_together(
+        self, line: Line, uids: Sequence[int], suspects: Collection[int], look: _Look
+    ) -> Iterator[list[Incoming]]:
+        apart = set(suspects)
+        waiting = (uid for uid in uids if uid not in apart)
         while some := list(islice(waiting, ASK_SIZES_OF)):
             look.not_stored.update(some)
             envelopes = self._envelopes(line, some)
             for batch in _batches([(uid, envelopes[uid]) for uid in some if uid in envelopes], large=self._large):
-                incoming = self._fetch(line, batch)
-                if incoming:
-                    look.not_stored.difference_update(item.uid for item in incoming if item.uid is not None)
-                    yield incoming
+                yield self._fetch(line, batch)
+
+    def _fetched_alone(self, line: Line, suspects: Sequence[int]) -> Iterator[list[Incoming]]:
+        """Those with the fewest failures first: what merely shared a batch with the bad one is here before it."""
+        for uid in sorted(suspects, key=lambda uid: self._fetches.get(uid, 0)):
+            yield self._fetch_suspect(line, uid)
+
+    def _fetch_suspect(self, line: Line, uid: int) -> list[Incoming]:
+        if self._fetches[uid] > MAX_FETCHES:  # the line died of its header too
+            return [self._set_aside(line, uid, Envelope(0, None), self._withheld(uid))]
+        envelope = self._envelopes(line, [uid]).get(uid)
+        if envelope is None:
+            return []
+        if self._fetches[uid] == MAX_FETCHES:
+            return [self._set_aside(line, uid, envelope, self._withheld(uid))]
+        return self._fetch(line, [(uid, envelope)])
+
+    @contextlib.contextmanager
+    def _in_flight(self, uids: Sequence[int]) -> Iterator[None]:
+        """A line that dies in here may have died of one of these messages: the next look shall find out of which."""
+        try:
+            yield
+        except Lost:
+            for uid in uids:
+                self._fetches[uid] = self._fetches.get(uid, 0) + 1
+            raise
 
     @property
     def _most(self) -> int:
@@ -311,7 +348,8 @@ class ImapIntake:
 
     def _envelopes(self, line: Line, uids: Sequence[int]) -> dict[int, Envelope]:
         try:
-            return line.envelopes(uids)
+            with self._in_flight(uids):
+                return line.envelopes(uids)
         except NotDone as refused:
             log.warning("intake.no-sizes", mailbox=self._box.name, messages=len(uids), why=str(refused))
             if len(uids) == 1:
@@ -336,7 +374,8 @@ class ImapIntake:
         """All at once; where the server will not, one by one, so that the bad one is alone."""
         size = sum(envelope.size for envelope in wanted.values())
         try:
-            return line.messages(list(wanted), size=size)
+            with self._in_flight(list(wanted)):
+                return line.messages(list(wanted), size=size)
         except NotDone as refused:
             log.warning("intake.not-fetched", mailbox=self._box.name, messages=len(wanted), why=str(refused))
             if len(wanted) == 1:
@@ -360,9 +399,10 @@ class ImapIntake:
             )
             return [self._set_aside(line, uid, envelope, reason)]
         try:
-            raw = line.large_message(uid, size=envelope.size)
-            if raw is not None and len(raw) != envelope.size and line.large_message(uid, size=envelope.size) != raw:
-                raw = None
+            with self._in_flight([uid]):
+                raw = line.large_message(uid, size=envelope.size)
+                if raw is not None and len(raw) != envelope.size and line.large_message(uid, size=envelope.size) != raw:
+                    raw = None
         except NotDone as refused:
             log.warning("intake.not-fetched", mailbox=self._box.name, messages=1, why=str(refused))
             raw = None
@@ -376,17 +416,25 @@ class ImapIntake:
         self._fetches[uid] = self._fetches.get(uid, 0) + 1
         if self._fetches[uid] < MAX_FETCHES:
             return None
-        reason = f"the server names this message but gives no text of it (UID {uid}); look at it there"
-        return self._set_aside(line, uid, envelope, reason)
+        return self._set_aside(line, uid, envelope, self._withheld(uid))
+
+    def _withheld(self, uid: int) -> str:
+        return f"the server names this message but gives no text of it (UID {uid}); look at it there"
 
     def _set_aside(self, line: Line, uid: int, envelope: Envelope, reason: str) -> Incoming:
-        try:
-            header = line.header(uid)
-        except NotDone:
-            header = b""
+        header = self._header(line, uid)
         [reading] = self._pool.read_all([header], headers_only={0})
         sender, subject = ("", "") if isinstance(reading, str) else (reading.sender.address, reading.subject)
         return self._incoming(line, uid, envelope, header, reason=reason, sender=sender, subject=subject)
+
+    def _header(self, line: Line, uid: int) -> bytes:
+        if self._fetches.get(uid, 0) > MAX_FETCHES:
+            return b""
+        try:
+            with self._in_flight([uid]):
+                return line.header(uid)
+        except NotDone:
+            return b""
 
     def _incoming(self, line: Line, uid: int, envelope: Envelope, raw: bytes, **more: Any) -> Incoming:
         at = envelope.at or self._office.wall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -298,6 +299,65 @@ def test_a_server_that_stalls_or_drips_is_left_and_tried_again(
         pulse = desk.look_once()
         assert "it took too long" in pulse.errors[0]
     assert len(desk.cases()) == 5
+
+
+def _dies_of(monkeypatch: pytest.MonkeyPatch, uid: int, *commands: str) -> None:
+    """Let the server drop the line whenever one of these methods of it asks for this message."""
+    for command in commands:
+        whole = getattr(duty.Line, command)
+
+        def ask(self: Any, asked: Any, whole: Any = whole, **more: Any) -> Any:
+            if uid == asked or (isinstance(asked, list) and uid in asked):
+                self._client.socket().shutdown(socket.SHUT_RDWR)
+            return whole(self, asked, **more)
+
+        monkeypatch.setattr(duty.Line, command, ask)
+    monkeypatch.setattr(duty, "pause_after", lambda *_, **__: 0.0)
+
+
+FETCHES = [
+    (("messages",), "ann1@example.org"),
+    (("messages", "header"), ""),
+    (("envelopes", "messages", "header"), ""),
+]
+
+
+@pytest.mark.parametrize(("commands", "sender"), FETCHES)
+def test_a_message_that_costs_us_the_line_each_time_is_set_aside_and_holds_up_no_other(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch, commands: tuple[str, ...], sender: str
+) -> None:
+    uids = [mailbox.deliver(a_complaint(n)) for n in range(4)]
+    _dies_of(monkeypatch, uids[1], *commands)
+    pulse = desk.look_once()
+    assert sorted(desk.cases()) == ["complaint 0", "complaint 2", "complaint 3"]
+    [(uid, reason, known)] = desk.rows("SELECT uid, reason, sender FROM arrivals WHERE state = 'quarantined'")
+    assert (uid, known) == (uids[1], sender) and "gives no text of it" in reason
+    assert mailbox.raws(QUARANTINE) == [a_complaint(1)] and mailbox.uids() == []
+    assert pulse.detail["unaccounted"] == 0
+
+
+def test_a_large_message_that_costs_us_the_line_each_time_is_set_aside(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = mailbox.deliver(a_complaint(1, body="y" * 1_500_000))
+    mailbox.deliver(a_complaint(2))
+    _dies_of(monkeypatch, bad, "large_message")
+    desk.look_once()
+    assert desk.cases() == ["complaint 2"] and desk.states() == {"filed": 1, "quarantined": 1}
+
+
+def test_mail_that_came_when_the_line_died_again_and_again_is_not_set_aside_for_it(
+    desk_at: Callable[..., Desk], mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duty, "pause_after", lambda *_, **__: 0.0)
+    mailbox.deliver_all([a_complaint(n) for n in range(6)])
+    with FaultProxy(mailbox.server.port) as proxy:
+        for _ in range(4):
+            proxy.at_command(b"(BODY.PEEK[])", "lose command")
+        desk = desk_at(mailbox, port=proxy.port)
+        desk.look_once()
+        assert len(proxy.struck) == 4
+    assert desk.states() == {"filed": 6}
 
 
 @pytest.mark.parametrize("fault", ["lose answer", "lose command"])
