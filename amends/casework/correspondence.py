@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
@@ -142,9 +142,13 @@ def _next_word(office: Office, session: Session, unmet: Sequence[Deadline], kind
 
 
 def _next_number(session: Session, case_id: int, kind: LetterKind) -> int:
-    """A number that no letter of this kind on the case had yet, the automatic ones (1, 2, ...) included."""
-    statement = select(func.count()).where(col(Letter.case_id) == case_id, col(Letter.kind) == str(kind))
-    return 1000 + (session.connection().execute(statement).scalar() or 0)
+    """A number that no letter of this kind on the case ever had: by it the Message-ID is made, which is never reused.
+
+    The automatic ones have theirs below 1000; one that was called back has used several.
+    """
+    statement = select(col(Letter.facts)).where(col(Letter.case_id) == case_id, col(Letter.kind) == str(kind))
+    given = (int(facts.get("n", 0)) for facts in session.connection().execute(statement).scalars())
+    return max([999, *given]) + 1
 
 
 @contextmanager
@@ -352,8 +356,7 @@ def call_back(office: Office, letter_id: int, *, actor: Actor, now: datetime) ->
         letter.state, letter.raw, letter.next_try_at, letter.queued_at = "draft", None, None, None
         # The draft may be sent again with other words, so the next sending is another letter with its own identity.
         letter.message_id = None
-        n = _next_number(file.session, file.id, LetterKind(letter.kind)) + letter.tries
-        letter.facts = {**letter.facts, "n": max(n, int(letter.facts["n"]) + 1)}
+        letter.facts = {**letter.facts, "n": _next_number(file.session, file.id, LetterKind(letter.kind))}
         file.record("letter-called-back", letter=letter.id, letter_kind=letter.kind)
         if letter.kind == LetterKind.FINAL_RESPONSE and file.row.responded_at is not None:
             row = file.row

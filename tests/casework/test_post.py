@@ -8,8 +8,9 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from amends.cases.outcomes import Outcome
 from amends.casework import correspondence, filing, post
-from amends.casework.correspondence import Words
+from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused, TryLater
 from amends.ledger.tables import Letter
 from amends.ledger.verify import verify
@@ -239,3 +240,27 @@ def test_a_letter_is_stored_with_the_bytes_that_leave(office, case_id):
     (mine,) = claim(office)
     with office.book.read() as session:
         assert session.get(Letter, mine.letter_id).raw == mine.raw
+
+
+def written(office, case_id, kind=LetterKind.REPLY, *, text="Hello.", now=NOW):
+    """A letter by Amara on its way (or, a final response, resolved)."""
+    letter = correspondence.draft(office, case_id, kind, actor=AMARA, now=now)
+    correspondence.save(office, letter, text, actor=AMARA, now=now)
+    if kind is LetterKind.FINAL_RESPONSE:
+        correspondence.respond(office, letter, Finding(Outcome.NOT_UPHELD), actor=AMARA, now=now, anyway=True)
+    else:
+        correspondence.send(office, letter, actor=AMARA, now=now, anyway=True)
+    return letter
+
+
+def test_an_undone_letter_takes_no_number_from_those_that_follow(on_sqlite):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite)
+    first = written(on_sqlite, case_id, text="One.")
+    correspondence.call_back(on_sqlite, first, actor=AMARA, now=NOW)
+    correspondence.send(on_sqlite, first, actor=AMARA, now=NOW, anyway=True)
+    post_all(on_sqlite, now=SOON)
+    written(on_sqlite, case_id, text="Two.", now=NOW + timedelta(days=2))
+    replies = [one for one in case_of(on_sqlite, case_id).letters if one.kind == "reply"]
+    assert [one.state for one in replies] == ["sent", "queued"]
+    assert len({one.message_id for one in replies}) == 2
