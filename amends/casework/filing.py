@@ -1,6 +1,6 @@
 """The verb `file`: what becomes of one message that was read.
 
-Runs inside the transaction and savepoint of `intake.file`; raises whatever it raises, and then nothing of it remains.
+Runs inside the transaction of `intake.file`; raises whatever it raises, and then nothing of it remains.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def give_fate(office: Office, session: Session, arrival: Arrival, reading: Readi
     settings = office.settings
     reading, unproved = forms.as_complainant(reading, settings)
     arrival.sender, arrival.subject = reading.sender.address, one_line(reading.subject, 500)
+    if (copied := _proved_by_address(office, session, reading)) is not None:
+        return _receipt(office, session, arrival, copied, now=now)
     if (twin := _seen_before(session, arrival, reading)) is not None:
         arrival.state, arrival.message_id = "duplicate", twin
         return _reference_of(session, twin)
@@ -136,17 +138,44 @@ def _reference_of(session: Session, message_id: int) -> str | None:
 
 
 def _own(office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime) -> str | None:
-    """Mail from our own address: the receipt copy of a letter, or something that only says it is ours.
+    """Mail from our own address, without the signed address of a receipt copy: a letter, or what only says it is ours.
 
     It must be the letter itself, word for word: a forged Message-ID of ours must not swallow a complaint.
     """
-    letter = session.scalars(select(Letter).where(col(Letter.message_id) == reading.message_id)).first()
-    if letter is not None and letter.raw is not None and _same_words(letter.body, reading.text):
-        arrival.state = "own"
-        return note_receipt(office, session, letter, now=now)
+    letter = _letter_of(session, [reading.message_id])
+    if letter is not None and _same_words(letter.body, reading.text):
+        return _receipt(office, session, arrival, letter, now=now)
     because = "it says that it comes from our own address, but it is no letter of ours"
     _quarantine(session, arrival, reading, NEW_CASE, because)
     return None
+
+
+def _proved_by_address(office: Office, session: Session, reading: Reading) -> Letter | None:
+    """The letter whose receipt copy this is by the signed address it was sent to, whatever a gateway made of its words.
+
+    Nobody but our own mail server is told that address.  What names another letter of ours as well proves neither.
+    """
+    ours = office.settings.organisation.address
+    addresses = (*reading.delivered_to, *(box.address for box in (*reading.to, *reading.cc)))
+    letter_ids = {tokens.verify_receipt_address(address, ours, key=office.key) for address in addresses} - {None}
+    if len(letter_ids) != 1:
+        return None
+    (letter_id,) = letter_ids
+    said = tokens.verify_message_id(reading.message_id, key=office.key)
+    if said is not None and said != tokens.verify_message_id(letter_id or "", key=office.key):
+        return None
+    return _letter_of(session, [letter_id or ""])
+
+
+def _letter_of(session: Session, message_ids: Sequence[str]) -> Letter | None:
+    """A letter of ours that was made ready to leave under one of these Message-IDs."""
+    statement = select(Letter).where(col(Letter.message_id).in_(message_ids), col(Letter.raw).is_not(None))
+    return session.scalars(statement.limit(1)).first()
+
+
+def _receipt(office: Office, session: Session, arrival: Arrival, letter: Letter, *, now: datetime) -> str | None:
+    arrival.state = "own"
+    return note_receipt(office, session, letter, now=now)
 
 
 def _same_words(ours: str, theirs: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from amends.casework import filing, handling, intake
+from amends.casework import filing, handling, intake, post
 from amends.kernel.errors import TryLater
 from amends.kernel.refs import find_refs
 from amends.ledger import views
@@ -288,6 +288,45 @@ def test_what_only_says_that_it_is_ours_is_quarantined_and_swallows_nothing(offi
     assert [one.reason for one in tray_of(office, "quarantined")] == [
         "it says that it comes from our own address, but it is no letter of ours"
     ] * 2
+
+
+def uncertain(office, **mail):
+    """A case whose acknowledgement is uncertain, with the letter as it was handed over; returns (case id, letter)."""
+    case_id = open_case(office, a_mail(**mail))
+    (letter,) = post_all(office, result=post.Unknown("the line was cut"))
+    return case_id, letter
+
+
+@pytest.mark.parametrize("kind", [Kind.OWN, Kind.PERSON, Kind.AUTO_REPLY])
+def test_a_receipt_copy_that_a_gateway_changed_proves_its_letter_by_the_address_it_went_to(office, kind):
+    case_id, letter = uncertain(office)
+    words = f"CAUTION: this message came from outside.\n{case_of(office, case_id).letters[0].body}"
+    for message_id in (letter.message_id, "rewritten@gateway.example"):
+        copy = a_mail(
+            sender=OURS, kind=kind, message_id=message_id, text=words, delivered_to=(letter.receipt_to.upper(),)
+        )
+        assert file_mail(office, copy).state == "own"
+    case = case_of(office, case_id)
+    assert case.letters[0].state == "sent" and len(case.messages) == 2
+    assert tray_of(office, "quarantined") == []
+    assert verify(office.book).problems == ()
+
+
+def test_a_receipt_address_proves_its_own_letter_and_no_other(office):
+    (one, first), (other, second) = (uncertain(office, sender=f"{n}@example.org") for n in (1, 2))
+    token, at, domain = first.receipt_to.partition("@")
+    forged = f"{token[:-1]}{'b' if token[-1] == 'a' else 'a'}{at}{domain}"
+    for number, proof in enumerate(
+        (
+            {"message_id": first.message_id, "delivered_to": (second.receipt_to,)},
+            {"delivered_to": (first.receipt_to, second.receipt_to)},
+            {"message_id": first.message_id, "delivered_to": (forged,)},
+            {"message_id": first.message_id},
+        )
+    ):
+        copy = a_mail(sender=OURS, kind=Kind.OWN, text=f"Not word for word: {number}", **proof)
+        assert file_mail(office, copy).state == "quarantined"
+    assert [case_of(office, case).letters[0].state for case in (one, other)] == ["uncertain"] * 2
 
 
 # Once and once only
