@@ -21,6 +21,7 @@ from amends.casework import gate
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
+from amends.kernel.errors import ConfigError
 from amends.kernel.text import one_line
 from amends.ledger.columns import key
 from amends.ledger.tables import Letter
@@ -164,7 +165,6 @@ def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = F
 
     `by_hand_only` leaves the automatic ones where they are (the clock is in doubt); so does the gate's breaker.
     """
-    organisation, smtp = office.settings.organisation, office.settings.smtp
     with office.book.write() as session:
         if gate.is_tripped(office, session, now=now):
             gate.mark_held(session, now=now)
@@ -184,21 +184,28 @@ def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = F
             .where(col(Letter.id).in_([letter.id for letter in letters]))
             .values(state="sending", owner=owner, lease_until=office.wall() + LEASE, dot_at=None)
         )
-        claimed = []
-        for letter in letters:
-            message_id = letter.message_id or ""
-            bounce = (
-                ""
-                if smtp is not None and smtp.null_return_path and letter.automatic
-                else tokens.bounce_address(message_id, organisation.address, key=office.key)
-                if smtp is not None and smtp.plus_addressing
-                else organisation.address
-            )
-            receipt = (
-                tokens.receipt_address(message_id, organisation.address, key=office.key) if letter.receipt else None
-            )
-            claimed.append(Claimed(letter.id or 0, letter.raw or b"", bounce, letter.to_address, receipt, message_id))
-        return claimed
+        return [_claimed(office, letter) for letter in letters]
+
+
+def _claimed(office: Office, letter: Letter) -> Claimed:
+    message_id = letter.message_id or ""
+    own, smtp = office.settings.organisation.address, office.settings.smtp
+    if smtp is not None and smtp.null_return_path and letter.automatic:
+        envelope_from = ""
+    elif smtp is not None and smtp.plus_addressing:
+        envelope_from = _signed(tokens.bounce_address, office, message_id) or own
+    else:
+        envelope_from = own
+    receipt_to = _signed(tokens.receipt_address, office, message_id) if letter.receipt else None
+    return Claimed(letter.id or 0, letter.raw or b"", envelope_from, letter.to_address, receipt_to, message_id)
+
+
+def _signed(address: Callable[[str, str, bytes], str], office: Office, message_id: str) -> str | None:
+    """The address that names this letter; None if our own is too long for it: the letter leaves all the same."""
+    try:
+        return address(message_id, office.settings.organisation.address, office.key)
+    except (ConfigError, ValueError):
+        return None
 
 
 def before_dot(

@@ -264,3 +264,16 @@ def test_an_undone_letter_takes_no_number_from_those_that_follow(on_sqlite):
     replies = [one for one in case_of(on_sqlite, case_id).letters if one.kind == "reply"]
     assert [one.state for one in replies] == ["sent", "queued"]
     assert len({one.message_id for one in replies}) == 2
+
+
+def test_a_letter_whose_name_does_not_fit_into_our_address_leaves_without_it(tmp_path):
+    ours = "complaints.and.feedback@northwind.example"
+    office = an_office(tmp_path, organisation={"address": ours}, letters={"undo_seconds": 0})
+    case_id = open_case(office)
+    post_all(office)
+    written(office, case_id)
+    open_case(office, a_mail(sender="other@example.org"))
+    by_hand, automatic = claim(office, now=SOON)
+    assert by_hand.envelope_from == ours
+    assert tokens.verify_bounce_address(automatic.envelope_from, ours, key=office.key) == automatic.message_id
+    office.book.close()
