@@ -367,7 +367,7 @@ class ImapIntake:
         for uid, raw in list(raws.items()):
             if len(raw) != wanted[uid].size and not self._same_again(line, uid, raw, wanted[uid].size):
                 del raws[uid]
-        found = [self._incoming(line, uid, wanted[uid], raw) for uid, raw in raws.items()]
+        found = [self._taken(line, uid, wanted[uid], raw) for uid, raw in raws.items()]
         return found + [one for uid in wanted if uid not in raws if (one := self._given_up(line, uid, wanted[uid]))]
 
     def _messages(self, line: Line, wanted: dict[int, Envelope]) -> dict[int, bytes]:
@@ -393,23 +393,35 @@ class ImapIntake:
 
     def _fetch_large(self, line: Line, uid: int, envelope: Envelope) -> list[Incoming]:
         if envelope.size > self._most:
-            reason = (
-                f"it has {envelope.size / 1_000_000:.1f} MB, more than the {self._box.max_megabytes} MB of "
-                f"max_megabytes; it stays whole on the server, in {self._box.quarantine}"
-            )
-            return [self._set_aside(line, uid, envelope, reason)]
+            return [self._too_large(line, uid, envelope, f"it has {envelope.size / 1_000_000:.1f} MB, more")]
         try:
             with self._in_flight([uid]):
-                raw = line.large_message(uid, size=envelope.size)
-                if raw is not None and len(raw) != envelope.size and line.large_message(uid, size=envelope.size) != raw:
-                    raw = None
+                raw = self._pieces(line, uid, envelope)
         except NotDone as refused:
             log.warning("intake.not-fetched", mailbox=self._box.name, messages=1, why=str(refused))
             raw = None
         if raw is not None:
-            return [self._incoming(line, uid, envelope, raw)]
+            return [self._taken(line, uid, envelope, raw)]
         given_up = self._given_up(line, uid, envelope)
         return [given_up] if given_up else []
+
+    def _pieces(self, line: Line, uid: int, envelope: Envelope) -> bytes | None:
+        raw = line.large_message(uid, at_most=self._most)
+        if raw is None or len(raw) == envelope.size or len(raw) > self._most:
+            return raw
+        return raw if line.large_message(uid, at_most=self._most) == raw else None
+
+    def _taken(self, line: Line, uid: int, envelope: Envelope, raw: bytes) -> Incoming:
+        if len(raw) > self._most:  # though the server told of less
+            return self._too_large(line, uid, envelope, "it has more")
+        return self._incoming(line, uid, envelope, raw)
+
+    def _too_large(self, line: Line, uid: int, envelope: Envelope, has_more: str) -> Incoming:
+        reason = (
+            f"{has_more} than the {self._box.max_megabytes} MB of max_megabytes; it stays whole on the server, "
+            f"in {self._box.quarantine}"
+        )
+        return self._set_aside(line, uid, envelope, reason)
 
     def _given_up(self, line: Line, uid: int, envelope: Envelope) -> Incoming | None:
         """A message that the server names but does not give: after some looks its header stands for it."""

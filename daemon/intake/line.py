@@ -224,11 +224,15 @@ class Line:
             answer = self._client.fetch(list(uids), ["BODY.PEEK[]"])
         return {uid: data[b"BODY[]"] for uid, data in answer.items() if data.get(b"BODY[]")}
 
-    def large_message(self, uid: int, *, size: int) -> bytes | None:
-        """The bytes of one message, fetched in pieces so that they are never in memory three times over."""
+    def large_message(self, uid: int, *, at_most: int) -> bytes | None:
+        """The bytes of one message, fetched in pieces so that they are never in memory three times over.
+
+        Its end is where a piece is short, whatever size the server told: some only estimate it.  Of a message of more
+        than `at_most` bytes there comes a beginning of more than `at_most`.
+        """
         pieces: list[bytes] = []
         length = 0
-        while length <= size:
+        while length <= at_most:
             with self._within(STEP_SECONDS + PIECE / SLOWEST, "fetching a large message"):
                 answer = self._client.fetch([uid], [f"BODY.PEEK[]<{length}.{PIECE}>"])
             piece = answer.get(uid, {}).get(b"BODY[]<%d>" % length)

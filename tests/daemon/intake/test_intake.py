@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -130,6 +131,40 @@ def test_a_large_message_is_fetched_in_pieces_and_kept_to_the_byte(desk: Desk, m
     desk.look_once()
     assert len(desk.cases()) == 3
     assert sorted(desk.rows("SELECT size FROM raws")) == sorted((len(mail),) for mail in mails)
+
+
+def _tells_sizes(monkeypatch: pytest.MonkeyPatch, told: int) -> None:
+    """Let the server estimate sizes, and badly."""
+    envelopes = duty.Line.envelopes
+    monkeypatch.setattr(
+        duty.Line,
+        "envelopes",
+        lambda self, uids: {uid: replace(one, size=told) for uid, one in envelopes(self, uids).items()},
+    )
+
+
+@pytest.mark.parametrize("told", [1_000, 2 * 1024 * 1024 - 50_000, 4_000_000])
+def test_a_large_message_comes_whole_though_its_size_is_only_estimated(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    mail = a_complaint(1, body="y" * (2 * 1024 * 1024 + 300_000))
+    mailbox.deliver(mail)
+    _tells_sizes(monkeypatch, told)
+    desk.look_once()
+    assert desk.states() == {"filed": 1} and desk.rows("SELECT size FROM raws") == [(len(mail),)]
+
+
+@pytest.mark.parametrize("told", [1_000, 990_000, 1_050_000])
+def test_a_message_of_more_bytes_than_we_take_is_set_aside_whatever_size_was_told(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    large = a_complaint(1, body="x" * 3_000_000)
+    mailbox.deliver(large)
+    _tells_sizes(monkeypatch, told)
+    desk.look_once(max_megabytes=1)
+    [(reason, size)] = desk.rows("SELECT reason, size FROM arrivals JOIN raws ON raws.id = raw_id")
+    assert "more than the 1 MB" in reason and size < 1000
+    assert mailbox.raws(QUARANTINE) == [large]
 
 
 def test_a_message_that_vanishes_between_the_search_and_the_fetch_is_passed_over(
