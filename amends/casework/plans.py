@@ -76,8 +76,11 @@ def begins_at(session: Session, deadline: Deadline) -> datetime:
 
 
 def following_row(office: Office, session: Session, deadline: Deadline) -> dict[str, Any] | None:
-    """The row of the next occurrence of a recurring deadline; None if there is none, or if it stands there already."""
-    if not office.pack.rule(deadline.kind).recurring:
+    """The row of the next occurrence of a recurring deadline; None if there is none, or if it stands there already.
+
+    A deadline that the present pack does not know (it was changed since) is owed as it stands, and has none.
+    """
+    if not any(rule.id == deadline.kind and rule.recurring for rule in office.pack.deadline):
         return None
     last = last_occurrence(session, deadline.case_id, deadline.kind)
     if last > deadline.occurrence:

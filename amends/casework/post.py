@@ -21,7 +21,7 @@ from amends.casework import gate
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
-from amends.kernel.errors import ConfigError
+from amends.kernel.errors import ConfigError, NeedsOperator, TryLater
 from amends.kernel.text import one_line
 from amends.ledger.columns import key
 from amends.ledger.tables import Letter
@@ -86,20 +86,56 @@ def release(office: Office, *, owner_is_dead: Callable[[str], bool], now: dateti
     statement = select(key(Letter.id), col(Letter.owner), col(Letter.lease_until)).where(col(Letter.state) == "sending")
     with office.book.read() as session:
         rows = list(session.connection().execute(statement))
-    lost = [row[0] for row in rows if row[2] is None or row[2] < office.wall() or owner_is_dead(row[1] or "")]
-    if not lost:
-        return 0
-    with _at_work(office, lost, now=now) as (files, letters):
-        for letter in letters.values():
-            if letter.state != "sending":
-                continue
-            if letter.dot_at is None:
-                _requeue(letter, at=now)
-            elif letter.answer is not None:  # noted by `before_dot`, and then the program ended
-                _settle(files, letter, Accepted(letter.answer), now=now)
-            else:
-                _uncertain(files, letter, "the program ended while the letter was handed over", now=now)
+
+    def is_lost(owner: str | None, lease_until: datetime | None) -> bool:
+        return lease_until is None or lease_until < office.wall() or owner_is_dead(owner or "")
+
+    def take_back(files: CaseFiles, letter: Letter) -> None:
+        if letter.dot_at is None:
+            _requeue(letter, at=now)
+        elif letter.answer is not None:  # noted by `before_dot`, and then the program ended
+            _settle(files, letter, Accepted(letter.answer), now=now)
+        else:
+            _uncertain(files, letter, "the program ended while the letter was handed over", now=now)
+
+    lost = [row[0] for row in rows if is_lost(row[1], row[2])]
+    _each(office, lost, take_back, lambda letter: is_lost(letter.owner, letter.lease_until), now=now)
     return len(lost)
+
+
+def _each(
+    office: Office,
+    letter_ids: Sequence[int],
+    act: Callable[[CaseFiles, Letter], None],
+    ours: Callable[[Letter], bool],
+    *,
+    now: datetime,
+) -> tuple[int, ...]:
+    """`act` on these letters, as far as they are being sent and `ours`, all in one transaction.
+
+    If that fails, each in its own: a letter that nobody can write down must not hold up the others.  It becomes
+    uncertain, for a person to settle; returns such.  Raises TryLater and NeedsOperator, when nothing was done.
+    """
+    if not letter_ids:
+        return ()
+    try:
+        with _at_work(office, letter_ids, now=now) as (files, letters):
+            for letter in letters.values():
+                if letter.state == "sending" and ours(letter):
+                    act(files, letter)
+        return ()
+    except (TryLater, NeedsOperator):
+        raise
+    except Exception as fault:  # noqa: BLE001  (it stays with its letter, as the reason)
+        if len(letter_ids) > 1:
+            return tuple(bad for one in letter_ids for bad in _each(office, [one], act, ours, now=now))
+        why = f"what came of the letter could not be written down: {type(fault).__name__}: {fault}"
+    with _at_work(office, letter_ids, now=now) as (files, letters):
+        for letter in letters.values():
+            if letter.state == "sending" and ours(letter):
+                _uncertain(files, letter, why, now=now)
+                letter.receipt = False  # it may have been accepted: not to be queued again by itself
+    return tuple(letter_ids)
 
 
 @contextmanager
@@ -243,15 +279,17 @@ def _at_hand(session: Session, letter_id: int, owner: str, values: dict[str, Any
     return hit.rowcount == 1
 
 
-def record(office: Office, done: Sequence[Carried], *, now: datetime) -> None:
-    """What came of these letters, all in one transaction."""
-    if not done:
-        return
+def record(office: Office, done: Sequence[Carried], *, now: datetime) -> tuple[int, ...]:
+    """What came of these letters, in one transaction; returns those of which it could not be written down.
+
+    They are uncertain now, with the reason, and the others are settled.
+    """
     results = {carried.letter_id: carried.result for carried in done}
-    with _at_work(office, list(results), now=now) as (files, letters):
-        for letter_id, letter in letters.items():
-            if letter.state == "sending":  # else a receipt copy was quicker than we are
-                _settle(files, letter, results[letter_id], now=now)
+
+    def settle(files: CaseFiles, letter: Letter) -> None:
+        _settle(files, letter, results[letter.id or 0], now=now)
+
+    return _each(office, list(results), settle, lambda letter: True, now=now)
 
 
 def give_back(

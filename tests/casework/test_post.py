@@ -12,6 +12,7 @@ from amends.cases.outcomes import Outcome
 from amends.casework import correspondence, filing, post
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused, TryLater
+from amends.kernel.share import config_folder
 from amends.ledger.tables import Letter
 from amends.ledger.verify import verify
 from amends.letters import tokens
@@ -277,3 +278,62 @@ def test_a_letter_whose_name_does_not_fit_into_our_address_leaves_without_it(tmp
     assert by_hand.envelope_from == ours
     assert tokens.verify_bounce_address(automatic.envelope_from, ours, key=office.key) == automatic.message_id
     office.book.close()
+
+
+def renamed_pack(tmp_path):
+    """A folder with a pack of the same name as the shipped one, whose recurring deadline has another id."""
+    shipped = (config_folder() / "policies" / "iso-10002-default.toml").read_text(encoding="utf-8")
+    assert '"status"' in shipped
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "iso-10002-default.toml").write_text(shipped.replace('"status"', '"news"'), encoding="utf-8")
+    return str(folder)
+
+
+def test_a_deadline_that_left_the_pack_is_met_and_stops_no_letter(on_sqlite, tmp_path):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite)
+    url = on_sqlite.settings.database.url
+    changed = an_office(tmp_path, url=url, policy={"folder": renamed_pack(tmp_path)}, letters={"undo_seconds": 0})
+    written(changed, case_id, LetterKind.PROGRESS_UPDATE)
+    other = open_case(changed, a_mail(sender="other@example.org"))
+    post_all(changed)
+    assert [letter.state for letter in case_of(changed, case_id).letters] == ["sent", "sent"]
+    assert [letter.state for letter in case_of(changed, other).letters] == ["sent"]
+    assert verify(changed.book).problems == ()
+    changed.book.close()
+
+
+@pytest.mark.parametrize("by", ["record", "release"])
+def test_a_letter_that_cannot_be_written_down_is_uncertain_alone(office, monkeypatch, by):
+    cases = [open_case(office, a_mail(sender=f"p{n}@example.org")) for n in range(3)]
+    claimed = claim(office)
+    for letter in claimed:
+        post.before_dot(office, "one", letter.letter_id, now=NOW)
+    done = [post.Carried(letter.letter_id, post.Accepted("250 ok")) for letter in claimed]
+    moves_on = post._move_on
+
+    def stumble(file, letter, **how):
+        if letter.case_id == cases[1]:
+            raise KeyError("no such rule")
+        moves_on(file, letter, **how)
+
+    monkeypatch.setattr(post, "_move_on", stumble)
+    if by == "record":
+        assert post.record(office, done, now=NOW) == (claimed[1].letter_id,)
+    else:
+        last = claim_one_more(office)
+        assert post.before_dot(office, "one", last, accepted=done, now=NOW)
+        assert post.release(office, owner_is_dead=lambda owner: True, now=SOON) == 4
+    assert [letter_of(office, case_id).state for case_id in cases] == ["sent", "uncertain", "sent"]
+    assert "no such rule" in letter_of(office, cases[1]).error
+    much_later = NOW + timedelta(days=1)
+    post.settle_uncertain(office, last_complete_poll=much_later, now=much_later)
+    assert letter_of(office, cases[1]).state == "uncertain"
+    assert verify(office.book).problems == ()
+
+
+def claim_one_more(office):
+    open_case(office, a_mail(sender="last@example.org"))
+    (last,) = claim(office)
+    return last.letter_id
