@@ -208,10 +208,22 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Errors of the drivers in our words, sorted by who must act."""
+    """Errors of the drivers in our words, sorted by who must act.
+
+    PostgreSQL says what it means by a code (SQLSTATE), SQLite by its words alone.
+    """
     try:
         yield
-    except OperationalError as fault:
+    except DBAPIError as fault:
+        code = getattr(fault.orig, "sqlstate", None)
+        if code == "42P01":
+            raise NeedsOperator("The database is empty or older than this program; run: amendsd migrate") from fault
+        if code == "53100":
+            raise NeedsOperator("The disk of the database is full; make room, nothing was lost.") from fault
+        if fault.connection_invalidated:
+            raise TryLater(f"The database went away: {_first_line(fault)}") from fault
+        if not isinstance(fault, OperationalError):
+            raise
         words = str(fault.orig).lower()
         if "locked" in words or "busy" in words:
             raise TryLater("Another program is using the database; try again in a moment.") from fault
@@ -224,14 +236,6 @@ def _translated() -> Iterator[None]:
         if "no such table" in words:
             raise NeedsOperator("The database is empty or older than this program; run: amendsd migrate") from fault
         raise TryLater(f"The database did not answer: {_first_line(fault)}") from fault
-    except DBAPIError as fault:
-        if getattr(fault.orig, "sqlstate", None) == "42P01":
-            raise NeedsOperator("The database is empty or older than this program; run: amendsd migrate") from fault
-        if getattr(fault.orig, "sqlstate", None) == "53100":
-            raise NeedsOperator("The disk of the database is full; make room, nothing was lost.") from fault
-        if fault.connection_invalidated:
-            raise TryLater(f"The database went away: {_first_line(fault)}") from fault
-        raise
 
 
 def _first_line(fault: DBAPIError) -> str:
