@@ -142,7 +142,8 @@ class Desk:
 
         found = self.case(case_id)
         if found[0].row.unread and self.may_write:
-            handling.mark_read(self.office, case_id, actor=self.actor, now=self.now())
+            shown = [message.id for message in found[0].messages]
+            handling.mark_read(self.office, case_id, shown=shown, actor=self.actor, now=self.now())
         return found
 
     def find_case(self, words: str) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select, update
 from sqlmodel import col
@@ -20,9 +21,13 @@ from amends.kernel.errors import NotFound, Refused
 from amends.kernel.text import storable
 from amends.ledger.book import add
 from amends.ledger.chain import digest, new_salt
+from amends.ledger.columns import key
 from amends.ledger.seals import address_seal, finding_seal, words_seal
 from amends.ledger.tables import Case, Letter, Message, Note, Participant
 from amends.letters.kinds import LetterKind
+from amends.mail.facts import Kind
+
+_AT_ONCE: Final = 500  # values in one IN list
 
 
 @contextmanager
@@ -211,17 +216,26 @@ def take_up_again(file: CaseFile, reason: str) -> None:
     file.touch()
 
 
-def mark_read(office: Office, case_id: int, *, actor: Actor, now: datetime) -> None:
-    """The handler has seen what came in; nothing else about the case changes."""
+def mark_read(office: Office, case_id: int, *, shown: Iterable[int] | None = None, actor: Actor, now: datetime) -> None:
+    """The handler has seen what came in; nothing else about the case changes.
+
+    `shown` are the ids of the messages that were before the handler: what came since stays unread.  None means all.
+    """
     if actor.role == "auditor":
         return
+    unread = (col(Message.case_id) == case_id, col(Message.direction) == "in", col(Message.read_at).is_(None))
     with office.book.write() as session:
-        session.connection().execute(
-            update(Message)
-            .where(col(Message.case_id) == case_id, col(Message.direction) == "in", col(Message.read_at).is_(None))
-            .values(read_at=now)
-        )
-        session.connection().execute(update(Case).where(col(Case.id) == case_id).values(unread=0))
+        connection = session.connection()
+        # The row first, as everybody does who brings a message: then nobody counts while we do.
+        connection.execute(select(col(Case.id)).where(col(Case.id) == case_id).with_for_update())
+        found = connection.execute(select(key(Message.id), col(Message.kind)).where(*unread)).all()
+        seen = {row.id for row in found} if shown is None else {row.id for row in found}.intersection(shown)
+        ids = sorted(seen)
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            connection.execute(update(Message).where(col(Message.id).in_(some)).values(read_at=now))
+        left = 0 if shown is None else sum(row.kind == Kind.PERSON for row in found if row.id not in seen)
+        connection.execute(update(Case).where(col(Case.id) == case_id).values(unread=left))
 
 
 def accept(office: Office, case_id: int, address: str, *, actor: Actor, now: datetime) -> None:

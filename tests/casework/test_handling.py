@@ -15,6 +15,7 @@ from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
+from amends.mail.facts import Kind
 from tests.builders import (
     AMARA,
     AUDREY,
@@ -415,6 +416,19 @@ def test_reading_marks_everything_that_came_in(office, case_id):
     handling.mark_read(office, case_id, actor=AMARA, now=NOW)
     case = case_of(office, case_id)
     assert case.row.unread == 0 and all(message.read for message in case.messages)
+
+
+def test_reading_marks_nothing_that_came_since_the_case_was_shown(office, case_id):
+    shown = [message.id for message in case_of(office, case_id).messages]
+    first = case_of(office, case_id).messages[0].message_id
+    file_mail(office, a_mail(in_reply_to=first, text="I disagree"))
+    file_mail(office, a_mail(in_reply_to=first, kind=Kind.AUTO_REPLY))
+    handling.mark_read(office, case_id, shown=shown, actor=AMARA, now=NOW)
+    case = case_of(office, case_id)
+    assert case.row.unread == 1
+    assert [message.read for message in case.messages if message.direction == "in"] == [True, False, False]
+    handling.mark_read(office, case_id, shown=[m.id for m in case.messages], actor=AMARA, now=NOW)
+    assert case_of(office, case_id).row.unread == 0
 
 
 def test_a_stranger_to_the_case_cannot_be_accepted(office, case_id):
