@@ -41,7 +41,11 @@ class Counter(SQLModel, table=True):
 
 
 class Lease(SQLModel, table=True):
-    """Who does a duty, until when; `epoch` grows with every new owner and fences the old one off."""
+    """Who does a duty, until when.
+
+    `epoch` grows with every new owner and tells the reigns apart; an owner that lost the lease learns so when it renews
+    it, and until then what it does is kept safe by the locks and keys of the rows it touches.
+    """
 
     __tablename__ = "leases"
     role: str = Field(primary_key=True)
