@@ -117,7 +117,8 @@ def calendar_for(
 ) -> WorkingCalendar:
     """The calendar of a region ("GB-ENG", "DE-BY", "IE", or "none" for no holidays) with the organisation's own days.
 
-    Raises ConfigError for a region the `holidays` library does not know, or for a day that is none.
+    No setting gives `openings`.  Raises ConfigError for a region the `holidays` library does not know, or for a day
+    that is none.
     """
     begin, end = time.fromisoformat(opens), time.fromisoformat(closes)
     if begin >= end:
@@ -126,7 +127,7 @@ def calendar_for(
         zone=zone,
         holidays=holidays_of(region),
         closures=_days("organisation.closures", closures),
-        openings=_days("organisation.openings", openings),
+        openings=_days("openings", openings),
         opens=begin,
         closes=end,
     )
