@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Final
-
-_GAP: Final = re.compile(r"\[\[(.+?)\]\]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +16,9 @@ class Gap:
 
 def gaps(text: str) -> list[Gap]:
     """The gaps of a draft, in order; a letter with one does not leave."""
-    return [Gap(found.start(), found.end(), found[1]) for found in _GAP.finditer(text)]
+    from amends.casework.correspondence import GAP
+
+    return [Gap(found.start(), found.end(), found[1]) for found in GAP.finditer(text)]
 
 
 def offset_to_place(text: str, offset: int) -> tuple[int, int]:
