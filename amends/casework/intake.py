@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -268,10 +268,17 @@ def unpack(zstd: bytes) -> bytes:
     return zstandard.decompress(zstd)
 
 
-def file(office: Office, readings: Sequence[tuple[int, Reading | str]], *, now: datetime) -> list[Filed]:
+def file(
+    office: Office,
+    readings: Sequence[tuple[int, Reading | str]],
+    *,
+    not_together: Callable[[Exception], None] = lambda _: None,
+    now: datetime,
+) -> list[Filed]:
     """Give each message its fate, all in one transaction; one whose filing fails is quarantined alone, with the reason.
 
-    A str instead of a reading says why the message could not be read.  Raises TryLater or NeedsOperator when the store
+    A str instead of a reading says why the message could not be read.  `not_together` is told the fault that made them
+    be filed one by one, which no message's own reason need show.  Raises TryLater or NeedsOperator when the store
     itself is in trouble.
     """
     if len(readings) > 1:
@@ -279,8 +286,8 @@ def file(office: Office, readings: Sequence[tuple[int, Reading | str]], *, now: 
             return _file_all(office, readings, together=True, now=now)
         except (TryLater, NeedsOperator, NotFound):
             raise
-        except Exception:  # noqa: BLE001, S110  (one of them is bad: below each is filed alone, which shows which, and why)
-            pass
+        except Exception as fault:  # noqa: BLE001  (one of them is bad: below each is filed alone, which shows which, and why)
+            not_together(fault)
     return _file_all(office, readings, together=False, now=now)
 
 

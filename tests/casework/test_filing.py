@@ -391,7 +391,9 @@ def test_a_message_whose_filing_fails_is_quarantined_alone(office, monkeypatch):
             raise RuntimeError("boiler\x1b[31m exploded")
 
     monkeypatch.setattr(filing, "_acknowledge", bad)
-    filed = intake.file(office, batch, now=NOW)
+    told = []
+    filed = intake.file(office, batch, not_together=told.append, now=NOW)
+    assert [type(fault) for fault in told] == [RuntimeError]
     assert [one.state for one in filed] == ["filed", "filed", "quarantined", "filed", "filed"]
     (parked,) = tray_of(office, "quarantined")
     assert parked.reason == "it could not be filed: RuntimeError: boiler[31m exploded"
