@@ -69,7 +69,7 @@ def _post(office: Office) -> None:
     now = office.now()
     while claimed := post.claim(office, "bench", limit=_BATCH, now=now):
         done = [post.Carried(letter.letter_id, post.Accepted("250 2.0.0 Ok")) for letter in claimed]
-        post.record(office, done, now=now)
+        post.record(office, "bench", done, now=now)
 
 
 def a_full_store(folder: Path) -> None:

@@ -240,7 +240,7 @@ def post_all(
         for letter in claimed:
             assert post.before_dot(office, owner, letter.letter_id, now=now)
             outcome = result if result is not None else post.Accepted("250 2.0.0 Ok: queued as TEST")
-            post.record(office, [post.Carried(letter.letter_id, outcome)], now=now)
+            post.record(office, owner, [post.Carried(letter.letter_id, outcome)], now=now)
         gone.extend(claimed)
     return gone
 

@@ -257,6 +257,7 @@ def before_dot(
 
     What is in `accepted` (Accepted all) is only noted, which is quick and enough for a crash: `record` or, after the
     crash, `release` settles it.
+    The lease of all that we hold begins anew: a slow server must not cost us the letters that wait their turn.
     `receipt` is False when the server would not take the receipt copy: then no copy is evidence of nothing.
     False: the letter is not ours any more (our lease ran out), so the dot must not be sent.
     """
@@ -266,7 +267,20 @@ def before_dot(
     with office.book.write() as session:
         for carried in accepted:
             _at_hand(session, carried.letter_id, owner, {"answer": one_line(carried.result.answer, 500)})
-        return _at_hand(session, letter_id, owner, values)
+        ours = _at_hand(session, letter_id, owner, values)
+        _renew(session, owner, until=values["lease_until"])
+        return ours
+
+
+def _renew(session: Session, owner: str, *, until: datetime) -> None:
+    """Hold what `owner` holds until then; a letter that somebody settles at this moment is not waited for."""
+    held = select(key(Letter.id)).where(col(Letter.state) == "sending", col(Letter.owner) == owner)
+    session.connection().execute(
+        update(Letter)
+        .where(col(Letter.id).in_(held.with_for_update(skip_locked=True)))
+        .values(lease_until=until)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _at_hand(session: Session, letter_id: int, owner: str, values: dict[str, Any]) -> bool:
@@ -279,17 +293,18 @@ def _at_hand(session: Session, letter_id: int, owner: str, values: dict[str, Any
     return hit.rowcount == 1
 
 
-def record(office: Office, done: Sequence[Carried], *, now: datetime) -> tuple[int, ...]:
+def record(office: Office, owner: str, done: Sequence[Carried], *, now: datetime) -> tuple[int, ...]:
     """What came of these letters, in one transaction; returns those of which it could not be written down.
 
-    They are uncertain now, with the reason, and the others are settled.
+    They are uncertain now, with the reason, and the others are settled.  A letter that is not `owner`'s any more is
+    left alone: a receipt copy was quicker, or our lease ran out and what we know of it is no longer what counts.
     """
     results = {carried.letter_id: carried.result for carried in done}
 
     def settle(files: CaseFiles, letter: Letter) -> None:
         _settle(files, letter, results[letter.id or 0], now=now)
 
-    return _each(office, list(results), settle, lambda letter: True, now=now)
+    return _each(office, list(results), settle, lambda letter: letter.owner == owner, now=now)
 
 
 def give_back(

@@ -115,9 +115,8 @@ class _History:
         for letter in post.claim(self._office, OWNER, now=now):
             if post.before_dot(self._office, OWNER, letter.letter_id, now=now):
                 self._deliver(letter.to, letter.raw)
-                post.record(
-                    self._office, [post.Carried(letter.letter_id, post.Accepted("250 2.0.0 Delivered"))], now=now
-                )
+                delivered = [post.Carried(letter.letter_id, post.Accepted("250 2.0.0 Delivered"))]
+                post.record(self._office, OWNER, delivered, now=now)
 
     def _receive(self, earlier: Earlier, now: datetime) -> None:
         from amends.mail.read import read

@@ -181,7 +181,7 @@ class OutboxDuty:
 
     def _write_down(self) -> None:
         if self._done:
-            if bad := post.record(self._office, self._done, now=self._office.now()):
+            if bad := post.record(self._office, self._owner, self._done, now=self._office.now()):
                 log.error("outbox.not-written-down", letters=list(bad))
             self._done.clear()
             self._noted = 0

@@ -118,7 +118,7 @@ def test_a_letter_put_off_is_tried_for_days_and_then_fails(office, case_id):
     now, tries = NOW, 0
     while claimed := claim(office, now=now):
         post.before_dot(office, "one", claimed[0].letter_id, now=now)
-        post.record(office, [post.Carried(claimed[0].letter_id, post.Deferred("450 later"))], now=now)
+        post.record(office, "one", [post.Carried(claimed[0].letter_id, post.Deferred("450 later"))], now=now)
         tries += 1
         now = letter_of(office, case_id).next_try_at or now
         if letter_of(office, case_id).state == "failed":
@@ -156,7 +156,7 @@ def test_an_answer_that_comes_after_the_copy_changes_nothing(office, case_id):
     (mine,) = claim(office)
     post.before_dot(office, "one", mine.letter_id, now=NOW)
     file_mail(office, copy_of(office, letter_of(office, case_id)))
-    post.record(office, [post.Carried(mine.letter_id, post.Unknown("timeout"))], now=SOON)
+    post.record(office, "one", [post.Carried(mine.letter_id, post.Unknown("timeout"))], now=SOON)
     case = case_of(office, case_id)
     assert case.letters[0].state == "sent" and len(case.messages) == 2
 
@@ -174,7 +174,7 @@ def test_four_daemons_claim_every_letter_once(office, tmp_path):
                     if patiently(lambda i=letter.letter_id: post.before_dot(mine, f"daemon {n}", i, now=NOW)):
                         gone.append(letter.letter_id)
                         done = [post.Carried(letter.letter_id, post.Accepted("250 ok"))]
-                        patiently(lambda done=done: post.record(mine, done, now=NOW))
+                        patiently(lambda done=done: post.record(mine, f"daemon {n}", done, now=NOW))
         except Exception as fault:
             errors.append(fault)
 
@@ -320,7 +320,7 @@ def test_a_letter_that_cannot_be_written_down_is_uncertain_alone(office, monkeyp
 
     monkeypatch.setattr(post, "_move_on", stumble)
     if by == "record":
-        assert post.record(office, done, now=NOW) == (claimed[1].letter_id,)
+        assert post.record(office, "one", done, now=NOW) == (claimed[1].letter_id,)
     else:
         last = claim_one_more(office)
         assert post.before_dot(office, "one", last, accepted=done, now=NOW)
@@ -337,3 +337,30 @@ def claim_one_more(office):
     open_case(office, a_mail(sender="last@example.org"))
     (last,) = claim(office)
     return last.letter_id
+
+
+@pytest.mark.parametrize("stale", [post.Deferred("450 later"), post.Rejected("550 not from here")])
+def test_what_a_late_owner_says_does_not_count(office, monkeypatch, stale):
+    """Its lease ran out, another took the letter over and has sent the dot."""
+    case_id = open_case(office)
+    (mine,) = claim(office, owner="slow")
+    wall = office.wall
+    office.wall = lambda: wall() + post.LEASE + timedelta(minutes=1)
+    assert post.release(office, owner_is_dead=never, now=SOON) == 1
+    assert len(claim(office, now=SOON, owner="quick")) == 1
+    assert post.before_dot(office, "quick", mine.letter_id, now=SOON)
+    post.record(office, "slow", [post.Carried(mine.letter_id, stale)], now=SOON)
+    assert letter_of(office, case_id).state == "sending"
+    post.record(office, "quick", [post.Carried(mine.letter_id, post.Accepted("250 ok"))], now=SOON)
+    assert letter_of(office, case_id).state == "sent"
+    assert claim(office, now=NOW + timedelta(hours=1)) == []
+
+
+def test_letters_that_wait_their_turn_behind_a_slow_server_stay_ours(office):
+    for n in range(3):
+        open_case(office, a_mail(sender=f"p{n}@example.org"))
+    claimed, wall = claim(office), office.wall
+    for n, letter in enumerate(claimed):
+        office.wall = lambda n=n: wall() + n * timedelta(minutes=10)
+        assert post.release(office, owner_is_dead=never, now=SOON) == 0
+        assert post.before_dot(office, "one", letter.letter_id, now=SOON)

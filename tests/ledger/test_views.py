@@ -32,7 +32,7 @@ def test_the_queue_has_what_is_due_first_and_what_was_undelivered_before_it(offi
     closed = open_case(office, a_mail(sender="e@example.org"))
     refused = [claimed.letter_id for claimed in post.claim(office, "x", now=NOW) if claimed.to == "c@example.org"]
     post.before_dot(office, "x", refused[0], now=NOW)
-    post.record(office, [post.Carried(refused[0], post.Rejected("550 no"))], now=NOW)
+    post.record(office, "x", [post.Carried(refused[0], post.Rejected("550 no"))], now=NOW)
     handling.mark_read(office, closed, actor=AMARA, now=NOW)
     handling.close(office, closed, outcome=Outcome.WITHDRAWN, reason="x", actor=AMARA, now=NOW)
     assert ids(office) == [lost, old, young, history]

@@ -222,7 +222,7 @@ async def test_an_uncertain_letter_is_settled_by_a_persons_word(desk):
     file_mail(desk.office, a_mail(sender="u@example.org", name="Una Certain", subject="Noise"), now=NOW)
     (claimed,) = post.claim(desk.office, "test", now=NOW)
     assert post.before_dot(desk.office, "test", claimed.letter_id, now=NOW)
-    post.record(desk.office, [post.Carried(claimed.letter_id, post.Unknown("connection lost"))], now=NOW)
+    post.record(desk.office, "test", [post.Carried(claimed.letter_id, post.Unknown("connection lost"))], now=NOW)
     async with at(desk) as pilot:
         await press(pilot, "3")
         assert "UNCERTAIN" in screen_of(pilot) and "nobody knows whether it arrived" in screen_of(pilot)
