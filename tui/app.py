@@ -26,7 +26,7 @@ from textual.timer import Timer
 from amends.casework.actors import Actor
 from amends.casework.office import open_office
 from amends.config import Settings
-from amends.kernel.errors import AmendsError
+from amends.kernel.errors import AmendsError, Refused
 from amends.ledger.views import LetterView
 from tui import frame, health, keys, prefs, registry, report, theme
 from tui.desk import Desk
@@ -39,7 +39,8 @@ from tui.widgets.bar import Part
 if TYPE_CHECKING:
     from amends.casework.correspondence import Finding
 
-SAID_SECONDS: Final = 8.0
+SAID_SECONDS: Final = 8.0  # a sentence about what has just been done is not true for ever
+ALARM_SECONDS: Final = 60.0
 """How long a sentence stands in the status line before the countdown of a held letter takes its place."""
 
 
@@ -51,10 +52,11 @@ OPENING_PATIENCE: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """One thing that can be taken back: what to call it, and how."""
+    """One thing that can be taken back: what to call it, and how; a letter only while it is held."""
 
     what: str
     back: Callable[[], object]
+    letter_id: int | None = None
 
 
 class AmendsApp(App[None]):
@@ -247,10 +249,10 @@ class AmendsApp(App[None]):
         """What was said last; beside it, or alone, the countdown of the next letter to leave."""
         words, role, at = self._said
         held = self._held_words()
-        fresh = time.monotonic() - at < SAID_SECONDS or role == "late"
-        if self.trouble and time.monotonic() - at > SAID_SECONDS:
+        age = time.monotonic() - at
+        if self.trouble and age > SAID_SECONDS:
             return [Part(f" {self.trouble}", "late")], []
-        if words and (fresh or not held):
+        if words and (age < SAID_SECONDS or (role == "late" and age < ALARM_SECONDS)):
             return [Part(f" {words}", role)], []
         return [Part(f" {held}", "accent", "app.undo")], []
 
@@ -432,10 +434,17 @@ class AmendsApp(App[None]):
 
         def reopened(draft: LetterView) -> None:
             self.held = tuple(one for one in self.held if one.id != draft.id)
+            self.undos = [one for one in self.undos if one.letter_id != draft.id]
             self.open_letter(draft)
             self.say("Called back. Nothing was sent; here is your letter again.")
 
         place.do(back, reopened, opens=True)
+
+    def hold(self, letter: LetterView) -> None:
+        """A letter was put on its way: until it leaves the status line counts down, and `u` calls it back."""
+        self.held = tuple(sorted([*self.held, letter], key=lambda one: one.next_try_at or self.desk.now()))
+        self.undos.append(Undo("letter", _too_late, letter.id))
+        self.say("")
 
     def remember(self, what: str, back: Callable[[], object]) -> None:
         """Let `u` take this back."""
@@ -496,6 +505,10 @@ def fault_sentence(path: str) -> str:
 
 def _speaks_utf8() -> bool:
     return "utf" in locale.getpreferredencoding(False).lower().replace("-", "")
+
+
+def _too_late() -> None:
+    raise Refused("Too late: the letter has left. Write another one, or telephone.")
 
 
 def why_no_screens(environment: dict[str, str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -109,22 +108,22 @@ class ReviewScreen(DeskScreen):
         self._sent = True
         self.ask("send", self._send, self._left, otherwise=self._stopped, every=True)
 
-    def _send(self) -> datetime:
+    def _send(self) -> LetterView:
         from amends.casework import correspondence
 
         desk = self.desk
         if self._finding is not None:
-            return correspondence.respond(desk.office, self._letter_id, self._finding, actor=desk.actor, now=desk.now())
-        return correspondence.send(desk.office, self._letter_id, actor=desk.actor, now=desk.now())
+            correspondence.respond(desk.office, self._letter_id, self._finding, actor=desk.actor, now=desk.now())
+        else:
+            correspondence.send(desk.office, self._letter_id, actor=desk.actor, now=desk.now())
+        return desk.letter(self._letter_id)
 
-    def _left(self, leaves_at: datetime) -> None:
-        house, looked = self.house, self.looked
+    def _left(self, letter: LetterView) -> None:
+        house = self.house
         house.hurry()
         self.app.pop_screen()  # this one, then the letter
         house.back()
-        to = name(looked.draft.to_name or looked.draft.to_address) if looked else ""
-        seconds = timedelta(seconds=self._undo_seconds)
-        house.say(f"Letter to {to} leaves in {signs.countdown(seconds)} - press u to undo", "accent")
+        house.hold(letter)
 
     def _stopped(self, why: AmendsError) -> None:
         self._sent = False
