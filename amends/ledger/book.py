@@ -222,9 +222,15 @@ def _translated() -> Iterator[None]:
             raise NeedsOperator("The disk of the database is full; make room, nothing was lost.") from fault
         if fault.connection_invalidated:
             raise TryLater(f"The database went away: {_first_line(fault)}") from fault
+        words = str(fault.orig).lower()
+        if "file is not a database" in words:
+            raise NeedsOperator(
+                "The database file is no SQLite database; check database.url, or put a backup there: amendsd restore"
+            ) from fault
+        if "malformed" in words and isinstance(fault.orig, sqlite3.DatabaseError):
+            raise NeedsOperator("The database file is damaged; check its disk, then run: amendsd restore") from fault
         if not isinstance(fault, OperationalError):
             raise
-        words = str(fault.orig).lower()
         if "locked" in words or "busy" in words:
             raise TryLater("Another program is using the database; try again in a moment.") from fault
         if "full" in words:

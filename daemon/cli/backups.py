@@ -137,6 +137,8 @@ def _copy(source: Path, part: Path) -> None:
         with told(part, "flushed to the disk"), part.open("rb") as file:
             os.fsync(file.fileno())
     except sqlite3.DatabaseError as fault:
+        if getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise NeedsOperator(f"{source} is no backup of Amends; name a file that amendsd backup wrote.") from fault
         raise NeedsOperator(f"{source} cannot be copied: {fault}; look at its disk and at that of the copy.") from fault
 
 
@@ -153,7 +155,7 @@ def _examined(part: Path) -> Verdict:
             f"The copy is damaged ({found}); it is not kept, and the disk of the original needs a look."
         )
     if not ours:
-        raise NeedsOperator("The file is no database of Amends; name one that amendsd backup wrote.")
+        raise NeedsOperator("The file is no backup of Amends; name one that amendsd backup wrote.")
     book = Book(f"sqlite:///{part}")
     try:
         migrate(book)

@@ -237,6 +237,8 @@ def test_a_restore_of_what_is_no_sound_backup_changes_nothing(
     told = amendsd("restore", copy, "--force", "--config", config)
     assert told.status == 1
     assert told.sentence
+    if what in ("no database", "another database"):
+        assert "is no backup of Amends; name " in told.sentence
     assert store.read_bytes() == before
     assert not list(config.parent.glob(".amends.db*"))
 

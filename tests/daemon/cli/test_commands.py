@@ -126,3 +126,17 @@ def test_the_version_is_the_distributions_own(amendsd: Run) -> None:
     from importlib.metadata import version
 
     assert amendsd("--version").out == f"amendsd {version('amends')}\n"
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["status"], ["verify"], ["backup", "copy.db"], ["clock"], ["check"]])
+def test_a_file_that_is_no_database_is_one_sentence(
+    command: list[str], amendsd: Run, configured: Callable[..., Path], tmp_path: Path
+) -> None:
+    junk = tmp_path / "junk.db"
+    junk.write_text("no database " * 1000)
+    junk.chmod(0o600)
+    told = amendsd(*command, "--config", configured(database={"url": f"sqlite:///{junk}"}))
+    said = told.out if command == ["check"] else told.sentence
+    assert told.status == 1
+    assert "The database file is no SQLite database; check database.url" in said
+    assert "sqlalche" not in told.out + told.err
