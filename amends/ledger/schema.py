@@ -31,6 +31,8 @@ def _revision(connection: Connection) -> str | None:
 
 def require_current(book: Book) -> None:
     """Raise NeedsOperator, with what to do, unless the store's schema is this program's own."""
+    if book.path is not None and not book.path.exists():  # SQLite would make an empty one by looking
+        raise NeedsOperator(f"There is no database {book.path} yet; run: amendsd migrate")
     found = revision(book)
     if found is None or found < HEAD:
         raise NeedsOperator("The database is empty or older than this program; run: amendsd migrate")

@@ -88,7 +88,9 @@ def test_a_mistake_in_the_configuration_is_one_sentence_with_its_line_and_status
 
 
 def test_a_store_without_tables_is_told_to_be_migrated(amendsd: Run, configured: Callable[..., Path]) -> None:
-    told = amendsd("status", "--config", configured())
+    config = configured()
+    (config.parent / "amends.db").touch()
+    told = amendsd("status", "--config", config)
     assert (told.status, told.sentence) == (
         1,
         "The database is empty or older than this program; run: amendsd migrate",
@@ -140,3 +142,13 @@ def test_a_file_that_is_no_database_is_one_sentence(
     assert told.status == 1
     assert "The database file is no SQLite database; check database.url" in said
     assert "sqlalche" not in told.out + told.err
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "clock", "breaker"])
+def test_a_look_at_a_database_that_is_not_there_makes_none(
+    command: str, amendsd: Run, configured: Callable[..., Path], tmp_path: Path
+) -> None:
+    told = amendsd(command, "--config", configured(database={"url": "sqlite:///none.db"}))
+    assert told.status == 1
+    assert told.sentence == f"There is no database {tmp_path / 'none.db'} yet; run: amendsd migrate"
+    assert not (tmp_path / "none.db").exists()
