@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from amends.casework.actors import SYSTEM, supervisors
 from amends.casework.casefile import CaseFile
+from amends.casework.kin import lock_cases
 from amends.casework.office import Office
 from amends.casework.plans import begins_at
 from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
@@ -56,6 +57,7 @@ def tick(office: Office, *, now: datetime, limit: int = 200, failed: dict[int, s
         return 0
     fired = 0
     with office.book.write() as session:
+        lock_cases(session, [case_id for _, case_id, _ in due])
         for deadline_id, case_id, tick_no in due:
             try:
                 with session.begin_nested():

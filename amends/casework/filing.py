@@ -19,7 +19,7 @@ from amends.casework.actors import SYSTEM, Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.gate import Answered
 from amends.casework.handling import end_waiting
-from amends.casework.kin import survivor_of, taken_up_by
+from amends.casework.kin import lock_cases, survivor_of, taken_up_by
 from amends.casework.office import Office
 from amends.casework.plans import earliest, planned_rows
 from amends.casework.post import note_bounce, note_receipt
@@ -184,14 +184,7 @@ def _same_words(ours: str, theirs: str) -> bool:
 
 def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime) -> str | None:
     """A bounce of one of our letters marks the letter and stands on its case; None if no letter of ours is meant."""
-    letter_ids = [
-        letter_id
-        for address in reading.delivered_to + tuple(m.address for m in reading.to)
-        if (letter_id := tokens.verify_bounce_address(address, office.settings.organisation.address, key=office.key))
-    ]
-    if not _unsafe(reading):  # what a forger may quote; the tag of a return path he cannot make
-        letter_ids += reading.failed_message_ids
-    statement = select(Letter).where(col(Letter.message_id).in_(letter_ids))
+    statement = select(Letter).where(col(Letter.message_id).in_(_failed_letters(office, reading)))
     letter = session.scalars(statement.limit(1)).first()
     if letter is None or letter.case_id is None:
         return None
@@ -210,6 +203,43 @@ def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading
     for one in files.values():
         one.save()
     return file.row.reference
+
+
+def _failed_letters(office: Office, reading: Reading) -> list[str]:
+    """The Message-IDs of the letters that a bounce may mean."""
+    letter_ids = [
+        letter_id
+        for address in reading.delivered_to + tuple(m.address for m in reading.to)
+        if (letter_id := tokens.verify_bounce_address(address, office.settings.organisation.address, key=office.key))
+    ]
+    if not _unsafe(reading):  # what a forger may quote; the tag of a return path he cannot make
+        letter_ids += reading.failed_message_ids
+    return letter_ids
+
+
+def lock_for(office: Office, session: Session, readings: Sequence[Reading]) -> None:
+    """Lock every case that these messages may change, before the first of them is filed.
+
+    The clock and the outbox lock by id; in the order of the mail, filing and they would wait for each other.
+    """
+    if session.connection().dialect.name == "sqlite":  # whoever writes is alone there
+        return
+    references: set[str] = set()
+    letter_ids: set[str] = set()
+    for one in readings:
+        reading = forms.as_complainant(one, office.settings)[0]
+        if (copied := _proved_by_address(office, session, reading)) is not None and copied.message_id:
+            letter_ids.add(copied.message_id)
+        letter_ids.add(reading.message_id)
+        letter_ids.update(_failed_letters(office, reading) if reading.kind is Kind.BOUNCE else ())
+        known = known_of(office, session, reading)
+        references.update(known.by_token, known.by_own_id, known.by_thread_id.values(), known.by_subject)
+    connection = session.connection()
+    of_letters = select(col(Letter.case_id)).where(col(Letter.message_id).in_(letter_ids))
+    case_ids = {case_id for case_id in connection.execute(of_letters).scalars() if case_id is not None}
+    case_ids |= {survivor_of(session, case_id) for case_id in case_ids}
+    case_ids.update(connection.execute(select(key(Case.id)).where(col(Case.reference).in_(references))).scalars())
+    lock_cases(session, case_ids)
 
 
 def known_of(office: Office, session: Session, reading: Reading) -> Known:

@@ -299,6 +299,8 @@ def _file_all(
     """
     with office.book.write() as session:
         arrivals = _locked(session, [arrival_id for arrival_id, _ in readings])
+        if together:
+            filing.lock_for(office, session, [reading for _, reading in readings if not isinstance(reading, str)])
         of_persons = _filed_together(arrivals, readings) if together else []
         filed: dict[int, Filed] = {}
         files = CaseFiles(office, session, actor=SYSTEM, now=now)
