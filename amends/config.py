@@ -10,7 +10,7 @@ from datetime import date
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -25,12 +25,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from amends.kernel.errors import ConfigError
 
 Security = Literal["tls", "starttls", "none"]
 _NEVER_SHOWN = ("password", "client_secret")
+_PREFIX: Final = "AMENDS_"
+_NO_SETTINGS: Final = frozenset({"AMENDS_CONFIG", "AMENDS_REQUIRE_SERVERS", "AMENDS_REWRITE"})
+"""Variables with our prefix that are read elsewhere."""
 _ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+\.?[^@\s<>\"]*")
 
 
@@ -394,7 +397,7 @@ class Settings(BaseSettings):
     """The whole configuration.  `folder` is where the file stands: relative paths start there."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="AMENDS_", env_nested_delimiter="__", env_ignore_empty=True
+        extra="forbid", frozen=True, env_prefix=_PREFIX, env_nested_delimiter="__", env_ignore_empty=True
     )
     organisation: Organisation
     policy: Policy = Policy()
@@ -552,10 +555,42 @@ def load(given: Path | None = None) -> Settings:
         raise ConfigError(f"{path}: not valid TOML: {fault}") from fault
     if "folder" in tree:
         raise ConfigError(f"{path}:{line_of(text, ['folder'])}: folder: unknown key")
+    _refuse_unknown_variables()
     try:
         return Settings(**tree, folder=path.resolve().parent)
+    except SettingsError as fault:
+        raise ConfigError(_unreadable_variable(fault)) from None
     except ValidationError as fault:
         raise ConfigError(_sentence(path, text, fault)) from None
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt section would be ignored silently; misspelt keys of a known one are told by the model."""
+    sections = [name for name in Settings.model_fields if name != "folder"]
+    for variable, value in sorted(os.environ.items()):
+        if not variable.upper().startswith(_PREFIX) or variable.upper() in _NO_SETTINGS or not value:
+            continue
+        section = variable[len(_PREFIX) :].partition("__")[0].lower()
+        if section not in sections:
+            near = get_close_matches(section, sections, n=1)
+            meant = f"; did you mean {_PREFIX}{near[0].upper()}?" if near else "; take it out"
+            raise ConfigError(f"{variable} in the environment: there is no section '{section}'{meant}")
+
+
+def _unreadable_variable(fault: SettingsError) -> str:
+    named = re.search(r'field "(\w+)"', str(fault))
+    variable = f"{_PREFIX}{named[1].upper()}" if named else f"A variable {_PREFIX}..."
+    return f"{variable} in the environment: is no JSON; write one variable for each key, as {variable}__KEY"
+
+
+def _variable_of(loc: Sequence[str | int]) -> str | None:
+    """The variable of the environment that gave the value at `loc`, or None if the file did."""
+    names = [str(part).upper() for part in loc]
+    have = {name.upper(): name for name, value in os.environ.items() if value}
+    for length in range(len(names), 0, -1):
+        if (found := have.get(_PREFIX + "__".join(names[:length]))) is not None:
+            return found
+    return None
 
 
 def _sentence(path: Path, text: str, fault: ValidationError) -> str:
@@ -576,6 +611,8 @@ def _sentence(path: Path, text: str, fault: ValidationError) -> str:
     if not loc and (named := re.match(r"([a-z_.]+): ", message)):  # a rule over the whole tree names its key itself
         loc = tuple(named[1].split("."))
         message, key = message[named.end() :], named[1]
+    if variable := _variable_of(loc):
+        return f"{variable} in the environment: {key}: {message}"
     line = line_of(text, loc)
     where = f"{path}:{line}" if line else str(path)
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"

@@ -59,6 +59,40 @@ def test_the_environment_overrides_a_setting(good, monkeypatch):
     assert (settings.letters.undo_seconds, settings.organisation.name) == (7, "Southwind")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        (
+            "AMENDS_LETERS__X",
+            "1",
+            "AMENDS_LETERS__X in the environment: there is no section 'leters'; did you mean AMENDS_LETTERS?",
+        ),
+        (
+            "AMENDS_LETTERS__UNDO_SECONDS",
+            "abc",
+            "AMENDS_LETTERS__UNDO_SECONDS in the environment: letters.undo_seconds: "
+            "input should be a valid integer, unable to parse string as an integer (it is 'abc')",
+        ),
+        (
+            "AMENDS_LETTERS__UNDO",
+            "1",
+            "AMENDS_LETTERS__UNDO in the environment: letters.undo: unknown key",
+        ),
+        (
+            "AMENDS_LETTERS",
+            "abc",
+            "AMENDS_LETTERS in the environment: is no JSON; write one variable for each key, as AMENDS_LETTERS__KEY",
+        ),
+    ],
+)
+def test_a_mistake_in_the_environment_is_blamed_on_its_variable(good, monkeypatch, variable, value, sentence):
+    good.write_text(GOOD + "[letters]\nundo_seconds = 5\n")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError) as refused:
+        load(good)
+    assert str(refused.value) == sentence
+
+
 def test_addresses_are_compared_in_lower_case(good):
     assert load(good).organisation.own_addresses == {"complaints@northwind.example"}
 
