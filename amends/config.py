@@ -31,6 +31,19 @@ from amends.kernel.errors import ConfigError
 
 Security = Literal["tls", "starttls", "none"]
 _NEVER_SHOWN = ("password", "client_secret")
+_PREFIX_FORM: Final = r"^[A-Z][A-Z0-9]{0,7}$"
+_TIME_FORM: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
+_TENANT_FORM: Final = r"^[A-Za-z0-9.-]*$"
+_NAME_FORM: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_LOGIN_FORM: Final = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+_FORMS: Final = {
+    _PREFIX_FORM: "write one to eight capitals and digits, a capital first, like NW",
+    _TIME_FORM: "write a time of day like 09:00",
+    _TENANT_FORM: "write letters, digits, dots and hyphens",
+    _NAME_FORM: "write at most 64 small letters, digits, dots, hyphens and underscores, a letter or digit first",
+    _LOGIN_FORM: "write at most 32 small letters, digits, dots, hyphens and underscores, a letter or digit first",
+}
+"""What each form is in words."""
 _PREFIX: Final = "AMENDS_"
 _NO_SETTINGS: Final = frozenset({"AMENDS_CONFIG", "AMENDS_REQUIRE_SERVERS", "AMENDS_REWRITE"})
 """Variables with our prefix that are read elsewhere."""
@@ -60,7 +73,7 @@ class Organisation(Section):
     """Working days, as the `holidays` library names regions."""
     languages: tuple[str, ...] = Field(default=("en",), min_length=1)
     """The languages of your letters; the first is the default."""
-    reference_prefix: str = Field(default="AM", pattern=r"^[A-Z][A-Z0-9]{0,7}$")
+    reference_prefix: str = Field(default="AM", pattern=_PREFIX_FORM)
     """The letters before every reference: one to eight capitals and digits."""
     phone: str = ""
     website: str = ""
@@ -70,8 +83,8 @@ class Organisation(Section):
     """The name your own mail server signs Authentication-Results with; empty: none is believed."""
     closures: tuple[str, ...] = ()
     """Days you are closed besides public holidays, as 2026-12-24."""
-    opens: str = Field(default="09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    closes: str = Field(default="17:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    opens: str = Field(default="09:00", pattern=_TIME_FORM)
+    closes: str = Field(default="17:00", pattern=_TIME_FORM)
     demonstration: bool = False
 
     _addresses = field_validator("address")(_address)
@@ -128,7 +141,7 @@ class OAuth(Section):
     """How log-ins by OAuth 2 come to their tokens, instead of a password."""
 
     provider: Literal["microsoft", "google", "generic"]
-    tenant: str = Field(default="", pattern=r"^[A-Za-z0-9.-]*$")
+    tenant: str = Field(default="", pattern=_TENANT_FORM)
     """Microsoft's directory: its id or one of its domains."""
     client_id: str = ""
     """The id of the application, as the provider shows it."""
@@ -240,7 +253,7 @@ class _Server(Section):
 
 
 class Mailbox(_Server):
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: str = Field(pattern=_NAME_FORM)
     port: int = Field(default=993, ge=1, le=65535)
     inbox: str = "INBOX"
     filed: str = "Amends/Filed"
@@ -381,7 +394,7 @@ class Clock(Section):
 
 
 class Handler(Section):
-    login: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")
+    login: str = Field(pattern=_LOGIN_FORM)
     name: str = ""
     address: str = ""
     """Where warnings go."""
@@ -448,6 +461,11 @@ class Settings(BaseSettings):
             url = make_url(self.database.url)
         except ArgumentError as bad:
             raise ConfigError(f"database.url: '{self.database.url}' is no database URL") from bad
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ConfigError(
+                f"database.url: '{url.get_backend_name()}' is not known; write sqlite:///FILE "
+                "or postgresql+psycopg://user@host/name"
+            )
         if url.get_backend_name() == "sqlite":
             if not url.database:
                 raise ConfigError("database.url: name a file, as in sqlite:///amends.db")
@@ -552,7 +570,8 @@ def load(given: Path | None = None) -> Settings:
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
-        raise ConfigError(f"{path}: not valid TOML: {fault}") from fault
+        said, at_line, column = _place_in_toml(text, str(fault))
+        raise ConfigError(f"{path}:{at_line}: not valid TOML: {said} (column {column})") from fault
     if "folder" in tree:
         raise ConfigError(f"{path}:{line_of(text, ['folder'])}: folder: unknown key")
     _refuse_unknown_variables()
@@ -562,6 +581,15 @@ def load(given: Path | None = None) -> Settings:
         raise ConfigError(_unreadable_variable(fault)) from None
     except ValidationError as fault:
         raise ConfigError(_sentence(path, text, fault)) from None
+
+
+def _place_in_toml(text: str, fault: str) -> tuple[str, int, int]:
+    """What tomllib says, apart from where: "... (at line 21, column 9)" or "... (at end of document)"."""
+    said, _, where = fault.rpartition(" (at ")
+    if numbers := re.fullmatch(r"line (\d+), column (\d+)\)", where):
+        return said, int(numbers[1]), int(numbers[2])
+    lines = text.splitlines() or [""]
+    return said or fault, len(lines), len(lines[-1]) + 1
 
 
 def _refuse_unknown_variables() -> None:
@@ -604,7 +632,7 @@ def _sentence(path: Path, text: str, fault: ValidationError) -> str:
     elif first["type"] == "missing":
         message = "is missing"
     elif first["type"] == "string_pattern_mismatch":
-        message = f"'{first['input']}' does not fit the form {first['ctx']['pattern']}"
+        message = f"'{first['input']}' does not fit; {_FORMS[first['ctx']['pattern']]}"
     elif not first["msg"].startswith("Value error"):
         shown = "" if loc[-1] in _NEVER_SHOWN else f" (it is {_shown(first['input'])})"
         message = f"{message[0].lower()}{message[1:]}{shown}"

@@ -151,7 +151,11 @@ def holidays_of(region: str) -> Mapping[date, str]:
 
 
 def _days(key: str, days: Iterable[str]) -> frozenset[date]:
+    return frozenset(_day(key, day) for day in days)
+
+
+def _day(key: str, day: str) -> date:
     try:
-        return frozenset(date.fromisoformat(day) for day in days)
+        return date.fromisoformat(day)
     except ValueError as wrong:
-        raise ConfigError(f"{key}: {wrong}; write days like 2026-12-24") from wrong
+        raise ConfigError(f"{key}: '{day}' is no day; write days like 2026-12-24") from wrong

@@ -93,6 +93,12 @@ def test_a_mistake_in_the_environment_is_blamed_on_its_variable(good, monkeypatc
     assert str(refused.value) == sentence
 
 
+def test_a_database_of_another_make_is_refused_with_those_that_are_known(good):
+    good.write_text(GOOD + '[database]\nurl = "mysql://x/y"\n')
+    with pytest.raises(ConfigError, match="'mysql' is not known; write sqlite:///FILE or postgresql"):
+        load(good).database_url()
+
+
 def test_addresses_are_compared_in_lower_case(good):
     assert load(good).organisation.own_addresses == {"complaints@northwind.example"}
 
