@@ -289,7 +289,7 @@ def search(
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 200,
     as_json: Json = False,
 ) -> None:
-    """Find cases by reference, name, address or words, the best first."""
+    """Find cases by reference, name, address or words, the best first; exit status 1 if there is none."""
     from amends.ledger import views
     from tui import lines
 
@@ -299,7 +299,14 @@ def search(
         ids = views.search(session, " ".join(query), prefix=prefix, limit=limit)
         by_id = views.queue_rows(session, ids, now=seat.now)
     rows = [by_id[one] for one in ids if one in by_id]
-    _document([row.as_json() for row in rows]) if as_json else _print(lines.queue(rows, seat.desk))
+    if as_json:
+        _document([row.as_json() for row in rows])
+    elif rows:
+        _print(lines.queue(rows, seat.desk))
+    else:
+        _complain("No case is found; try fewer or other words.", REFUSED)
+    if not rows:
+        raise typer.Exit(REFUSED)
 
 
 @app.command()
@@ -1049,7 +1056,7 @@ def _failed(trouble: Exception) -> int:
 
 def _sentence(misuse: Any) -> str:
     """Typer's complaint in one line, with where to look."""
-    said = str(misuse.format_message()).strip().rstrip(".")
+    said = str(misuse.format_message()).strip().rstrip(".").replace(": Value error, ", ": ", 1)  # a word of Typer's own
     command = getattr(getattr(misuse, "ctx", None), "command_path", "amends")
     own = type(misuse) is typer.BadParameter and misuse.ctx is None
     return f"{said}." if own else f"{said}; see: {command} --help"

@@ -101,6 +101,20 @@ def test_search_finds_by_reference_name_and_words(shell, office, ref):
     assert other in shell("search", "mould").out
 
 
+def test_a_search_that_finds_nothing_has_status_1(shell, ref):
+    said = shell("search", "zzzqq")
+    assert (said.status, said.out) == (1, "")
+    assert said.err == "amends: No case is found; try fewer or other words.\n"
+    said = shell("search", "zzzqq", "--json")
+    assert (said.status, said.json, said.err) == (1, [], "")
+
+
+def test_a_word_that_an_option_does_not_know_is_told_without_the_words_of_a_library(shell, ref):
+    said = shell("assess", ref, "--severity", "urgent")
+    assert said.status == 2
+    assert said.err.startswith("amends: Invalid value for '--severity': 'urgent' is not one of 'low', ")
+
+
 # One case
 
 
