@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -139,8 +140,9 @@ class ImapIntake:
 
     def _session(self, pulse: Pulse) -> None:
         """From log-in to the loss of the line."""
-        self._filer.file_stored(self._box.name, pulse)  # be the server there or not; the first look moves it
-        with Line.open(self._box, credentials(self._office.settings, self._box)) as line:
+        alive = partial(self._show_life, pulse)
+        self._filer.file_stored(self._box.name, pulse, alive=alive)  # be the server there or not; the look moves it
+        with Line.open(self._box, credentials(self._office.settings, self._box), alive=alive) as line:
             self._greet(line)
             while not pulse.stopping.is_set():
                 self._keep_lease()
@@ -171,13 +173,12 @@ class ImapIntake:
                 self._keep_lease()
             return
 
-        def enough() -> bool:
-            if time.monotonic() - self._leased_at > RENEW_AFTER:
-                self._keep_lease()
-                self._say(pulse)
-            return pulse.stopping.is_set()
+        line.idle(min(self._box.poll_seconds, IDLE_AT_MOST), enough=pulse.stopping.is_set)
 
-        line.idle(min(self._box.poll_seconds, IDLE_AT_MOST), enough=enough)
+    def _show_life(self, pulse: Pulse) -> None:
+        """In the middle of a long step: we are at work and the mailbox is ours; what the row says stays as it is."""
+        pulse.wait(0.0)
+        self._keep_lease()
 
     def _say(self, pulse: Pulse) -> None:
         if self._unmovable is None:
@@ -214,7 +215,10 @@ class ImapIntake:
         self._take_in(line, new, look, pulse)
         if stored:
             self._filer.file_stored(
-                self._box.name, pulse, then=lambda filed: self._move(line, self._fates(line, filed))
+                self._box.name,
+                pulse,
+                then=lambda filed: self._move(line, self._fates(line, filed)),
+                alive=line.alive,
             )
         self._fetches = {uid: count for uid, count in self._fetches.items() if uid in look.not_stored}
         still_there = set(line.uids()) if look.not_stored else set()
@@ -261,7 +265,7 @@ class ImapIntake:
         return _Batch([arrival_id for arrival_id, _ in unread], self._pool.begin([raw for _, raw in unread]), aside)
 
     def _file(self, batch: _Batch, line: Line) -> None:
-        filed = self._filer.file(self._box.name, batch.arrival_ids, batch.underway)
+        filed = self._filer.file(self._box.name, batch.arrival_ids, batch.underway, alive=line.alive)
         aside = [(uid, "quarantined") for uid in batch.aside]
         self._move(line, [*self._fates(line, filed), *aside])
 
@@ -435,7 +439,7 @@ class ImapIntake:
 
     def _set_aside(self, line: Line, uid: int, envelope: Envelope, reason: str) -> Incoming:
         header = self._header(line, uid)
-        [reading] = self._pool.read_all([header], headers_only={0})
+        [reading] = self._pool.read_all([header], headers_only={0}, alive=line.alive)
         sender, subject = ("", "") if isinstance(reading, str) else (reading.sender.address, reading.subject)
         return self._incoming(line, uid, envelope, header, reason=reason, sender=sender, subject=subject)
 

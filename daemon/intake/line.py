@@ -35,6 +35,7 @@ READ_SECONDS: Final = 60
 STEP_SECONDS: Final = 60.0  # for one command and its answer, besides the time for its bytes
 SLOWEST: Final = 20_000  # bytes a second; a server that drips slower than this is left
 PIECE: Final = 1024 * 1024  # a large message is fetched in pieces of so many bytes
+PORTION: Final = 64 * 1024  # of what comes is read at once
 HEADER_AT_MOST: Final = 256 * 1024
 ASK_EVERY: Final = 1.0  # seconds between two looks, while we wait, at whether we are to end
 RANGE: Final = 50_000  # UIDs asked for at once where there are many: imaplib takes no line above 1,000,000 bytes
@@ -86,16 +87,20 @@ class Line:
         self._prefix, self._delimiter = "", "/"
         self.uidvalidity = 0
         self.read_only = False
+        self.alive: Callable[[], None] = _nobody_asks
+        """Called at each step and with all that comes, so every minute at least while the server is at work."""
 
     @classmethod
-    def open(cls, box: Mailbox, credentials: str | Access) -> Self:
+    def open(cls, box: Mailbox, credentials: str | Access, *, alive: Callable[[], None] | None = None) -> Self:
         """Connect, log in by password or token, make the folders that are missing, select the inbox.
 
-        Raises Lost, LoginRefused or, where a refused token has to be asked for anew, TokenTrouble.
+        What `alive` raises ends the step, and with it the use of the line.  Raises Lost, LoginRefused or, where a
+        refused token has to be asked for anew, TokenTrouble.
         """
         where = f"{box.host}:{box.port}"
         line = cls(box, _connect(box, where))
         try:
+            line._tell(alive or _nobody_asks)
             with line._within(STEP_SECONDS, f"logging in to {where}"):
                 line._login(credentials)
             with line._within(STEP_SECONDS, f"opening {box.inbox}"):
@@ -110,6 +115,26 @@ class Line:
             line.close()
             raise
         return line
+
+    def _tell(self, alive: Callable[[], None]) -> None:
+        """Let imaplib read in the portions that come, each a sign of life, and not until a whole message is there."""
+        wire = self._client._imap
+        whole_line: Callable[[], bytes] = wire.readline
+
+        def read(size: int) -> bytes:
+            portions: list[bytes] = []
+            while size > 0 and (portion := wire.file.read1(min(size, PORTION))):
+                portions.append(portion)
+                size -= len(portion)
+                alive()
+            return b"".join(portions)
+
+        def readline() -> bytes:
+            alive()
+            return whole_line()
+
+        wire.read, wire.readline = read, readline
+        self.alive = alive
 
     def _login(self, credentials: str | Access) -> None:
         if isinstance(credentials, Access):
@@ -382,6 +407,7 @@ class Line:
         timer.daemon = True
         timer.start()
         try:
+            self.alive()
             yield
         except TryLater:
             raise
@@ -405,6 +431,10 @@ class Line:
         over.set()
         with contextlib.suppress(OSError):
             self._client.socket().shutdown(socket.SHUT_RDWR)
+
+
+def _nobody_asks() -> None:
+    pass
 
 
 def _connect(box: Mailbox, where: str) -> IMAPClient:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +32,16 @@ log = structlog.get_logger()
 BATCH_MESSAGES: Final = 8
 BATCH_BYTES: Final = 256 * 1024
 _PATIENCE: Final = 60.0  # seconds beyond all time limits after which the processes themselves are at fault
+_ALIVE_EVERY: Final = 5.0  # seconds of waiting between two signs of life
 _READER: Final = "amends.mail.read"
+
+
+Alive = Callable[[], None]
+"""Called while we wait, so that whoever watches the waiting thread sees that it lives; what it raises ends the wait."""
+
+
+def nobody_asks() -> None:
+    """The `Alive` of those whom nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +61,17 @@ class Underway:
         self._raws = raws
         self._tasks = tasks
 
-    def results(self) -> list[Reading | str]:
+    def results(self, alive: Alive = nobody_asks) -> list[Reading | str]:
         """The reading of each message in order, or why it could not be read.
+
+        `alive` is called every few seconds of the waiting.
 
         Raises TryLater when the reading processes themselves cannot work (no memory, no processes left).
         """
         found: dict[int, Reading | str] = {}
         with self._pool.at_work():
             for task in self._tasks:
-                found.update(zip(task.numbers, self._pool.result_of(task), strict=True))
+                found.update(zip(task.numbers, self._pool.result_of(task, alive), strict=True))
         return [found[number] for number in range(len(self._raws))]
 
 
@@ -88,9 +100,11 @@ class ReadingPool:
         self._busy = 0
         self._quiet: threading.Timer | None = None
 
-    def read_all(self, raws: Sequence[bytes], *, headers_only: Collection[int] = ()) -> list[Reading | str]:
+    def read_all(
+        self, raws: Sequence[bytes], *, headers_only: Collection[int] = (), alive: Alive = nobody_asks
+    ) -> list[Reading | str]:
         """Read these messages; `headers_only`: the places in `raws` of those that took their reader down before."""
-        return self.begin(raws, headers_only=headers_only).results()
+        return self.begin(raws, headers_only=headers_only).results(alive)
 
     def begin(self, raws: Sequence[bytes], *, headers_only: Collection[int] = ()) -> Underway:
         """Start reading these messages, several small ones to a task, and do not wait."""
@@ -101,28 +115,27 @@ class ReadingPool:
             ]
         return Underway(self, raws, tasks)
 
-    def result_of(self, task: _Task) -> list[Reading | str]:
+    def result_of(self, task: _Task, alive: Alive) -> list[Reading | str]:
         """What came of a task; the messages of one that died or hung are read again, each alone."""
         try:
-            return self._wait(task)
+            return self._wait(task, alive)
         except (ProcessExpired, TimeoutError) as fault:
             if len(task.raws) > 1:
                 alone = [self._schedule([0], [raw], task.headers_only) for raw in task.raws]
-                return [self.result_of(one)[0] for one in alone]
+                return [self.result_of(one, alive)[0] for one in alone]
             why = self._why(fault)
             log.warning("reading.failed", why=why, bytes=len(task.raws[0]), headers_only=task.headers_only)
             if task.headers_only:
                 return [f"it cannot be read, nor can its headers: {why}"]
-            return [_with_defect(self.result_of(self._schedule([0], task.raws, True))[0], why)]
+            return [_with_defect(self.result_of(self._schedule([0], task.raws, True), alive)[0], why)]
 
-    def _wait(self, task: _Task, *, again: bool = True) -> list[Reading | str]:
+    def _wait(self, task: _Task, alive: Alive, *, again: bool = True) -> list[Reading | str]:
         try:
-            found: list[Reading | str] = task.future.result(self._limits.seconds * self._everything(task) + _PATIENCE)
-            return found
+            return _outcome(task, self._limits.seconds * self._everything(task) + _PATIENCE, alive)
         except (BrokenProcessPool, CancelledError) as broken:  # a process died while there was nothing to read
             self._replace(task.pool)
             if again:
-                return self._wait(self._schedule(task.numbers, task.raws, task.headers_only), again=False)
+                return self._wait(self._schedule(task.numbers, task.raws, task.headers_only), alive, again=False)
             raise _in_trouble() from broken
         except TimeoutError as late:
             if task.future.done():
@@ -194,6 +207,17 @@ class ReadingPool:
             pool = self._pool
         if pool is not None:
             self._replace(pool)
+
+
+def _outcome(task: _Task, patience: float, alive: Alive) -> list[Reading | str]:
+    """What the task's process gave or raised; TimeoutError, with the future not done, after `patience` seconds."""
+    end = time.monotonic() + patience
+    while not task.future.done() and (left := end - time.monotonic()) > 0:
+        alive()
+        with suppress(TimeoutError):
+            task.future.exception(min(_ALIVE_EVERY, left))
+    found: list[Reading | str] = task.future.result(0)
+    return found
 
 
 def _in_trouble() -> TryLater:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ import pytest
 
 from amends.casework import duty as leases
 from daemon.intake import duty
-from tests.daemon.intake.bench import Desk, a_complaint
+from daemon.reading.pool import Underway
+from tests.daemon.intake.bench import Desk, HandPulse, a_complaint
 from tests.servers.dovecot import Account, Dovecot
 from tests.servers.faults import FaultProxy
 
@@ -452,3 +454,59 @@ def test_tls_is_verified(desk: Desk, mailbox: Account) -> None:
     desk.look_once(**tls, ca_file=mailbox.server.ca_file)
     desk.look_once(port=mailbox.server.port, security="starttls", ca_file=mailbox.server.ca_file)
     assert desk.cases() == ["complaint 1"]
+
+
+def test_a_large_message_shows_life_and_keeps_the_lease_while_it_comes(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox.deliver(a_complaint(1, body="y" * 3_000_000))
+    whole, lease, signs, leased = duty.Line.large_message, leases.lease, [], []
+    meanwhile: list[tuple[int, int]] = []
+
+    def fetch(self: Any, *arguments: Any, **named: Any) -> bytes | None:
+        before = len(signs), len(leased)
+        try:
+            return whole(self, *arguments, **named)
+        finally:
+            meanwhile.append((len(signs) - before[0], len(leased) - before[1]))
+
+    def wait(self: HandPulse, seconds: float, *, woken_by: Any = None) -> bool:
+        signs.append(seconds)
+        return self.stopping.wait(seconds)
+
+    def lease_again(*arguments: Any, **named: Any) -> int | None:
+        leased.append(1)
+        return lease(*arguments, **named)
+
+    monkeypatch.setattr(duty, "RENEW_AFTER", 0.0)
+    monkeypatch.setattr(duty.Line, "large_message", fetch)
+    monkeypatch.setattr(leases, "lease", lease_again)
+    monkeypatch.setattr(HandPulse, "wait", wait)
+    desk.look_once()
+    [(seen, renewed)] = meanwhile
+    assert seen >= 3 and renewed >= 3, "for each piece"
+
+
+def test_a_message_that_hangs_its_reader_shows_life_and_keeps_the_lease(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox.deliver(a_complaint(1, headers="X-Do: hang\r\n"))
+    lease, results, reading, leased = leases.lease, Underway.results, threading.Event(), []
+
+    def read(self: Underway, *alive: Any) -> Any:
+        reading.set()
+        try:
+            return results(self, *alive)
+        finally:
+            reading.clear()
+
+    def lease_again(*arguments: Any, **named: Any) -> int | None:
+        leased.append(reading.is_set())
+        return lease(*arguments, **named)
+
+    monkeypatch.setattr(duty, "RENEW_AFTER", 0.0)
+    monkeypatch.setattr("daemon.reading.pool._ALIVE_EVERY", 0.1, raising=False)
+    monkeypatch.setattr(Underway, "results", read)
+    monkeypatch.setattr(leases, "lease", lease_again)
+    desk.look_once()
+    assert leased.count(True) > 2 and desk.states() == {"filed": 1}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from amends.config import Mailbox
+from amends.kernel.errors import TryLater
 from daemon.intake.line import Line, Lost
 
 ANSWERS = {
@@ -20,7 +21,10 @@ ANSWERS = {
 
 
 class Scripted:
-    """A server for one client; while the client idles it says `words`, piece by piece, and then closes if told to."""
+    """A server for one client; while the client idles it says `words`, piece by piece, and then closes if told to.
+
+    Its answer to FETCH is message 1, `words` again, just as slowly.
+    """
 
     def __init__(self, *words: str, closes: bool = False) -> None:
         self._words, self._closes = words, closes
@@ -43,6 +47,13 @@ class Scripted:
                     if self._closes:
                         return
                     lines.readline()
+                if command.upper().startswith("UID FETCH"):
+                    size = len("".join(self._words))
+                    client.sendall(f"* 1 FETCH (UID 1 BODY[] {{{size}}}\r\n".encode())
+                    for word in self._words:
+                        client.sendall(word.encode())
+                        time.sleep(0.2)
+                    client.sendall(b")\r\n")
                 client.sendall(f"{ANSWERS.get(verb, '')}{tag} OK [READ-WRITE] done\r\n".encode())
 
     def close(self) -> None:
@@ -72,3 +83,22 @@ def test_a_word_that_comes_in_parts_is_one_word(box: Any) -> None:
 def test_a_server_that_goes_away_while_we_wait_is_lost(box: Any) -> None:
     with Line.open(box("* OK still here\r\n", closes=True), "secret") as line, pytest.raises(Lost):
         line.idle(20, enough=lambda: False)
+
+
+def test_a_message_that_comes_slowly_is_no_silence(box: Any) -> None:
+    words = [f"line {n}\r\n" for n in range(8)]
+    signs: list[int] = []
+    with Line.open(box(*words), "secret", alive=lambda: signs.append(1)) as line:
+        before = len(signs)
+        assert line.messages([1], size=8) == {1: "".join(words).encode()}
+        assert len(signs) - before >= len(words)
+
+
+def test_what_a_sign_of_life_raises_ends_the_step(box: Any) -> None:
+    def lost() -> None:
+        raise TryLater("the lease is lost")
+
+    with Line.open(box("word"), "secret") as line:
+        line.alive = lost
+        with pytest.raises(TryLater, match="the lease is lost"):
+            line.messages([1], size=4)

@@ -112,6 +112,24 @@ def test_processes_that_died_while_idle_are_replaced(pool: ReadingPool) -> None:
     assert subjects(pool.read_all([a_mail(n=8)])) == ["mail 8"]
 
 
+def test_who_waits_for_readers_that_hang_shows_life_meanwhile(
+    pool: ReadingPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.reading.pool._ALIVE_EVERY", 0.1)
+    signs: list[int] = []
+    results = pool.read_all([a_mail(n=1), a_mail("hang", n=2)], alive=lambda: signs.append(1))
+    assert subjects(results) == ["mail 1", "mail 2"]
+    assert len(signs) > 4, "more than one for each of the tasks that this took"
+
+
+def test_who_is_told_to_end_while_he_waits_does_not_wait(pool: ReadingPool) -> None:
+    def end() -> None:
+        raise KeyError("ended")
+
+    with pytest.raises(KeyError, match="ended"):
+        pool.read_all([a_mail("hang")], alive=end)
+
+
 def test_several_threads_read_at_once(pool: ReadingPool) -> None:
     found: list[list[str]] = []
     threads = [
