@@ -5,10 +5,14 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from amends.config import Mailbox, Settings
 from amends.kernel.errors import AmendsError
 from daemon.checks.finding import Finding, ok, warning, wrong
+
+PLACEHOLDER_NAME: Final = "Northwind Homes"
+PLACEHOLDER_DOMAIN: Final = "northwind.example"
 
 
 def check(settings: Settings, config: Path) -> Iterator[Finding]:
@@ -17,6 +21,7 @@ def check(settings: Settings, config: Path) -> Iterator[Finding]:
         yield warning(what, f"{config} can be read by others on this machine; run: chmod 600 {config}")
     else:
         yield ok(what, f"{config} is understood, and nobody can read it who should not.")
+    yield from _placeholders(what, settings)
     if not settings.mailbox:
         yield warning(what, "There is no [[mailbox]], so no mail is read; add one.")
     if settings.smtp is None:
@@ -28,6 +33,21 @@ def check(settings: Settings, config: Path) -> Iterator[Finding]:
             what, 'No handler with role = "supervisor" has an address, so nobody is written to about a breach; add one.'
         )
     yield from _secrets(settings)
+
+
+def _placeholders(what: str, settings: Settings) -> Iterator[Finding]:
+    """What `amendsd init` wrote and nobody changed; the demonstration is called so on purpose."""
+    if settings.organisation.demonstration:
+        return
+    named = [("organisation.name", settings.organisation.name), ("organisation.address", settings.organisation.address)]
+    named += [(f"mailbox '{box.name}': host", box.host) for box in settings.mailbox]
+    named += [(f"mailbox '{box.name}': username", box.username) for box in settings.mailbox]
+    if settings.smtp is not None:
+        named += [("smtp.host", settings.smtp.host), ("smtp.username", settings.smtp.username)]
+    named += [(f"handler '{person.login}': address", person.address) for person in settings.handler]
+    for key, value in named:
+        if value == PLACEHOLDER_NAME or value.lower().endswith(PLACEHOLDER_DOMAIN):
+            yield warning(what, f"{key} is still the example {value}; write your own.")
 
 
 def _holds_a_password(settings: Settings) -> bool:

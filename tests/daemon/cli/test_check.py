@@ -186,6 +186,24 @@ def test_a_template_with_a_mistake_is_named_with_its_line(
     assert "complainannt" in sentence
 
 
+def test_the_examples_of_a_new_configuration_are_warned_of(
+    check: Callable[[Path], Told], configured: Configured
+) -> None:
+    own = {"name": "Southwind", "address": "complaints@southwind.example"}
+    left = {"name": "Northwind Homes", "address": "complaints@northwind.example"}
+
+    def warned(**organisation: Any) -> list[str]:
+        told = check(configured(organisation=organisation, handler=[]))
+        return [one for one in findings(told, "configuration", "warning") if "still the example" in one]
+
+    assert warned(**left) == [
+        "organisation.name is still the example Northwind Homes; write your own.",
+        "organisation.address is still the example complaints@northwind.example; write your own.",
+    ]
+    assert warned(**own) == []
+    assert warned(**left, demonstration=True) == []
+
+
 def test_a_language_without_letters_is_a_warning(check: Callable[[Path], Told], configured: Configured) -> None:
     told = check(configured(organisation={"languages": ["en", "tlh"]}))
     assert told.status == 0
