@@ -431,6 +431,7 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "draft-discarded": f"draft thrown away: {title}",
         "deadline-met": f"{clock} met{', late' if data.get('late') else ''}",
         "deadline-breached": f"{clock} missed",
+        "deadline-breach-corrected": f"{clock} was not missed: the letter had left in time",
         "deadline-cancelled": f"{clock} no longer owed: {said('because')}",
         "deadline-warning": f"warned of {clock}",
         "deadlines-started": "clocks started",

@@ -158,18 +158,30 @@ class CaseFile:
         return row
 
     def meet_one(self, deadline: Deadline, *, at: datetime) -> None:
-        """The deadline is met; if it was late, the breach goes on the record first and stays there."""
+        """The deadline is met; if it was late, the breach goes on the record first and stays there.
+
+        If it was met in time and we learn of that late, the breach that the clock recorded meanwhile is corrected.
+        """
         late = at > deadline.due_at
         if late:
             self.breach(deadline)
+        else:
+            self._correct_breach(deadline)
         deadline.met_at = at
         self._settle(deadline, "breached" if late else "met")
         self.record("deadline-met", deadline=deadline.kind, occurrence=deadline.occurrence, late=late)
 
-    def cancel_deadlines(self, *, because: str, kinds: Iterable[str] | None = None) -> list[Deadline]:
-        """What need not be met any more (the case was answered, closed); a breach on the record stays there."""
+    def cancel_deadlines(
+        self, *, because: str, kinds: Iterable[str] | None = None, at: datetime | None = None
+    ) -> list[Deadline]:
+        """What need not be met any more (the case was answered, closed); a breach on the record stays there.
+
+        `at`: since when, if that was before now; then nothing that was due later was breached.
+        """
         cancelled = [deadline for deadline in self.unmet() if kinds is None or deadline.kind in kinds]
         for deadline in cancelled:
+            if at is not None and at <= deadline.due_at:
+                self._correct_breach(deadline)
             self._settle(deadline, "breached" if deadline.breached_at else "cancelled")
             self.record("deadline-cancelled", deadline=deadline.kind, occurrence=deadline.occurrence, because=because)
         return cancelled
@@ -199,6 +211,14 @@ class CaseFile:
         self.record(
             "deadline-breached", deadline=deadline.kind, occurrence=deadline.occurrence, found_late_seconds=late
         )
+        self.touch()
+
+    def _correct_breach(self, deadline: Deadline) -> None:
+        """Say that it was not breached after all, by an event of its own; the one of the breach stays in the ledger."""
+        if deadline.breached_at is None:
+            return
+        deadline.breached_at = None
+        self.record("deadline-breach-corrected", deadline=deadline.kind, occurrence=deadline.occurrence)
         self.touch()
 
     def _settle(self, deadline: Deadline, state: str) -> None:

@@ -352,9 +352,13 @@ def _settle(files: CaseFiles, letter: Letter, result: Result, *, now: datetime) 
 
 
 def _sent(files: CaseFiles, letter: Letter, *, now: datetime, because: str = "accepted") -> None:
-    """The letter left: it stands in the conversation, meets what it meets, and moves the case on."""
+    """The letter left: it stands in the conversation, meets what it meets, and moves the case on.
+
+    It left at its final dot, however much later we learn that it did.
+    """
+    at = letter.dot_at or now
     letter.state, letter.owner, letter.lease_until, letter.error = "sent", None, None, None
-    letter.sent_at = now
+    letter.sent_at = at
     if letter.case_id is None or letter.staff:
         _record(files, letter, "letter-sent", because=because, staff=True)
         return
@@ -364,7 +368,7 @@ def _sent(files: CaseFiles, letter: Letter, *, now: datetime, because: str = "ac
         {
             "letter_id": letter.id,
             "direction": "out",
-            "at": now,
+            "at": at,
             "message_id": letter.message_id or "",
             "in_reply_to": letter.in_reply_to,
             "from_name": organisation.name,
@@ -380,25 +384,25 @@ def _sent(files: CaseFiles, letter: Letter, *, now: datetime, because: str = "ac
     file.record("letter-sent", letter=letter.id, letter_kind=letter.kind, because=because)
     if not letter.automatic:
         file.touch()
-    _move_on(file, letter, now=now)
+    _move_on(file, letter, at=at)
 
 
-def _move_on(file: CaseFile, letter: Letter, *, now: datetime) -> None:
-    """What a letter that left means for its case."""
+def _move_on(file: CaseFile, letter: Letter, *, at: datetime) -> None:
+    """What a letter that left at `at` means for its case."""
     kind = LetterKind(letter.kind)
     written_for = letter.facts.get("of")
     file.meet(
         letter.kind,
-        at=now,
+        at=at,
         of=None if written_for is None else (written_for[0], written_for[1]),
         last=kind is LetterKind.FINAL_RESPONSE,
     )
     if kind is LetterKind.ACKNOWLEDGEMENT and file.row.acknowledged_at is None:
-        file.row.acknowledged_at = now
+        file.row.acknowledged_at = at
         if Stage(file.row.stage) is Stage.RECEIVED:
             file.to_stage(Stage.ACKNOWLEDGED)
     if kind is LetterKind.FINAL_RESPONSE:
-        file.cancel_deadlines(because="the final response was sent")
+        file.cancel_deadlines(because="the final response was sent", at=at)
 
 
 def note_receipt(office: Office, session: Session, letter: Letter, *, now: datetime) -> str | None:

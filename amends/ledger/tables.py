@@ -286,7 +286,8 @@ class Deadline(SQLModel, table=True):
 
     `state` is open, met, breached or cancelled; `settled_at` says since when nothing more is owed.
     The clock fires plan entry `tick_no` when `tick_at` has come, by compare-and-set, so each fires once.
-    `breached_at` is never taken back; a breached deadline may still be met, late.
+    `breached_at` is never taken back, unless it turns out that the deadline had been met in time; a breached deadline
+    may still be met, late.
     """
 
     __tablename__ = "deadlines"

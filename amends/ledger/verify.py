@@ -240,6 +240,8 @@ class _Told:
                 self.due |= {(one["deadline"], one["occurrence"]): one["due_at"] for one in data["deadlines"]}
             case "deadline-breached":
                 self.breached.add((data["deadline"], data["occurrence"]))
+            case "deadline-breach-corrected":
+                self.breached.discard((data["deadline"], data["occurrence"]))
             case "deadline-met":
                 self.met.add((data["deadline"], data["occurrence"]))
 
@@ -376,7 +378,7 @@ def _letter_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
 
 
 def _deadline_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
-    """A breach that happened can never disappear, and no due date moves without an event."""
+    """No breach disappears and no due date moves without an event."""
     rows = {(d.kind, d.occurrence): d for d in session.scalars(select(Deadline).where(col(Deadline.case_id) == row.id))}
     for key in sorted(rows.keys() - told.due.keys()):
         yield f"deadline {key[0]} {key[1]} is not in the ledger"

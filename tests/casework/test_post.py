@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from amends.cases.outcomes import Outcome
-from amends.casework import correspondence, filing, post
+from amends.casework import clockwork, correspondence, filing, post
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused, TryLater
 from amends.kernel.share import config_folder
@@ -364,3 +364,29 @@ def test_letters_that_wait_their_turn_behind_a_slow_server_stay_ours(office):
         office.wall = lambda n=n: wall() + n * timedelta(minutes=10)
         assert post.release(office, owner_is_dead=never, now=SOON) == 0
         assert post.before_dot(office, "one", letter.letter_id, now=SOON)
+
+
+@pytest.mark.parametrize("by", ["release", "receipt"])
+def test_a_letter_that_left_in_time_is_no_breach_however_late_we_learn_of_it(office, by):
+    case_id = open_case(office)
+    (mine,) = claim(office)
+    assert post.before_dot(office, "one", mine.letter_id, now=NOW)
+    late = NOW + timedelta(days=9)
+    while (due := clockwork.next_instant(office)) is not None and due <= late:
+        clockwork.tick(office, now=late)
+    assert [d.state for d in case_of(office, case_id).deadlines if d.kind == "ack"] == ["breached"]
+    if by == "release":
+        last = claim_one_more(office)
+        accepted = [post.Carried(mine.letter_id, post.Accepted("250 ok"))]
+        assert post.before_dot(office, "one", last, accepted=accepted, now=NOW)
+        post.release(office, owner_is_dead=lambda owner: True, now=late)
+    else:
+        file_mail(office, copy_of(office, letter_of(office, case_id)), now=late)
+    case = case_of(office, case_id, now=late)
+    (owed,) = [deadline for deadline in case.deadlines if deadline.kind == "ack"]
+    assert (owed.state, owed.met_at, owed.breached_at) == ("met", NOW, None)
+    assert (case.letters[0].sent_at, case.row.stage) == (NOW, "acknowledged")
+    told = [event.kind for event in case.events if event.kind.startswith("deadline-") and "ack" in str(event.data)]
+    told = [kind for kind in told if kind not in ("deadlines-started", "deadline-warning")]
+    assert told == ["deadline-breached", "deadline-breach-corrected", "deadline-met"]
+    assert verify(office.book).problems == ()
