@@ -131,15 +131,23 @@ class CaseFile:
         self.record("deadlines-started", deadlines=deadline_facts(rows))
         self._due_changed = self._due_changed or not earliest_is_known
 
-    def meet(self, letter_kind: str, *, at: datetime, of: tuple[str, int] | None = None, last: bool = False) -> None:
+    def meet(
+        self,
+        letter_kind: str,
+        *,
+        at: datetime,
+        of: tuple[str, int] | None = None,
+        last: bool = False,
+        written_at: datetime | None = None,
+    ) -> None:
         """A letter of this kind was sent at `at`: what it meets is met, in time or late.
 
         A letter that the clock wrote `of` (deadline, occurrence) meets that one and those before it: it promised the
         next.  Any other meets what has begun to run.  What recurs goes on with its next occurrence, but after the
-        `last` letter of a case.
+        `last` letter of a case.  What a review started after the letter was `written_at` is owed all the same.
         """
         for deadline in self.unmet():
-            if letter_kind not in deadline.met_by:
+            if letter_kind not in deadline.met_by or self._is_of_later_review(deadline, written_at):
                 continue
             if of is not None and deadline.kind == of[0]:
                 meant = deadline.occurrence <= of[1]
@@ -172,13 +180,23 @@ class CaseFile:
         self.record("deadline-met", deadline=deadline.kind, occurrence=deadline.occurrence, late=late)
 
     def cancel_deadlines(
-        self, *, because: str, kinds: Iterable[str] | None = None, at: datetime | None = None
+        self,
+        *,
+        because: str,
+        kinds: Iterable[str] | None = None,
+        at: datetime | None = None,
+        written_at: datetime | None = None,
     ) -> list[Deadline]:
         """What need not be met any more (the case was answered, closed); a breach on the record stays there.
 
         `at`: since when, if that was before now; then nothing that was due later was breached.
+        `written_at`: when the letter was written that ends them; what a review started later goes on.
         """
-        cancelled = [deadline for deadline in self.unmet() if kinds is None or deadline.kind in kinds]
+        cancelled = [
+            deadline
+            for deadline in self.unmet()
+            if (kinds is None or deadline.kind in kinds) and not self._is_of_later_review(deadline, written_at)
+        ]
         for deadline in cancelled:
             if at is not None and at <= deadline.due_at:
                 self._correct_breach(deadline)
@@ -212,6 +230,10 @@ class CaseFile:
             "deadline-breached", deadline=deadline.kind, occurrence=deadline.occurrence, found_late_seconds=late
         )
         self.touch()
+
+    def _is_of_later_review(self, deadline: Deadline, written_at: datetime | None) -> bool:
+        """What receipt started is of no review, even if the mail server's clock, which dates it, is ahead of ours."""
+        return written_at is not None and deadline.starts_at > max(written_at, self.row.received_at)
 
     def _correct_breach(self, deadline: Deadline) -> None:
         """Say that it was not breached after all, by an event of its own; the one of the breach stays in the ledger."""

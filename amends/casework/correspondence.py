@@ -399,6 +399,11 @@ def resend(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> No
             raise Refused(f"This letter is {letter.state}; only a failed, bounced or uncertain one can be sent again.")
         if letter.raw is None or letter.message_id is None:
             raise Refused("This letter has no bytes any more; write a new one.")
+        if letter.kind == LetterKind.FINAL_RESPONSE and Stage(file.row.stage) is not Stage.RESPONDED:
+            raise Refused(
+                f"{file.row.reference} is {file.row.stage}: this final response is no longer its answer; "
+                "reopen the case if it is closed, and write a new one."
+            )
         file.record("letter-sent-again", letter=letter.id, before=letter.state)
         letter.state, letter.tries, letter.next_try_at, letter.error = "queued", 0, now, None
         letter.owner = letter.lease_until = letter.dot_at = letter.uncertain_at = None

@@ -388,7 +388,7 @@ def _sent(files: CaseFiles, letter: Letter, *, now: datetime, because: str = "ac
 
 
 def _move_on(file: CaseFile, letter: Letter, *, at: datetime) -> None:
-    """What a letter that left at `at` means for its case."""
+    """What a letter that left at `at` means for its case; nothing for what a review started after it was written."""
     kind = LetterKind(letter.kind)
     written_for = letter.facts.get("of")
     file.meet(
@@ -396,13 +396,14 @@ def _move_on(file: CaseFile, letter: Letter, *, at: datetime) -> None:
         at=at,
         of=None if written_for is None else (written_for[0], written_for[1]),
         last=kind is LetterKind.FINAL_RESPONSE,
+        written_at=letter.queued_at,
     )
     if kind is LetterKind.ACKNOWLEDGEMENT and file.row.acknowledged_at is None:
         file.row.acknowledged_at = at
         if Stage(file.row.stage) is Stage.RECEIVED:
             file.to_stage(Stage.ACKNOWLEDGED)
     if kind is LetterKind.FINAL_RESPONSE:
-        file.cancel_deadlines(because="the final response was sent", at=at)
+        file.cancel_deadlines(because="the final response was sent", at=at, written_at=letter.queued_at)
 
 
 def note_receipt(office: Office, session: Session, letter: Letter, *, now: datetime) -> str | None:

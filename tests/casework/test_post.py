@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from amends.cases.outcomes import Outcome
-from amends.casework import clockwork, correspondence, filing, post
+from amends.casework import clockwork, correspondence, filing, handling, post
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused, TryLater
 from amends.kernel.share import config_folder
@@ -389,4 +389,21 @@ def test_a_letter_that_left_in_time_is_no_breach_however_late_we_learn_of_it(off
     told = [event.kind for event in case.events if event.kind.startswith("deadline-") and "ack" in str(event.data)]
     told = [kind for kind in told if kind not in ("deadlines-started", "deadline-warning")]
     assert told == ["deadline-breached", "deadline-breach-corrected", "deadline-met"]
+    assert verify(office.book).problems == ()
+
+
+def test_an_old_final_response_does_not_stop_the_clocks_of_the_review(on_sqlite):
+    office, case_id = on_sqlite, open_case(on_sqlite)
+    post_all(office)
+    final = written(office, case_id, LetterKind.FINAL_RESPONSE)
+    post_all(office, now=SOON, result=post.Unknown("cut"))
+    review = NOW + timedelta(days=3)
+    handling.reopen(office, case_id, "They disagree.", actor=AMARA, now=review)
+    owed = sorted(d.kind for d in case_of(office, case_id, now=review).deadlines if d.state == "open")
+    with pytest.raises(Refused, match="no longer its answer"):
+        correspondence.resend(office, final, actor=AMARA, now=review)
+    correspondence.settle(office, final, True, actor=AMARA, now=review + timedelta(hours=1))
+    case = case_of(office, case_id, now=review)
+    assert case.letters[1].state == "sent" and "response" in owed
+    assert sorted(d.kind for d in case.deadlines if d.state == "open") == owed
     assert verify(office.book).problems == ()
