@@ -351,7 +351,8 @@ def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bo
 def call_back(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
     """Undo a letter that has not left: the same draft stands there again.  Raises Refused when it is too late."""
     with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
-        if letter.state != "queued" or letter.tries or letter.automatic:
+        handed_over = letter.sent_at is not None or letter.facts.get("sent_again")
+        if letter.state != "queued" or letter.tries or letter.automatic or handed_over:
             raise Refused("Too late: the letter has left or is leaving now.")
         letter.state, letter.raw, letter.next_try_at, letter.queued_at = "draft", None, None, None
         # The draft may be sent again with other words, so the next sending is another letter with its own identity.
@@ -399,6 +400,9 @@ def resend(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> No
             raise Refused(f"This letter is {letter.state}; only a failed, bounced or uncertain one can be sent again.")
         if letter.raw is None or letter.message_id is None:
             raise Refused("This letter has no bytes any more; write a new one.")
+        must_stand_alone(file, "write on")
+        if not file.row.is_open:
+            raise Refused(f"{file.row.reference} is closed; reopen it before anything is sent again.")
         if letter.kind == LetterKind.FINAL_RESPONSE and Stage(file.row.stage) is not Stage.RESPONDED:
             raise Refused(
                 f"{file.row.reference} is {file.row.stage}: this final response is no longer its answer; "
@@ -406,6 +410,7 @@ def resend(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> No
             )
         file.record("letter-sent-again", letter=letter.id, before=letter.state)
         letter.state, letter.tries, letter.next_try_at, letter.error = "queued", 0, now, None
+        letter.facts = {**letter.facts, "sent_again": True}  # it may have arrived before: never a draft again
         letter.owner = letter.lease_until = letter.dot_at = letter.uncertain_at = None
         _clear_undelivered(file, except_for=letter_id)
 

@@ -407,3 +407,24 @@ def test_an_old_final_response_does_not_stop_the_clocks_of_the_review(on_sqlite)
     assert case.letters[1].state == "sent" and "response" in owed
     assert sorted(d.kind for d in case.deadlines if d.state == "open") == owed
     assert verify(office.book).problems == ()
+
+
+def test_a_letter_that_is_sent_again_cannot_be_called_back(on_sqlite):
+    office, case_id = on_sqlite, open_case(on_sqlite)
+    post_all(office)
+    letter = written(office, case_id)
+    post_all(office, now=SOON, result=post.Unknown("cut"))
+    correspondence.resend(office, letter, actor=AMARA, now=SOON)
+    with pytest.raises(Refused, match="Too late"):
+        correspondence.call_back(office, letter, actor=AMARA, now=SOON)
+    assert letter_of(office, case_id, 1).state == "queued"
+
+
+def test_nothing_is_sent_again_on_a_closed_case(on_sqlite):
+    office, case_id = on_sqlite, open_case(on_sqlite)
+    post_all(office)
+    letter = written(office, case_id)
+    post_all(office, now=SOON, result=post.Rejected("550 no such user"))
+    handling.close(office, case_id, outcome=Outcome.WITHDRAWN, reason="They said so.", actor=AMARA, now=SOON)
+    with pytest.raises(Refused, match="is closed; reopen it"):
+        correspondence.resend(office, letter, actor=AMARA, now=SOON)
