@@ -20,7 +20,7 @@ from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
-from amends.casework.post import note_receipt
+from amends.casework.post import note_arrival
 from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
@@ -423,14 +423,11 @@ def settle(office: Office, letter_id: int, sent: bool, *, actor: Actor, now: dat
         if sent and letter.state != "uncertain":
             raise Refused("The server refused this letter, so it cannot have arrived.")
         file.record("letter-settled", letter=letter.id, before=letter.state, sent=sent)
-        if not sent:
+        if sent:
+            note_arrival(file, letter)
+        else:
             letter.state = "cancelled"
             _clear_undelivered(file, except_for=letter_id)
-    if sent:
-        with office.book.write() as session:
-            row = session.get(Letter, letter_id)
-            if row is not None:
-                note_receipt(office, session, row, now=now)
 
 
 def _clear_undelivered(file: CaseFile, *, except_for: int) -> None:

@@ -422,6 +422,14 @@ def note_receipt(office: Office, session: Session, letter: Letter, *, now: datet
     return file.row.reference
 
 
+def note_arrival(file: CaseFile, letter: Letter) -> None:
+    """A handler knows that an uncertain letter arrived.  Writes to the file; the caller saves it."""
+    files = CaseFiles(file.office, file.session, actor=file.actor, now=file.now)
+    files.keep(file)
+    letter.answer = "settled by a handler"
+    _sent(files, letter, now=file.now, because="a handler said that it arrived")
+
+
 def note_bounce(file: CaseFile, letter: Letter, *, permanent: bool, bad_address: bool = False) -> None:
     """A delivery report came on this letter.  Writes to the file; the caller saves it.
 

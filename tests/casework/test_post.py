@@ -428,3 +428,13 @@ def test_nothing_is_sent_again_on_a_closed_case(on_sqlite):
     handling.close(office, case_id, outcome=Outcome.WITHDRAWN, reason="They said so.", actor=AMARA, now=SOON)
     with pytest.raises(Refused, match="is closed; reopen it"):
         correspondence.resend(office, letter, actor=AMARA, now=SOON)
+
+
+def test_what_a_handler_knows_of_a_letter_is_told_as_theirs(on_sqlite):
+    office, case_id = on_sqlite, open_case(on_sqlite)
+    post_all(office, result=post.Unknown("cut"))
+    correspondence.settle(office, letter_of(office, case_id).id, True, actor=AMARA, now=SOON)
+    told = [event for event in case_of(office, case_id).events if event.kind in ("letter-settled", "letter-sent")]
+    assert [(event.actor, event.kind) for event in told] == [("amara", "letter-settled"), ("amara", "letter-sent")]
+    assert told[1].data["because"] == "a handler said that it arrived"
+    assert verify(office.book).problems == ()
