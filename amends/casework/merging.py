@@ -151,21 +151,23 @@ def split(
     for the message that opened the case and for a letter of ours, NotFound for one that is not on the case.
     """
     actor.may_write()
+    again = None if hold else read_again(office, lambda session: _arrival_of(session, case_id, message_id, lock=False))
     with office.book.write() as session:
         arrival = _arrival_of(session, case_id, message_id)
+        if again is not None:
+            again.must_still_hold(arrival)
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
         _take_off(file, message_id)
         because = f"{actor.login} split it off {file.row.reference}"
-        if hold:
+        if again is None:
             arrival.state, arrival.reason = "held", because
             arrival.candidates = [Match(Fate.HOLD, file.row.reference, because, "", "low").as_json()]
             file.record("message-split", message=message_id, to=None)
             file.save()
             session.add(arrival)
             return None
-        reading = read_again(office, session, arrival)
         reference = filing.open_case(
-            office, session, arrival, reading, match=Match(Fate.OPEN, None, because), now=now, actor=actor
+            office, session, arrival, again.reading, match=Match(Fate.OPEN, None, because), now=now, actor=actor
         )
         new = CaseFile.open_by(reference, office, session, actor=actor, now=now)
         file.record("message-split", message=message_id, to=reference)
@@ -176,8 +178,8 @@ def split(
         return reference
 
 
-def _arrival_of(session: Session, case_id: int, message_id: int) -> Arrival:
-    """The arrival by which a message came on this case, locked."""
+def _arrival_of(session: Session, case_id: int, message_id: int, *, lock: bool = True) -> Arrival:
+    """The arrival by which a message came on this case, locked where it is to change."""
     message = session.get(Message, message_id)
     if message is None or message.case_id != case_id:
         raise NotFound(f"There is no message {message_id} on this case.")
@@ -186,7 +188,8 @@ def _arrival_of(session: Session, case_id: int, message_id: int) -> Arrival:
     if _opened_it(session, case_id, message_id):
         raise Refused("The case was opened with this message; merge the case into the right one, or close it.")
     came = select(Arrival).where(col(Arrival.message_id) == message_id, col(Arrival.state) == "filed")
-    arrival = session.scalars(came.order_by(key(Arrival.id)).limit(1).with_for_update()).first()
+    came = came.order_by(key(Arrival.id)).limit(1).execution_options(populate_existing=True)
+    arrival = session.scalars(came.with_for_update() if lock else came).first()
     if arrival is None:
         raise Refused("The message did not come by mail and cannot be split off.")
     return arrival

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
@@ -17,12 +20,49 @@ from amends.conversation.match import Fate, Match, Standing
 from amends.kernel.errors import NotFound, Refused
 from amends.kernel.text import storable
 from amends.ledger import views
-from amends.ledger.tables import Arrival, Raw
+from amends.ledger.tables import Arrival
 from amends.mail.facts import Reading
 
 
-def _waiting(session: Session, arrival_id: int) -> Arrival:
-    arrival = session.get(Arrival, arrival_id, with_for_update=True, populate_existing=True)
+@dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """What a message says, and the arrival as it stood when it was read: no transaction is open meanwhile."""
+
+    arrival_id: int
+    raw_id: int
+    state: str
+    reading: Reading
+
+    def must_still_hold(self, arrival: Arrival) -> None:
+        """Raises Refused where somebody else decided on the message while it was read; `arrival` is locked."""
+        if (arrival.id, arrival.raw_id, arrival.state) != (self.arrival_id, self.raw_id, self.state):
+            raise Refused("Somebody else decided on the message just now; look at it again.")
+
+
+def read_again(office: Office, find: Callable[[Session], Arrival]) -> ReadAgain:
+    """The message read again, here and now: a person waits for it.  What a trusted form sent is the complainant's.
+
+    A stranger's bytes may take long, so nobody else waits for them: `find` looks without a lock, and the verb asks
+    `must_still_hold` when it has one.  Raises as `find`, and NotFound where the bytes are gone.
+    """
+    from amends.mail.read import read
+
+    with office.book.read() as session:
+        arrival = find(session)
+        arrival_id, raw_id, state = arrival.id or 0, arrival.raw_id, arrival.state
+        _, zstd = views.raw(session, raw_id)
+    organisation = office.settings.organisation
+    found = read(
+        unpack(zstd),
+        own_addresses=organisation.own_addresses,
+        trusted_authserv=organisation.authserv_id,
+        languages=organisation.languages,
+    )
+    return ReadAgain(arrival_id, raw_id, state, forms.as_complainant(found, office.settings)[0])
+
+
+def _waiting(session: Session, arrival_id: int, *, lock: bool = True) -> Arrival:
+    arrival = session.get(Arrival, arrival_id, with_for_update=lock or None, populate_existing=True)
     if arrival is None:
         raise NotFound(f"There is no message {arrival_id} in the tray.")
     if arrival.state not in ("held", "quarantined", "dismissed"):
@@ -30,16 +70,16 @@ def _waiting(session: Session, arrival_id: int) -> Arrival:
     return arrival
 
 
-def read_again(office: Office, session: Session, arrival: Arrival) -> Reading:
-    """The message read again, here and now: a person waits for it.  What a trusted form sent is the complainant's."""
-    from amends.mail.read import read
-
-    row = session.get(Raw, arrival.raw_id)
-    if row is None:
-        raise NotFound("The bytes of this message are gone.")
-    organisation = office.settings.organisation
-    found = read(unpack(row.zstd), own_addresses=organisation.own_addresses, trusted_authserv=organisation.authserv_id)
-    return forms.as_complainant(found, office.settings)[0]
+@contextmanager
+def _decided(office: Office, arrival_id: int, *, actor: Actor) -> Iterator[tuple[Session, Arrival, Reading]]:
+    """One verb on a message that waits: it is read, then locked, and saved in one transaction, or nothing is."""
+    actor.may_write()
+    again = read_again(office, lambda session: _waiting(session, arrival_id, lock=False))
+    with office.book.write() as session:
+        arrival = _waiting(session, arrival_id)
+        again.must_still_hold(arrival)
+        yield session, arrival, again.reading
+        session.add(arrival)
 
 
 def retry(office: Office, arrival_id: int, *, actor: Actor, now: datetime) -> str:
@@ -47,13 +87,9 @@ def retry(office: Office, arrival_id: int, *, actor: Actor, now: datetime) -> st
 
     What fails again stays in quarantine, with the reason of this time.
     """
-    actor.may_write()
-    with office.book.write() as session:
-        arrival = _waiting(session, arrival_id)
-        reading = read_again(office, session, arrival)
+    with _decided(office, arrival_id, actor=actor) as (session, arrival, reading):
         give_fate_alone(office, session, arrival, reading, now=now)
-        session.add(arrival)
-        return arrival.state
+    return arrival.state
 
 
 def file_as_complaint(
@@ -63,19 +99,15 @@ def file_as_complaint(
 
     `linked_to` is the reference of an earlier case that it goes on from.  Raises NotFound for an unknown one.
     """
-    actor.may_write()
-    with office.book.write() as session:
-        arrival = _waiting(session, arrival_id)
+    with _decided(office, arrival_id, actor=actor) as (session, arrival, reading):
         earlier = None if linked_to is None else _case(office, session, linked_to, actor=actor, now=now)
-        reading = read_again(office, session, arrival)
         reference = filing.open_case(office, session, arrival, reading, now=now, actor=actor)
         if earlier is not None:
             new = CaseFile.open_by(reference, office, session, actor=actor, now=now)
             tie(earlier, new, "follows")
             earlier.save()
             new.save()
-        session.add(arrival)
-        return reference
+    return reference
 
 
 def _case(office: Office, session: Session, reference: str, *, actor: Actor, now: datetime) -> CaseFile:
@@ -91,26 +123,24 @@ def review(office: Office, arrival_id: int, reference: str, *, actor: Actor, now
 
     Raises NotFound for an unknown reference, Refused for a case that is open.
     """
-    actor.may_write()
-    with office.book.write() as session:
-        arrival = _waiting(session, arrival_id)
+    with _decided(office, arrival_id, actor=actor) as (session, arrival, reading):
         file = _case(office, session, reference, actor=actor, now=now)
         take_up_again(file, "a message came on it")
         file.save()
-        _join(office, session, arrival, file.row.reference, actor=actor, now=now)
+        _join(office, session, arrival, reading, file.row.reference, actor=actor, now=now)
 
 
 def join(office: Office, arrival_id: int, reference: str, *, actor: Actor, now: datetime) -> None:
     """A handler says to which case it belongs.  Raises NotFound for an unknown reference."""
-    actor.may_write()
-    with office.book.write() as session:
-        _join(office, session, _waiting(session, arrival_id), reference, actor=actor, now=now)
+    with _decided(office, arrival_id, actor=actor) as (session, arrival, reading):
+        _join(office, session, arrival, reading, reference, actor=actor, now=now)
 
 
-def _join(office: Office, session: Session, arrival: Arrival, reference: str, *, actor: Actor, now: datetime) -> None:
+def _join(
+    office: Office, session: Session, arrival: Arrival, reading: Reading, reference: str, *, actor: Actor, now: datetime
+) -> None:
     file = _case(office, session, reference, actor=actor, now=now)
     must_stand_alone(file, "put it on")
-    reading = read_again(office, session, arrival)
     known = filing.known_of(office, session, reading)
     standing = (
         Standing.PARTICIPANT
@@ -120,7 +150,6 @@ def _join(office: Office, session: Session, arrival: Arrival, reference: str, *,
     )
     match = Match(Fate.JOIN, file.row.reference, f"{actor.login} put it there", "", "certain", standing)
     filing.join(office, session, arrival, reading, match, now=now, actor=actor)
-    session.add(arrival)
 
 
 def dismiss(office: Office, arrival_id: int, why: str, *, actor: Actor, now: datetime) -> None:

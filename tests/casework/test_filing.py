@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from amends.casework import filing, handling, intake, post
-from amends.kernel.errors import TryLater
+from amends.cases.outcomes import Outcome
+from amends.casework import filing, handling, intake, merging, post, tray
+from amends.kernel.errors import Refused, TryLater
 from amends.kernel.refs import find_refs
 from amends.ledger import views
 from amends.ledger.verify import verify
 from amends.letters import tokens
+from amends.mail import read as mail_read
 from amends.mail.facts import Kind
 from tests.builders import (
     AMARA,
+    AUDREY,
     NOW,
     a_mail,
     an_office,
@@ -498,8 +501,6 @@ def test_two_daemons_that_file_the_same_message_open_one_case(office, tmp_path):
 
 
 def test_a_held_message_joins_the_case_that_a_handler_names(office, acknowledged):
-    from amends.casework import tray
-
     filed = file_mail(office, a_mail(sender="eve@example.net", subject=f"Re {acknowledged.row.reference}"))
     tray.join(office, filed.arrival_id, acknowledged.row.reference, actor=AMARA, now=NOW)
     case = case_of(office, acknowledged.row.reference)
@@ -511,8 +512,6 @@ def test_a_held_message_joins_the_case_that_a_handler_names(office, acknowledged
 
 
 def test_a_held_message_may_be_a_complaint_of_its_own(office, acknowledged):
-    from amends.casework import tray
-
     filed = file_mail(office, a_mail(sender="eve@example.net", subject=f"As bad as {acknowledged.row.reference}"))
     reference = tray.file_as_complaint(office, filed.arrival_id, actor=AMARA, now=NOW + timedelta(hours=1))
     case = case_of(office, reference)
@@ -522,8 +521,6 @@ def test_a_held_message_may_be_a_complaint_of_its_own(office, acknowledged):
 
 
 def test_reading_again_files_the_message_and_not_a_second_one(office):
-    from amends.casework import tray
-
     filed = file_mail(office, a_mail(kind=Kind.BULK, sender="news@example.net"))
     assert filed.state == "quarantined"
     assert tray.retry(office, filed.arrival_id, actor=AMARA, now=NOW) == "quarantined"
@@ -533,8 +530,6 @@ def test_reading_again_files_the_message_and_not_a_second_one(office):
 
 
 def test_a_message_that_failed_once_is_filed_when_it_is_tried_again(office, monkeypatch):
-    from amends.casework import tray
-
     with monkeypatch.context() as patched:
         patched.setattr(filing, "_acknowledge", lambda *_: 1 / 0)
         filed = file_mail(office, a_mail())
@@ -545,9 +540,62 @@ def test_a_message_that_failed_once_is_filed_when_it_is_tried_again(office, monk
     assert verify(office.book).problems == ()
 
 
-def test_what_is_dismissed_is_kept_and_can_be_filed_after_all(office):
-    from amends.casework import tray
+def while_it_is_read(monkeypatch, act):
+    """`act` once, in the middle of the next reading of a message."""
+    real, acts = mail_read.read, [act]
 
+    def read_slowly(*args, **how):
+        if acts:
+            acts.pop()()
+        return real(*args, **how)
+
+    monkeypatch.setattr(mail_read, "read", read_slowly)
+
+
+@pytest.mark.parametrize("verb", ["retry", "complaint", "join", "review", "split"])
+def test_nobody_waits_for_a_message_that_is_read_again(office, acknowledged, monkeypatch, tmp_path, verb):
+    reply = {"in_reply_to": acknowledged.messages[0].message_id}
+    held = file_mail(office, a_mail(sender="x@example.net", subject=acknowledged.row.reference))
+    joined = file_mail(office, a_mail(**reply))
+    assert (held.state, joined.state) == ("held", "filed")
+    case = case_of(office, acknowledged.row.id)
+    if verb == "review":
+        handling.close(office, case.row.id, outcome=Outcome.WITHDRAWN, reason="x", actor=AMARA, now=NOW)
+    verbs = {
+        "retry": lambda: tray.retry(office, held.arrival_id, actor=AMARA, now=NOW),
+        "complaint": lambda: tray.file_as_complaint(office, held.arrival_id, actor=AMARA, now=NOW),
+        "join": lambda: tray.join(office, held.arrival_id, case.row.reference, actor=AMARA, now=NOW),
+        "review": lambda: tray.review(office, held.arrival_id, case.row.reference, actor=AMARA, now=NOW),
+        "split": lambda: merging.split(office, case.row.id, case.messages[-1].id, actor=AMARA, now=NOW),
+    }
+    noted = []
+
+    def note():
+        other = an_office(tmp_path, url=office.settings.database.url)
+        worker = threading.Thread(
+            target=lambda: noted.append(handling.note(other, case.row.id, "meanwhile", actor=AMARA, now=NOW))
+        )
+        worker.start()
+        worker.join(5)
+        assert not worker.is_alive()
+        other.book.close()
+
+    while_it_is_read(monkeypatch, note)
+    verbs[verb]()
+    assert len(noted) == 1
+    assert verify(office.book).problems == ()
+
+
+def test_what_somebody_decided_while_the_message_was_read_stands(office, acknowledged, monkeypatch):
+    held = file_mail(office, a_mail(sender="x@example.net", subject=acknowledged.row.reference))
+    while_it_is_read(monkeypatch, lambda: tray.dismiss(office, held.arrival_id, "spam", actor=AMARA, now=NOW))
+    with pytest.raises(Refused, match="Somebody else decided on the message just now"):
+        tray.join(office, held.arrival_id, acknowledged.row.reference, actor=AMARA, now=NOW)
+    (dismissed,) = tray_of(office, "dismissed")
+    assert dismissed.id == held.arrival_id
+
+
+def test_what_is_dismissed_is_kept_and_can_be_filed_after_all(office):
     filed = file_mail(office, a_mail(kind=Kind.BULK, sender="news@example.net"))
     with pytest.raises(tray.Refused, match="Say in a few words"):
         tray.dismiss(office, filed.arrival_id, " \n", actor=AMARA, now=NOW)
@@ -560,8 +608,6 @@ def test_what_is_dismissed_is_kept_and_can_be_filed_after_all(office):
 
 
 def test_the_tray_refuses_auditors_and_unknown_messages_and_cases(office, acknowledged):
-    from amends.casework import tray
-    from tests.builders import AUDREY
 
     filed = file_mail(office, a_mail(sender="eve@example.net", subject=f"Re {acknowledged.row.reference}"))
     acts = (
