@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlmodel import Session
+
 from amends.kernel.errors import AmendsError
 from amends.ledger import views
 from amends.ledger.views import DutyView, LetterView, Tally
@@ -18,6 +20,10 @@ LOOK_SECONDS: Final = 0.25
 POLL_SECONDS: Final = 1.0
 """How often a server that cannot tell is asked what is new."""
 HEALTH: Final = timedelta(seconds=10)
+MISSED: Final = timedelta(minutes=2)
+"""So long an event is awaited whose number was given out but which is not there: longer than a transaction may last."""
+LOOK_BACK: Final = 1000
+"""So many numbers back the missing ones are looked for."""
 STORM: Final = 200
 """More events at once than this, and a screen reads its list anew instead of row by row."""
 
@@ -46,6 +52,7 @@ class Pulse(threading.Thread):
         self._wake = threading.Event()
         self._mark: object = None
         self._event = -1
+        self._missing: dict[int, datetime] = {}
         self._told_at: datetime | None = None
         self._last: object = None
 
@@ -77,14 +84,7 @@ class Pulse(threading.Thread):
 
     def _look(self, now: datetime) -> None:
         with self._desk.office.book.read() as session:
-            if self._event < 0:
-                self._event, events = views.last_event(session), []
-                storm = self._told_at is not None
-            else:
-                events = views.recent_events(session, self._event, limit=STORM + 1)
-                storm = len(events) > STORM
-                if events:
-                    self._event = views.last_event(session) if storm else events[-1][0]
+            events, storm = self._events(session, now)
             tally, duties = views.tally(session), tuple(views.duties(session))
             held = tuple(views.held_letters(session, self._desk.actor.login, now=self._desk.now()))
         self._told_at = now
@@ -95,6 +95,28 @@ class Pulse(threading.Thread):
         self._tell(
             News(cases, frozenset(event[2] for event in events), tally, duties, held, bool(events) or storm or moved)
         )
+
+    def _events(self, session: Session, now: datetime) -> tuple[list[tuple[int, int, str]], bool]:
+        """What happened since the last look, with what was committed late; and whether it is too much to tell."""
+        before = self._event
+        if before < 0:
+            self._event, events = views.last_event(session), []
+            storm = self._told_at is not None
+        else:
+            events = views.recent_events(session, before, limit=STORM + 1)
+            storm = len(events) > STORM
+            if events:
+                self._event = views.last_event(session) if storm else events[-1][0]
+        late = views.events_among(session, self._missing)
+        for event_id in [one for one, since in self._missing.items() if now - since > MISSED] + [
+            one[0] for one in late
+        ]:
+            self._missing.pop(event_id, None)
+        if self._event > before:
+            after = max(before, self._event - LOOK_BACK)
+            for event_id in views.missing_events(session, after=after, upto=self._event):
+                self._missing.setdefault(event_id, now)
+        return late + events, storm
 
     def _pause(self, seconds: float) -> None:
         self._wake.wait(seconds)

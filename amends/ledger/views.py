@@ -831,6 +831,24 @@ def recent_events(session: Session, after: int, *, limit: int = 500) -> list[tup
     return [(row[0], row[1], row[2]) for row in session.connection().execute(statement)]
 
 
+def events_among(session: Session, ids: Iterable[int]) -> list[tuple[int, int, str]]:
+    """Those of these events that there are, as `recent_events` has them."""
+    wanted = list(ids)
+    if not wanted:
+        return []
+    statement = select(key(Event.id), col(Event.case_id), col(Event.kind)).where(col(Event.id).in_(wanted))
+    return [(row[0], row[1], row[2]) for row in session.connection().execute(statement.order_by(col(Event.id)))]
+
+
+def missing_events(session: Session, *, after: int, upto: int) -> set[int]:
+    """The ids in between that no event has: of a transaction that has yet to commit, or that never will.
+
+    PostgreSQL gives out ids when they are asked for, so that a higher one may be seen before a lower one.
+    """
+    statement = select(key(Event.id)).where(col(Event.id) > after, col(Event.id) <= upto)
+    return set(range(max(after, 0) + 1, upto + 1)).difference(session.connection().execute(statement).scalars())
+
+
 def last_event(session: Session) -> int:
     return session.connection().execute(select(func.max(col(Event.id)))).scalar() or 0
 
