@@ -185,8 +185,9 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
 
 def _deadlines(view: CaseView, desk: Desk) -> Iterator[str]:
     for one in view.deadlines:
-        met = f", met {moment(one.met_at, desk)}" if one.met_at else ""
-        said = f"{one.label}, due {moment(one.due_at, desk)}, {one.state}{met}. Basis: {one.basis}"
+        met = f" {moment(one.met_at, desk)}" if one.met_at and one.state == "met" else ""
+        late = f", met {moment(one.met_at, desk)}" if one.met_at and not met else ""
+        said = f"{one.label}, due {moment(one.due_at, desk)}, {one.state}{met}{late}. Basis: {one.basis}"
         yield from _wrapped(said, desk, first="  ", rest=INDENT)
 
 

@@ -26,7 +26,8 @@ def breaker(office: Office, *, go: bool) -> int:
     )
     if face.since is not None:
         say.line(f"It opened last at {iso(face.since)}.")
-    say.line(f"{blocked} addresses get no automatic letters; amends blocked names them.")
+    whom = "1 address gets" if blocked == 1 else f"{blocked} addresses get"
+    say.line(f"{whom} no automatic letters; amends blocked names {'it' if blocked == 1 else 'them'}.")
     if not face.tripped:
         return 0
     say.line(f"{face.held} automatic letters are held; amends outbox lists them, amendsd breaker --go lets them leave.")

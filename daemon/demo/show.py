@@ -152,7 +152,8 @@ class _Show:
         if self._journal is not None:
             return
         minutes = 1440 / wiring.speed
-        pace = f"a day goes by in {minutes:.3g} minutes" if minutes >= 1 else f"a day goes by in {minutes * 60:.3g} s"
+        length = f"{minutes * 60:.3g} s" if minutes < 1 else "a minute" if minutes == 1 else f"{minutes:.3g} minutes"
+        pace = f"a day goes by in {length}"
         self._say(
             f"Northwind Homes is open, and {pace}.\n"
             f"  folder   {self._folder}  (letters sent: letters/)\n"
