@@ -57,7 +57,7 @@ languages = ["en"]
 reference_prefix = "NW"
 phone = "01632 960 400"
 website = "https://northwind.example"
-external_review = "the Housing Ombudsman Service (www.housing-ombudsman.org.uk)"
+external_review = "You can take your complaint to the Housing Ombudsman Service (www.housing-ombudsman.org.uk)."
 demonstration = true
 
 [policy]
