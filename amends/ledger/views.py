@@ -414,10 +414,31 @@ class CaseView:
             "letters": [letter.as_json() for letter in self.letters],
             "notes": [{"at": iso(n.at), "author": n.author, "text": n.text} for n in self.notes],
             "events": [
-                {"at": iso(e.at), "actor": e.actor, "kind": e.kind, "data": dict(e.data), "hash": e.hash}
+                {"at": iso(e.at), "actor": e.actor, "kind": e.kind, "data": _with_instants(e.data), "hash": e.hash}
                 for e in self.events
             ],
         }
+
+
+def _with_instants(data: Any) -> Any:
+    """The data of an event with its instants (keys that end in _at) as everywhere else in JSON; the seal keeps its own.
+
+    What is no instant with a zone stays as it is.
+    """
+    if isinstance(data, Mapping):
+        return {
+            name: _as_instant(value) if name.endswith("_at") and isinstance(value, str) else _with_instants(value)
+            for name, value in data.items()
+        }
+    return [_with_instants(one) for one in data] if isinstance(data, list | tuple) else data
+
+
+def _as_instant(value: str) -> str:
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    return value if instant.tzinfo is None else iso(instant)
 
 
 def _iso(instant: datetime | None) -> str | None:

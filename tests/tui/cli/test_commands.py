@@ -450,3 +450,10 @@ def test_due_dates_are_said_in_words():
 def test_wide_letters_are_cut_by_columns_not_by_number():
     assert cut("長い件名です", 7) == "長い件…"
     assert width("é") == 1 and json.dumps(cut("abc", 3)) == '"abc"'
+
+
+def test_the_instants_of_an_event_are_written_as_all_others_in_json(shell, ref):
+    case = shell("show", ref, "--json").json
+    instants = [one for event in case["events"] for name, one in event["data"].items() if name.endswith("_at") and one]
+    assert instants
+    assert all(one.endswith("Z") for one in instants)
