@@ -74,7 +74,8 @@ class OutboxScreen(DeskScreen):
         sent = [one for one in letters if one.state == "sent"]
         parts = [Part(" Outbox", "strong")]
         if stuck:
-            parts += [Part("  "), Part("!!", "late-sign"), Part(f" {plural(len(stuck), 'letter')} need you", "late")]
+            need = f" {plural(len(stuck), 'letter')} {'needs' if len(stuck) == 1 else 'need'} you"
+            parts += [Part("  "), Part("!!", "late-sign"), Part(need, "late")]
         parts.append(Part(f"  {len(waiting)} on their way  {len(sent)} sent since yesterday", "muted"))
         self.show_title(parts)
         self._about()
