@@ -103,7 +103,8 @@ def require_whole(office: Office) -> None:
     if settings.smtp is not None and settings.smtp.plus_addressing:
         longest = CaseRef(settings.organisation.reference_prefix, 2026, 999_999)
         for kind in LetterKind:
-            name = tokens.message_id(longest, str(kind), 999_999_999, office.key, settings.organisation.domain)
+            # the first of its kind must fit; a later one whose name does not leaves under the plain address
+            name = tokens.message_id(longest, str(kind), 1, office.key, settings.organisation.domain)
             tokens.bounce_address(name, settings.organisation.address, office.key)
 
 
