@@ -9,7 +9,9 @@ from daemon.house import require_whole
 from tests.builders import an_office
 
 
-@pytest.mark.parametrize(("local", "fits"), [("complaints.and.feedback", True), ("complaints.and.feedback.of.the.council", False)])
+@pytest.mark.parametrize(
+    ("local", "fits"), [("complaints.and.feedback", True), ("complaints.and.feedback.of.the.council", False)]
+)
 def test_an_address_too_long_for_any_token_is_refused_at_the_start(tmp_path, local, fits):
     office = an_office(tmp_path, organisation={"address": f"{local}@northwind.example"})
     if fits:
