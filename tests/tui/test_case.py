@@ -199,8 +199,8 @@ async def test_mail_that_comes_in_while_the_case_is_open_is_announced_and_nothin
         await wait_for(pilot, lambda: "New mail has come in" in screen_of(pilot))
         assert before[0][4:] in screen_of(pilot).replace("of 6", "of 5")
         await press(pilot, "full_stop")
-        assert "Are you there?" in screen_of(pilot)
-        assert the_case(desk).row.unread == 0
+        await wait_for(pilot, lambda: "Are you there?" in screen_of(pilot))
+        await wait_for(pilot, lambda: the_case(desk).row.unread == 0)
 
 
 async def test_two_handlers_on_one_store_see_each_other(desk, tmp_path):

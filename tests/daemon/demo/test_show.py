@@ -35,7 +35,7 @@ from daemon.demo.earlier import read_earlier
 from tests.house import ROOT
 
 SCRIPT = read_script()
-PATIENCE = 120.0
+PATIENCE = 180.0
 
 
 @pytest.fixture

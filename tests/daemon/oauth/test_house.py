@@ -74,6 +74,10 @@ def test_a_complaint_comes_in_and_its_acknowledgement_leaves_by_tokens_and_no_se
     try:
         [letter] = post.wait_for(1, seconds=60)
         told = amendsd("status", "--config", config)
+        for _ in range(60):  # the duties report in their own time
+            if "oauth" in told.out and "The client secret ends in" in told.out:
+                break
+            told = amendsd("status", "--config", config)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=20)
     finally:
