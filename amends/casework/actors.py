@@ -34,6 +34,8 @@ def identify(settings: Settings, login: str | None = None) -> Actor:
     first try); where it does, only those in it.  Raises Refused for anybody else.
     """
     login = (login or getpass.getuser()).lower()
+    if login == SYSTEM.login:
+        raise Refused(f"'{login}' is the daemon's own name in the ledger; say who you are with --as LOGIN.")
     if not settings.handler:
         return Actor(login, login, "supervisor")
     for person in settings.handler:
