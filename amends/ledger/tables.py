@@ -79,7 +79,9 @@ class Raw(SQLModel, table=True):
 class Arrival(SQLModel, table=True):
     """One message on a server (mailbox, UIDVALIDITY, UID), or one file taken in; every one of them has a fate.
 
-    `state`: stored, filed, duplicate, own, quarantined, held, dismissed.  `uid` is null for a file.
+    `state`: stored, filed, duplicate, own, quarantined, held, dismissed.  `uid` is null for a file.  `left_size` is
+    null where the bytes are whole; else only the beginning is stored, and the whole of so many bytes (0: nobody knows)
+    lies on the server.
     """
 
     __tablename__ = "arrivals"
@@ -104,6 +106,19 @@ class Arrival(SQLModel, table=True):
     subject: str = Field(default="", sa_type=Text)
     message_id: int | None = Field(default=None, sa_type=BigInteger)
     moved_at: datetime | None = Field(default=None, sa_type=Instant)
+    left_size: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Incident(SQLModel, table=True):
+    """What should not have happened to a mailbox, said once for each `key`, until it is settled."""
+
+    __tablename__ = "incidents"
+    key: str = Field(primary_key=True)
+    mailbox: str
+    at: datetime = Field(sa_type=Instant)
+    words: str = Field(sa_type=Text)
+    settled_at: datetime | None = Field(default=None, sa_type=Instant)
+    settled_because: str | None = Field(default=None, sa_type=Text)
 
 
 class Case(SQLModel, table=True):
