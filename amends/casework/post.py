@@ -436,7 +436,7 @@ def note_bounce(file: CaseFile, letter: Letter, *, permanent: bool, bad_address:
     `permanent`: it will not be delivered any more.  `bad_address`: nor will another one (5.x.x).
     """
     file.record("letter-bounced" if permanent else "letter-delayed", letter=letter.id)
-    if permanent:
+    if permanent and letter.state != "cancelled":  # what was given up, or written anew to another address, stays so
         letter.state, letter.error = "bounced", "the address could not be delivered to (see the report on the case)"
         file.row.undelivered = file.row.undelivered or not letter.staff
         file.touch()

@@ -157,6 +157,7 @@ def test_an_auditor_changes_nothing(office, case_id):
         lambda: correspondence.call_back(office, letter, **who),
         lambda: correspondence.acknowledge(office, case_id, **who),
         lambda: correspondence.resend(office, letter, **who),
+        lambda: correspondence.send_to(office, letter, "x@y.org", **who),
         lambda: correspondence.settle(office, letter, True, **who),
         lambda: correspondence.correct_address(office, case_id, "x@y.org", **who),
     )

@@ -37,6 +37,11 @@ def claim(office, now=NOW, owner="one"):
     return post.claim(office, owner, now=now)
 
 
+def case_raw(office, letter_id):
+    with office.book.read() as session:
+        return (session.get(Letter, letter_id).raw or b"").decode()
+
+
 def never(owner):
     return False
 
@@ -142,6 +147,65 @@ def test_a_refused_letter_stands_first_in_the_queue_until_it_is_sent_again(offic
     post_all(office, now=SOON)
     case = case_of(office, case_id)
     assert (case.letters[0].state, case.row.undelivered, case.row.stage) == ("sent", False, "acknowledged")
+    assert verify(office.book).problems == ()
+
+
+def test_a_letter_that_came_back_goes_as_another_one_to_the_corrected_address(office, case_id):
+    post_all(office)
+    letter = written(office, case_id)
+    post_all(office, now=SOON)
+    back = letter_of(office, case_id, 1).message_id
+
+    def report():
+        return a_mail(sender="", kind=Kind.BOUNCE, failed_message_ids=(back,), gave_up=True, permanent_failure=True)
+
+    file_mail(office, report(), now=SOON)
+    assert letter_of(office, case_id, 1).state == "bounced"
+    with pytest.raises(Refused, match="could not be delivered to"):
+        correspondence.send_to(office, letter, "edith@example.org", actor=AMARA, now=SOON)
+    new = correspondence.send_to(office, letter, " Edith.K@example.org", actor=AMARA, now=SOON)
+    case = case_of(office, case_id)
+    old, anew = (next(one for one in case.letters if one.id == number) for number in (letter, new))
+    assert (old.state, old.to_address, anew.state, anew.to_address) == (
+        "cancelled",
+        "edith@example.org",
+        "queued",
+        "edith.k@example.org",
+    )
+    assert anew.body == old.body and anew.message_id != old.message_id
+    assert (case.row.complainant_address, case.row.undelivered) == ("edith.k@example.org", False)
+    assert {"address-corrected", "letter-written-anew"} <= {event.kind for event in case.events}
+    assert post_all(office, now=SOON) == []  # it is held, as any letter of a handler
+    (claimed,) = post_all(office, now=SOON + timedelta(seconds=31))
+    message = message_from_bytes(claimed.raw, policy=policy.default)
+    assert (claimed.to, message["To"].addresses[0].addr_spec) == ("edith.k@example.org", "edith.k@example.org")
+    assert message["Message-ID"] == f"<{anew.message_id}>"
+    file_mail(office, report(), now=SOON + timedelta(minutes=5))
+    assert not case_of(office, case_id).row.undelivered  # a second report on the old one changes nothing
+    assert verify(office.book).problems == ()
+
+
+def test_what_is_sent_again_follows_an_address_that_was_corrected_meanwhile(office, case_id):
+    post_all(office, result=post.Rejected("550 no such user"))
+    failed = letter_of(office, case_id).id
+    correspondence.correct_address(office, case_id, "new@example.org", actor=AMARA, now=SOON)
+    new = correspondence.resend(office, failed, actor=AMARA, now=SOON)
+    assert new != failed
+    assert [claimed.to for claimed in post_all(office, now=SOON)] == ["new@example.org"]
+    case = case_of(office, case_id)
+    assert (case.row.stage, case.row.undelivered) == ("acknowledged", False)
+    assert "Auto-Submitted" in case_raw(office, new)
+    assert verify(office.book).problems == ()
+
+
+def test_a_letter_written_anew_is_called_back_like_any_other(office, case_id):
+    post_all(office)
+    letter = written(office, case_id, LetterKind.FINAL_RESPONSE)
+    post_all(office, now=SOON, result=post.Rejected("550 no such user"))
+    new = correspondence.send_to(office, letter, "new@example.org", actor=AMARA, now=SOON)
+    correspondence.call_back(office, new, actor=AMARA, now=SOON)
+    case = case_of(office, case_id)
+    assert (case.outcome, case.row.stage) == (None, "acknowledged")
     assert verify(office.book).problems == ()
 
 
