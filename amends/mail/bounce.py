@@ -239,7 +239,7 @@ _ORIGINAL_BEGINS: Final = re.compile(
       (?:[-=*]+\s*)?(?:below\ this\ line\ is|this\ is\ a\ copy\ of|the\ following\ is\ (?:a\ copy\ of\ )?
         |here\ is\ (?:a\ copy\ of\ )?|(?:the\ )?(?:header|text|first\ \d+\ lines?|body|contents?)s?\ (?:of
         |from)\ (?:the|your)\ (?:original\ )?(?:message|mail|e-?mail))
-    | (?:[-=*_]+\s*)(?:(?:begin(?:ning)?\ )?(?:of\ )?(?:returned|original|undelivered|unsent|failed
+    | (?:[-=*_]+\s*)(?:(?:begin(?:ning)?\ )?(?:of\ )?(?:returned|original|undelivered|unsent|failed|forwarded
       |copy\ of)\b.{0,40}?(?:message|mail|e-?mail|header|text)s?|message\ header|unsent\ message)
     | (?:original|returned|undelivered|unsent|rejected|old)\ (?:message|mail|e-?mail)(?:\ (?:follows|header|headers
       |text|below|attached|details?|info\w*))?\s*[:.-]*\s*$

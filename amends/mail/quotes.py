@@ -10,6 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+_BLANK: Final = (
+    " \t\r\f\v\xa0\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # at the end of a line
+)
 _READ: Final = 100_000  # characters; nobody writes a longer answer, and what is quoted behind it does not count
 _LIBRARY_READ: Final = 20_000
 _LONG_LINE: Final = 400
@@ -21,7 +24,8 @@ _WROTE: Final = (
     r"|kirjoitti|napisa[łl](?:\(a\)|a)?"
     r"|napsal(?:\(a\)|a)?|nap[íi]sal(?:\(a\)|a)?|[íi]rta|a scris|a écrit|va escriure|je napisao"
     r"|je napisal\(a\)|писал(?:\(а\)|а)?|пише|написал(?:\(а\)|а)?|написа|пишет"
-    r"|έγραψε|yazdı|şunu yazdı|đã viết|写道|寫道|님이 작성|作成しました|のメッセージ|כתב|كتب"
+    r"|έγραψε|yazdı|şunu yazdı|đã viết|menulis|pisze|rašė|rakstīja|napisao je|napisala je|napisala"
+    r"|写道|寫道|님이 작성|作成しました|のメッセージ|כתב|كتب"
 )
 _ON: Final = (
     r"on|am|le|el|em|il|op|den|dne|dnia|d[ňn]a|w dniu|pe|po|на|в|ons|tir|man|tor|fre|l[øo]r|s[øo]n|on the|at"
@@ -60,7 +64,7 @@ _RULE: Final = re.compile(r"\s*(?:_{10,}|-{20,}|={20,})\s*$")
 
 _FROM: Final = (
     r"from|von|de|da|van|fra|fr[åa]n|l[äa]hett[äa]j[äa]|od|felad[óo]|от|від|发件人|寄件者|寄件人"
-    r"|差出人|보낸\s?사람|de la|kimden|expéditeur|remitente|mittente|afzender|avsändare|absender|从"
+    r"|差出人|보낸\s?사람|de la|kimden|από|expéditeur|remitente|mittente|afzender|avsändare|absender|从"
 )
 _OTHERS: Final = (
     r"sent|to|cc|bcc|subject|date|reply-to|organization|importance|attachments|gesendet|an|betreff|datum|kopie"
@@ -70,6 +74,7 @@ _OTHERS: Final = (
     r"|kopia|odoslan[ée]|predmet"
     r"|k[üu]ldve|c[íi]mzett|t[áa]rgy|отправлено|кому|тема|дата|копия|发送时间|收件人|主题|日期|抄送|寄件日期|傳送時間|主旨|副本|送信日時|宛先"
     r"|件名|보낸\s?날짜|받는\s?사람|제목|참조|trimis|c[ăa]tre|subiect|g[öo]nderildi|kime|konu|tarih"
+    r"|στάλθηκε|προς|θέμα|ημερομηνία|κοιν|надіслано|копія|elk[üu]ldve|m[áa]solat|trimis[ăa]?|收件者|主題|件名"
 )
 _HEAD_LINE: Final = re.compile(
     rf"[>\s]*[*_]{{0,2}}(?:({_FROM})|({_OTHERS}))\s?[*_]{{0,2}}\s?[:：]\s?[*_]{{0,2}}\s*(.*)$", re.IGNORECASE
@@ -83,7 +88,7 @@ def new_text(text: str, languages: Sequence[str] = ()) -> str:
     Never raises; takes time linear in the length of the text.
     """
     text = text[:_READ].replace("\u200b", "")
-    lines = [line.rstrip() for line in text.split("\n")]
+    lines = [line.rstrip(_BLANK) for line in text.split("\n")]
     if not _may_quote(text):
         return _trimmed(_without_signature(lines))
     attributed = _attributions(lines)
@@ -321,21 +326,34 @@ def _own_quotation(lines: list[str]) -> bool:
 # ── Signatures ──
 
 _SIGNATURE: Final = re.compile(r"\s*(?:--\s?|__|—|--\s?\xa0)\s*$")
+# What telephones and mail programs add below a mail, each line by itself.
+_DEVICE: Final = (
+    r"(?:i-?(?:phone|pad|pod)|android|galaxy|samsung|blackberry|windows|outlook|huawei|xiaomi|nokia|htc|sony"
+    r"|smart-?phone|(?:cell|mobile?|hand)\b|mobil|handy|tablet|t[ée]l[ée]ph?one|telef[oó]n|мобильн|телефон)"
+)
 _SENT_FROM: Final = re.compile(
-    r"""\s*[*_<\[(-]*\s*(?:
-      <*sent\ (?:from|via|with|using|by)\ [^\n]{1,100} | get\ outlook\ for\ [^\n]{1,80} | sent\ (?:on
-        |by)\ the\ (?:go|move|sprint)[^\n]{0,60}
-    | (?:von|mit)\ mein(?:em|er)\ [^\n]{1,60}\ (?:gesendet|geschickt) | gesendet\ (?:von|mit
-      |[üu]ber)\ [^\n]{1,80} | diese\ nachricht\ wurde\ von\ meine[^\n]{1,80}\ gesendet
-    | envoy[ée]\ (?:depuis|de|[àa]\ partir\ de)\ (?:mon|ma|l[ea'])[^\n]{1,80}
-      | t[ée]l[ée]charger\ outlook\ pour[^\n]{1,80}
-    | enviado\ (?:desde|do|de|a\ partir\ d[oe]|pelo)\ (?:mi|meu|el|o|un|minha)\ ?[^\n]{1,80} | inviato\ (?:da
-      |dal|con)\ [^\n]{1,80}
-    | verzonden\ (?:vanaf|met|via|vanuit)\ [^\n]{1,80} | verstuurd\ vanaf\ [^\n]{1,80} | sendt\ fra\ (?:min
-      |mit)\ [^\n]{1,80} | skickat\ fr[åa]n\ (?:min|mitt)\ [^\n]{1,80}
-    | l[äa]hetetty\ [^\n]{1,60} | wys[łl]ane\ z\ [^\n]{1,80} | odesl[áa]no\ z\ [^\n]{1,80} | отправлено\ (?:с
-      |из)\ [^\n]{1,80} | 从我的[^\n]{1,40}发送 | iphoneから送信
-    )[*_>\])-]*\s*$""",
+    rf"""\s*[*_<\[(-]*\s*(?:
+      sent\ (?:from|via|with|using)\ (?![^\n]{{0,40}}\b(?:deliver|post\b|letter|copy\b))[^\n]{{1,100}}
+    | sent\ (?:by|on)\ (?:the\ )?(?:my\ )?(?:go|move|sprint|{_DEVICE})[^\n]{{0,60}} | from\ my\ {_DEVICE}[^\n]{{0,30}}
+    | get\ \[?outlook\ for\ [^\n]{{1,80}} | (?:diese\ nachricht\ wurde\ )?(?:von|mit)\ mein(?:em|er)\ [^\n]{{1,80}}
+      \ (?:gesendet|geschickt) | gesendet\ (?:von|mit|[üu]ber)\ [^\n]{{1,80}}
+    | outlook\ f[üu]r\ \S{{1,9}}\ herunterladen
+    | (?:envoy[ée]|exp[ée]di[ée])\ (?:depuis|de|avec|[àa]\ partir\ de)\ (?:(?:mon|ma|l[ea'])\b|{_DEVICE})[^\n]{{0,80}}
+      | (?:t[ée]l[ée]charger|obtenez)\ outlook\ pour[^\n]{{1,80}}
+    | enviado\ (?:desde|do|de|a\ partir\ d[oe]|pelo)\ (?:mi|meu|el|o|un|minha)\ ?[^\n]{{1,80}}
+      | (?:enviado|enviada)\ (?:desde|do|com|con)\ {_DEVICE}[^\n]{{0,60}}
+      | (?:obtener|obter|descargar|ottieni|scarica|h[äa]mta|hent|f[åa]|pobierz|z[íi]skat)
+      \ outlook\ \S{{2,4}}\ [^\n]{{1,80}}
+    | inviato\ (?:da|dal|con)\ [^\n]{{1,80}} | (?:verzonden|verstuurd)\ (?:vanaf|met|via|vanuit)\ [^\n]{{1,80}}
+    | sendt\ fra\ (?:min|mitt?|{_DEVICE})\b[^\n]{{0,80}} | skickat\ fr[åa]n\ (?:min|mitt|{_DEVICE})\b[^\n]{{0,80}}
+    | l[äa]hetetty\ [^\n]{{1,60}} | saadetud\ minu\ [^\n]{{1,40}} | wys[łl]ane\ z\ [^\n]{{1,80}}
+    | (?:odesl[áa]no|odoslan[ée])\ z[eo]?\ [^\n]{{1,80}} | trimis\ (?:de\ pe|de\ la|din)\ [^\n]{{1,60}}
+    | elk[üu]ldve\ az?\ (?:én\ )?{_DEVICE}[^\n]{{0,40}} | poslano\ (?:z|sa?|iz)\ [^\n]{{1,60}}
+    | (?:отправлено|надіслано|изпратено)\ (?:с|со|из|з|зі|от)\ [^\n]{{1,80}} | στάλθηκε\ από\ [^\n]{{1,60}}
+    | [^\n]{{0,20}}{_DEVICE}[^\n]{{0,20}}\ gönderildi | đã\ gửi\ từ\ [^\n]{{1,40}} | dikirim\ dari\ [^\n]{{1,40}}
+    | (?:发自|發自)我的[^\n]{{1,40}} | (?:从|從)我的[^\n]{{1,40}}(?:发送|傳送|寄出)
+    | [^\n]{{0,10}}{_DEVICE}(?:から送信|에서\ 보냄)[^\n]{{0,10}} | נשלח\ מה?[^\n]{{1,40}} | أرسلت\ من\ [^\n]{{1,40}}
+    )[*_>\])\s.!-]*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _CLOSING_LINES: Final = 30  # a block behind `-- ` that is longer is no signature
@@ -351,7 +369,7 @@ def _without_signature(lines: list[str]) -> list[str]:
             lines = lines[:at]
             break
     end = len(lines)
-    while end and not lines[end - 1].strip():
+    while end and lines[end - 1].strip() in ("", "\u1427"):  # a tracker of mails leaves this mark
         end -= 1
     while end and _SENT_FROM.match(lines[end - 1][:200]) and any(line.strip() for line in lines[: end - 1]):
         end -= 1
