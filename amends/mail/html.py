@@ -56,6 +56,22 @@ def to_text(html: str) -> tuple[str, str]:
     return whole, new
 
 
+_WORD: Final = re.compile(r"\w{3,}")
+_SHOWN_LINK: Final = re.compile(r"<?\b(?:https?://|mailto:)[^\s<>]*>?")
+_CELLS: Final = re.compile(r"<(?:br|/?p|/?div|/?t[drh]|/?li|/?h[1-6]|/table|/blockquote)\b[^<>]*>", re.IGNORECASE)
+
+
+def only_there(html: str, plain: str) -> str:
+    """The lines of an HTML text that hold words which its plain form has not; "" if it says all.  Never raises."""
+    html = html[:HTML_KEPT]
+    known = set(_WORD.findall(plain.lower()))
+    words = unescape(_TAGS.sub("", _CELLS.sub("\n", _without_unseen(html))))
+    if known.issuperset(_WORD.findall(words.lower())):
+        return ""
+    lines = to_text(html)[0].split("\n")
+    return "\n".join(line for line in lines if not known.issuperset(_WORD.findall(_SHOWN_LINK.sub(" ", line).lower())))
+
+
 def _may_quote(html: str) -> bool:
     lower = html.lower()
     return "blockquote" in lower or bool(_QUOTING.search(html)) or any(mark in lower for mark in _ALL_BEHIND)

@@ -10,7 +10,7 @@ import re
 from binascii import Error as BinasciiError
 from binascii import a2b_qp, a2b_uu
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from typing import Any, Final, TypeAlias
 from unicodedata import category, normalize
@@ -60,10 +60,14 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One readable text, as it was sent: plain, or HTML that is still to be turned into text."""
+    """One readable text, as it was sent: plain, or HTML that is still to be turned into text.
+
+    `beside` is the HTML form of a plain text, which should say the same.
+    """
 
     text: str
     html: bool = False
+    beside: str = ""
 
 
 def contents(tree: Tree, lifted: Mapping[str, memoryview] | None = None) -> Contents:
@@ -120,6 +124,8 @@ def _alternative(children: list[Tree], found: Contents, *, depth: int, nested: b
     chosen = plain or rich
     if plain is not None and rich is not None and _says_nothing(plain.texts, rich.texts):
         chosen = rich
+    elif chosen is plain and plain is not None and rich is not None and len(plain.texts) == len(rich.texts) == 1:
+        plain.texts = [replace(plain.texts[0], beside=rich.texts[0].text)]
     for form in forms:
         if form is chosen:
             (found.forwarded if nested else found.texts).extend(form.texts)

@@ -151,6 +151,8 @@ def _texts(found: Contents, languages: Sequence[str]) -> tuple[str, str]:
     for text in found.texts:
         whole, outside = _as_text(text)
         wholes.append(whole)
+        if text.beside:
+            wholes.append(_said_elsewhere(text, whole))
         news.append(new_text(outside, languages))
     for text in found.forwarded:
         wholes.append(_as_text(text)[0])
@@ -165,6 +167,14 @@ def _as_text(text: Text) -> tuple[str, str]:
     from amends.mail.html import to_text
 
     return to_text(text.text)
+
+
+def _said_elsewhere(text: Text, whole: str) -> str:
+    """What only the HTML form of a text says: the sender may have seen no other."""
+    from amends.mail.html import only_there
+
+    lines = only_there(text.beside, whole)
+    return f"-------- Only in the HTML form --------\n{lines}" if lines else ""
 
 
 def _joined(texts: list[str]) -> str:

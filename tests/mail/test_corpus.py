@@ -26,7 +26,7 @@ SHARES = {
     "subject": 1.0,
     "from": 1.0,
     "from_name": 1.0,
-    "body_contains": 0.94,
+    "body_contains": 0.96,
     "attachments": 1.0,
     "attachment_count": 1.0,
     "is_bounce": 0.99,

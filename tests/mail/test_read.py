@@ -121,9 +121,23 @@ def test_authenticity_is_believed_of_our_own_server_alone():
 
 
 def test_of_two_forms_of_a_text_the_plain_one_is_read():
-    plain = b"Content-Type: text/plain\r\n\r\nplain words"
-    rich = b"Content-Type: text/html\r\n\r\n<p>rich words"
-    assert read(multipart(plain, rich, kind="alternative")).text == "plain words"
+    plain = b"Content-Type: text/plain\r\n\r\nThe boiler\r\nis broken."
+    rich = b"Content-Type: text/html\r\n\r\n<p>The <b>boiler</b> is <a href='https://x.example'>broken</a>.</p>"
+    assert read(multipart(plain, rich, kind="alternative")).text == "The boiler\nis broken."
+
+
+def test_what_only_the_other_form_says_is_shown_below_and_is_nobodys_new_text():
+    plain = b"Content-Type: text/plain\r\n\r\nThe boiler is broken."
+    rich = (
+        b"Content-Type: text/html\r\n\r\n<p>The boiler is broken.</p><p>I owe you 305 pounds.</p>"
+        b"<p style='display:none'>hidden</p>"
+    )
+    reading = read(multipart(plain, rich, kind="alternative"))
+    assert reading.text.split("\n\n") == [
+        "The boiler is broken.",
+        "-------- Only in the HTML form --------\nI owe you 305 pounds.",
+    ]
+    assert reading.new_text == "The boiler is broken."
 
 
 def test_html_alone_is_shown_as_text_without_what_it_hides():
