@@ -136,7 +136,7 @@ class Seat:
 
         case_id = self.case_id(ref)
         with self.office.book.read() as session:
-            return views.queue_rows(session, [case_id], now=self.now)[case_id].reference
+            return views.queue_row(session, case_id, now=self.now).reference
 
 
 def _columns() -> int:
@@ -193,7 +193,7 @@ def _report(seat: Seat, case_id: int, as_json: bool, sentence: str) -> None:
     from amends.ledger import views
 
     with seat.office.book.read() as session:
-        row = views.queue_rows(session, [case_id], now=seat.now)[case_id]
+        row = views.queue_row(session, case_id, now=seat.now)
     _document(row.as_json()) if as_json else _say(f"{row.reference}: {sentence}")
 
 
@@ -276,8 +276,18 @@ def queue(
 
     seat = _sit(context)
     with seat.office.book.read() as session:
-        rows = views.queue(session, _view(view, seat), now=seat.now, limit=limit)
+        rows, missing = views.legible_queue(session, _view(view, seat), now=seat.now, limit=limit)
     _document([row.as_json() for row in rows]) if as_json else _print(lines.queue(rows, seat.desk))
+    _refuse_to_hide(missing)
+
+
+def _refuse_to_hide(missing: int) -> None:
+    """What cannot be read is not listed, and never without a word.  Raises Unreadable unless nothing is missing."""
+    from amends.kernel.errors import Unreadable
+
+    if missing:
+        cases = "1 more case" if missing == 1 else f"{missing} more cases"
+        raise Unreadable(f"{cases} cannot be read; run: amendsd verify")
 
 
 @app.command()
@@ -298,12 +308,13 @@ def search(
     with seat.office.book.read() as session:
         ids = views.search(session, " ".join(query), prefix=prefix, limit=limit)
         by_id = views.queue_rows(session, ids, now=seat.now)
-    rows = [by_id[one] for one in ids if one in by_id]
+    rows, missing = [by_id[one] for one in ids if one in by_id], len(ids) - len(by_id)
     if as_json:
         _document([row.as_json() for row in rows])
     elif rows:
         _print(lines.queue(rows, seat.desk))
-    else:
+    _refuse_to_hide(missing)
+    if not rows and not as_json:
         _complain("No case is found; try fewer or other words.", REFUSED)
     if not rows:
         raise typer.Exit(REFUSED)
@@ -1045,12 +1056,13 @@ def run_command(argv: Sequence[str]) -> int:
 
 def _failed(trouble: Exception) -> int:
     """Tell what went wrong in one sentence.  Raises it again if it is a mistake of ours and not of anybody outside."""
-    from amends.kernel.errors import AmendsError, NeedsOperator
+    from amends.kernel.errors import AmendsError, NeedsOperator, Unreadable
 
     if isinstance(trouble, _Misuse):
         return _complain(_sentence(trouble), MISUSED)
     if isinstance(trouble, AmendsError):
-        return _complain(str(trouble), MISUSED if isinstance(trouble, NeedsOperator) else REFUSED)
+        misused = isinstance(trouble, NeedsOperator) and not isinstance(trouble, Unreadable)
+        return _complain(str(trouble), MISUSED if misused else REFUSED)
     raise trouble
 
 

@@ -31,5 +31,9 @@ class Conflict(NeedsHandler):
     """Somebody changed the case since it was last read."""
 
 
+class Unreadable(NeedsOperator):
+    """A value in the database is not what its column should hold: somebody wrote there behind our back."""
+
+
 class ConfigError(NeedsOperator):
     """The configuration is wrong; the sentence names the file, the line and the key."""

@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session, SQLModel
 
-from amends.kernel.errors import NeedsOperator, TryLater
+from amends.kernel.errors import NeedsOperator, TryLater, Unreadable
+from amends.ledger.columns import json_value
 
 BUSY_SECONDS: Final = 10
 JOURNAL_BYTES: Final = 4 * 2**20  # what a kept journal is cut to after a large transaction
@@ -64,6 +65,7 @@ class Book:
             engine = create_engine(
                 self.url,
                 echo=echo,
+                json_deserializer=json_value,
                 poolclass=QueuePool,
                 pool_size=4,
                 max_overflow=12,
@@ -76,6 +78,7 @@ class Book:
             engine = create_engine(
                 self.url,
                 echo=echo,
+                json_deserializer=json_value,
                 pool_size=4,
                 max_overflow=12,
                 pool_pre_ping=True,
@@ -231,6 +234,8 @@ def _translated() -> Iterator[None]:
             raise NeedsOperator("The database file is damaged; check its disk, then run: amendsd restore") from fault
         if not isinstance(fault, OperationalError):
             raise
+        if "could not decode to utf-8" in words:
+            raise Unreadable("A text in the database cannot be read; run: amendsd verify") from fault
         if "locked" in words or "busy" in words:
             raise TryLater("Another program is using the database; try again in a moment.") from fault
         if "full" in words:

@@ -9,13 +9,16 @@ from itertools import groupby
 from typing import Any
 
 import zstandard
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.inspection import inspect
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col
+from sqlmodel import Session, SQLModel, col
 
 from amends.kernel.instants import iso
 from amends.ledger.book import Book
 from amends.ledger.chain import digest, first_broken
+from amends.ledger.columns import key
+from amends.ledger.legible import MISREAD, illegible_columns, is_misread, legible
 from amends.ledger.seals import (
     address_seal,
     bytes_seal,
@@ -60,28 +63,117 @@ class Verdict:
         return not self.problems
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """One case that was looked at: its name and head, how many events it has, what is wrong with it."""
+
+    reference: str
+    head: str
+    events: int
+    problems: tuple[str, ...]
+
+
 def verify(book: Book, *, most_problems: int = 100) -> Verdict:
-    """Re-compute every chain and compare it with the rows.  Reads in batches; memory does not grow with the store."""
-    problems: list[str] = []
+    """Re-compute every chain and compare it with the rows.  Reads in batches; memory does not grow with the store.
+
+    A row that cannot be read is a problem of its case; the others are looked at all the same.
+    """
+    problems = _number_problems(book)
     cases = events = 0
     root = hashlib.sha256()
     last = 0
-    with book.read() as session:
-        problems.extend(_missing_numbers(session))
-    while len(problems) < most_problems:
-        with book.read() as session:
-            statement = select(Case).where(col(Case.id) > last).order_by(col(Case.id)).limit(BATCH)
-            rows = list(session.scalars(statement))
-            if not rows:
-                break
-            by_case, kin = _events_of(session, rows), _kin_of(session, rows)
-            for row in rows:
-                own = by_case.get(row.id or 0, [])
-                problems.extend(_case_problems(session, row, own, kin[row.id or 0]))
-                cases, events = cases + 1, events + len(own)
-                root.update(f"{row.reference} {row.chain_head}\n".encode())
-            last = rows[-1].id or last
+    while len(problems) < most_problems and (ids := _next_ids(book, last)):
+        for one in _checked(book, ids):
+            problems.extend(one.problems)
+            cases, events = cases + 1, events + one.events
+            root.update(f"{one.reference} {one.head}\n".encode(errors="backslashreplace"))
+        last = ids[-1]
     return Verdict(cases, events, root.hexdigest(), tuple(problems[:most_problems]))
+
+
+def _number_problems(book: Book) -> list[str]:
+    try:
+        with book.read() as session:
+            return list(_missing_numbers(session))
+    except MISREAD as fault:
+        if not is_misread(fault):
+            raise
+        return ["the numbers of the cases or their counters cannot be read"]
+
+
+def _next_ids(book: Book, last: int) -> list[int]:
+    with book.read() as session:
+        statement = select(key(Case.id)).where(col(Case.id) > last).order_by(col(Case.id)).limit(BATCH)
+        return list(session.connection().execute(statement).scalars())
+
+
+def _checked(book: Book, ids: list[int]) -> list[_Checked]:
+    """These cases in one look, or each by itself where one of them cannot be read."""
+    try:
+        with book.read() as session:
+            return list(_look(session, ids))
+    except MISREAD as fault:
+        if not is_misread(fault):
+            raise
+    if len(ids) == 1:
+        return [_illegible(book, ids[0])]
+    return [one for case_id in ids for one in _checked(book, [case_id])]
+
+
+def _look(session: Session, ids: list[int]) -> Iterator[_Checked]:
+    rows = list(session.scalars(select(Case).where(col(Case.id).in_(ids)).order_by(col(Case.id))))
+    by_case, kin = _events_of(session, rows), _kin_of(session, rows)
+    for row in map(legible, rows):
+        own = by_case.get(row.id or 0, [])
+        problems = tuple(_case_problems(session, row, own, kin[row.id or 0]))
+        yield _Checked(row.reference, row.chain_head, len(own), problems)
+
+
+def _illegible(book: Book, case_id: int) -> _Checked:
+    """A case that cannot be read, with the rows to blame."""
+    with book.read() as session:
+        reference, head = _plain(session, Case.reference, case_id), _plain(session, Case.chain_head, case_id)
+        events = select(func.count()).where(col(Event.case_id) == case_id)
+        number = session.connection().execute(events).scalar() or 0
+        reference = reference or f"number {case_id}"
+        problems = [
+            f"row {row} of {table.__tablename__} in case {reference} cannot be read ({', '.join(columns)})"
+            for table, where in _belongings(case_id)
+            for row, columns in _illegible_rows(session, table, where)
+        ]
+    return _Checked(reference, head, number, tuple(problems or [f"{reference}: its events cannot be replayed"]))
+
+
+def _plain(session: Session, column: str, case_id: int) -> str:
+    """A text of the case, or nothing where it cannot be read."""
+    try:
+        found = session.connection().execute(select(col(column)).where(col(Case.id) == case_id)).scalar()
+    except MISREAD as fault:
+        if not is_misread(fault):
+            raise
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def _belongings(case_id: int) -> Iterator[tuple[type[SQLModel], ColumnElement[bool]]]:
+    """Each table that holds something of a case, and its rows."""
+    yield Case, col(Case.id) == case_id
+    for table in (Event, Participant, Message, Note, Letter, Deadline):
+        yield table, col(table.case_id) == case_id
+    yield Link, or_(col(Link.case_id) == case_id, col(Link.other_id) == case_id)
+    yield Attachment, col(Attachment.message_id).in_(select(key(Message.id)).where(col(Message.case_id) == case_id))
+    yield Raw, col(Raw.id).in_(select(col(Message.raw_id)).where(col(Message.case_id) == case_id))
+
+
+def _illegible_rows(
+    session: Session, table: type[SQLModel], where: ColumnElement[bool]
+) -> Iterator[tuple[str, list[str]]]:
+    """(primary key, columns) of the rows that do not hold what their table says."""
+    keys = inspect(table).primary_key
+    for found in session.connection().execute(select(*keys).where(where).order_by(*keys)).all():
+        columns = list(illegible_columns(session, table, *found))
+        if columns:
+            yield " ".join(map(str, found)), columns
 
 
 def _missing_numbers(session: Session) -> Iterator[str]:
@@ -300,7 +392,7 @@ def _kin_problems(told: _Kin, found: _Kin) -> Iterator[str]:
 def _people_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
     if address_seal(row, row.complainant_address) != told.address:
         yield "the complainant's address is not what the ledger sealed"
-    people = session.scalars(select(Participant).where(col(Participant.case_id) == row.id))
+    people = map(legible, session.scalars(select(Participant).where(col(Participant.case_id) == row.id)))
     if {address_seal(row, one.address): one.accepted for one in people} != told.people:
         yield "the people who belong to it are not those of the ledger"
 
@@ -312,11 +404,12 @@ def _message_problems(session: Session, row: Case, told: _Told) -> Iterator[str]
     rows = list(session.execute(statement))
     files: dict[int, list[tuple[str, str]]] = {}
     attached = select(Attachment).where(col(Attachment.message_id).in_([message.id for message, _ in rows]))
-    for one in session.scalars(attached.order_by(col(Attachment.id))):
+    for one in map(legible, session.scalars(attached.order_by(col(Attachment.id)))):
         files.setdefault(one.message_id, []).append((one.name, one.sha256))
     seen = set()
     carried = set()
     for message, raw in rows:
+        legible(message)
         if message.direction == "out":
             carried.add(message.letter_id)
             to = message.to[0] if message.to else ""
@@ -354,14 +447,15 @@ def _unpacked(packed: bytes) -> bytes:
 def _note_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
     notes = {
         note.id: digest(note.salt, note.text)
-        for note in session.scalars(select(Note).where(col(Note.case_id) == row.id))
+        for note in map(legible, session.scalars(select(Note).where(col(Note.case_id) == row.id)))
     }
-    for note_id in sorted({key for key, _ in notes.items() ^ told.notes.items()}, key=str):
+    for note_id in sorted({one for one, _ in notes.items() ^ told.notes.items()}, key=str):
         yield f"note {note_id} is not what the ledger sealed"
 
 
 def _letter_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
-    letters = {one.id or 0: one for one in session.scalars(select(Letter).where(col(Letter.case_id) == row.id))}
+    found = map(legible, session.scalars(select(Letter).where(col(Letter.case_id) == row.id)))
+    letters = {one.id or 0: one for one in found}
     for letter_id, (words, raw) in told.letters.items():
         letter = letters.get(letter_id)
         if letter is None:
@@ -379,17 +473,18 @@ def _letter_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
 
 def _deadline_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
     """No breach disappears and no due date moves without an event."""
-    rows = {(d.kind, d.occurrence): d for d in session.scalars(select(Deadline).where(col(Deadline.case_id) == row.id))}
-    for key in sorted(rows.keys() - told.due.keys()):
-        yield f"deadline {key[0]} {key[1]} is not in the ledger"
-    for key, due in told.due.items():
-        name = f"deadline {key[0]} {key[1]}"
-        found = rows.get(key)
+    stored = map(legible, session.scalars(select(Deadline).where(col(Deadline.case_id) == row.id)))
+    rows = {(d.kind, d.occurrence): d for d in stored}
+    for kind, occurrence in sorted(rows.keys() - told.due.keys()):
+        yield f"deadline {kind} {occurrence} is not in the ledger"
+    for which, due in told.due.items():
+        name = f"deadline {which[0]} {which[1]}"
+        found = rows.get(which)
         if found is None:
             yield f"{name} was removed"
         elif iso(found.due_at) != due:
             yield f"{name} was due {due}, now it says {iso(found.due_at)}"
-        elif (found.breached_at is not None) != (key in told.breached):
+        elif (found.breached_at is not None) != (which in told.breached):
             yield f"the breach of {name} does not agree with the ledger"
-        elif (found.met_at is not None) != (key in told.met):
+        elif (found.met_at is not None) != (which in told.met):
             yield f"the ledger and the store do not agree on whether {name} was met"

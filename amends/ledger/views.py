@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
-from amends.kernel.errors import NotFound, Refused
+from amends.kernel.errors import NotFound, Refused, Unreadable
 from amends.kernel.instants import iso
 from amends.kernel.text import clean, storable
 from amends.ledger.columns import key
+from amends.ledger.legible import Row, check_values, is_misread, legible
 from amends.ledger.tables import (
     Arrival,
     Attachment,
@@ -33,6 +35,8 @@ from amends.ledger.tables import (
 
 UNSENT: Final = ("draft", "approval", "queued", "sending", "uncertain", "failed", "bounced")
 """What `amends outbox` lists: the letters not yet sent, and the failed ones."""
+MOST_ASKED: Final = 500
+"""Characters of a query that are looked for; nobody writes so many words to find a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +137,49 @@ def queue_ids(session: Session, view: View) -> array[int]:
 
 
 def queue_rows(session: Session, ids: Sequence[int], *, now: datetime) -> dict[int, QueueRow]:
-    """The lines for these cases, by id; a case that is gone is left out."""
+    """The lines for these cases, by id; a case that is gone or cannot be read is left out."""
     if not ids:
         return {}
-    rows = session.connection().execute(_ROW.where(col(Case.id).in_(list(ids))))
-    return {row.id: _queue_row(row, now) for row in rows}
+    try:
+        rows = session.connection().execute(_ROW.where(col(Case.id).in_(list(ids))))
+        return {row.id: _queue_row(row, now) for row in rows}
+    except (Unreadable, OperationalError) as fault:
+        if not is_misread(fault):
+            raise
+    if len(ids) == 1:
+        return {}
+    half = len(ids) // 2  # a few bad rows among many are found in a few steps
+    return queue_rows(session, ids[:half], now=now) | queue_rows(session, ids[half:], now=now)
+
+
+def queue_row(session: Session, case_id: int, *, now: datetime) -> QueueRow:
+    """The line of one case.  Raises NotFound and Unreadable."""
+    row = session.connection().execute(_ROW.where(col(Case.id) == case_id)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such case.")
+    return _queue_row(row, now)
 
 
 def queue(session: Session, view: View, *, now: datetime, limit: int | None = None) -> list[QueueRow]:
-    """The lines of `view`, most urgent first."""
+    """The lines of `view`, most urgent first.  Raises Unreadable, where `legible_queue` goes on."""
     statement = _ordered(_ROW.where(*_where(view)), view)
     if limit is not None:
         statement = statement.limit(limit)
     return [_queue_row(row, now) for row in session.connection().execute(statement)]
+
+
+def legible_queue(
+    session: Session, view: View, *, now: datetime, limit: int | None = None
+) -> tuple[list[QueueRow], int]:
+    """The lines of `view` that can be read, and how many cannot."""
+    try:
+        return queue(session, view, now=now, limit=limit), 0
+    except (Unreadable, OperationalError) as fault:
+        if not is_misread(fault):
+            raise
+    ids = queue_ids(session, view)[:limit]
+    rows = queue_rows(session, ids, now=now)
+    return [rows[one] for one in ids if one in rows], len(ids) - len(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +237,15 @@ _ROW: Final[Select[*tuple[Any, ...]]] = select(
 )
 
 
+_SOUND: Final[set[tuple[type, ...]]] = set()
+"""The types of whole rows that were found to be right; there are a dozen of them at most."""
+
+
 def _queue_row(row: Any, now: datetime) -> QueueRow:
+    """Raises Unreadable where somebody put into a column what is no value of it."""
+    if (kinds := tuple(map(type, row))) not in _SOUND:
+        check_values(Case, row._mapping)
+        _SOUND.add(kinds)
     return QueueRow(
         id=row.id,
         reference=row.reference,
@@ -451,10 +493,8 @@ def _remedy(words: str | None, amount: str | None) -> dict[str, Any] | None:
 
 def case(session: Session, case_id: int, *, now: datetime) -> CaseView:
     """The case whole.  Raises NotFound."""
-    row = session.get(Case, case_id)
-    if row is None:
-        raise NotFound("There is no such case.")
-    line = _queue_row(session.connection().execute(_ROW.where(col(Case.id) == case_id)).one(), now)
+    line = queue_row(session, case_id, now=now)
+    row = legible(session.get_one(Case, case_id))
     return CaseView(
         row=line,
         outcome=row.outcome,
@@ -476,15 +516,15 @@ def case(session: Session, case_id: int, *, now: datetime) -> CaseView:
         letters=tuple(_letters(session, [col(Letter.case_id) == case_id], newest_first=False)),
         notes=tuple(
             NoteView(n.id or 0, n.at, n.author, n.text)
-            for n in session.scalars(select(Note).where(col(Note.case_id) == case_id).order_by(col(Note.id)))
+            for n in _legible(session, select(Note).where(col(Note.case_id) == case_id).order_by(col(Note.id)))
         ),
         events=tuple(
             EventView(e.seq, e.at, e.actor, e.kind, e.data, e.hash)
-            for e in session.scalars(select(Event).where(col(Event.case_id) == case_id).order_by(col(Event.seq)))
+            for e in _legible(session, select(Event).where(col(Event.case_id) == case_id).order_by(col(Event.seq)))
         ),
         participants=tuple(
             ParticipantView(p.address, p.name, p.role, p.accepted)
-            for p in session.scalars(select(Participant).where(col(Participant.case_id) == case_id))
+            for p in _legible(session, select(Participant).where(col(Participant.case_id) == case_id))
         ),
         merged_into=_reference(session, row.merged_into),
         merged=tuple(
@@ -492,6 +532,10 @@ def case(session: Session, case_id: int, *, now: datetime) -> CaseView:
         ),
         links=tuple(_links(session, case_id)),
     )
+
+
+def _legible(session: Session, statement: Select[Row]) -> Iterable[Row]:
+    return map(legible, session.scalars(statement))
 
 
 def _reference(session: Session, case_id: int | None) -> str | None:
@@ -511,7 +555,7 @@ def _deadlines(session: Session, case_id: int, now: datetime) -> Iterable[Deadli
     statement = (
         select(Deadline).where(col(Deadline.case_id) == case_id).order_by(col(Deadline.due_at), col(Deadline.id))
     )
-    for d in session.scalars(statement):
+    for d in _legible(session, statement):
         late = d.state == "open" and d.due_at < now  # between the instant and the clock's next look
         yield DeadlineView(
             id=d.id or 0,
@@ -529,11 +573,11 @@ def _deadlines(session: Session, case_id: int, now: datetime) -> Iterable[Deadli
 
 
 def _messages(session: Session, where: Sequence[Any]) -> Iterable[MessageView]:
-    rows = list(session.scalars(select(Message).where(*where).order_by(col(Message.at), col(Message.id))))
+    rows = list(_legible(session, select(Message).where(*where).order_by(col(Message.at), col(Message.id))))
     files: dict[int, list[AttachmentView]] = {}
     ids = [row.id for row in rows]
-    for a in session.scalars(
-        select(Attachment).where(col(Attachment.message_id).in_(ids)).order_by(col(Attachment.id))
+    for a in _legible(
+        session, select(Attachment).where(col(Attachment.message_id).in_(ids)).order_by(col(Attachment.id))
     ):
         files.setdefault(a.message_id, []).append(AttachmentView(a.name, a.media_type, a.size, a.sha256))
     for m in rows:
@@ -571,6 +615,7 @@ def _letters(session: Session, where: Sequence[Any], *, newest_first: bool) -> I
     statement = select(Letter, col(Case.reference)).outerjoin(Case, col(Case.id) == col(Letter.case_id)).where(*where)
     order = col(Letter.id).desc() if newest_first else col(Letter.id)
     for letter, reference in session.execute(statement.order_by(order)):
+        legible(letter)
         yield LetterView(
             id=letter.id or 0,
             case_id=letter.case_id,
@@ -664,7 +709,7 @@ def tray(session: Session, state: str) -> list[ArrivalView]:
             a.message_id,
             a.raw_id,
         )
-        for a in session.scalars(statement)
+        for a in _legible(session, statement)
     ]
 
 
@@ -692,7 +737,7 @@ class DutyView:
 
 def duties(session: Session) -> list[DutyView]:
     statement = select(Duty).order_by(col(Duty.name))
-    return [DutyView(d.name, d.state, d.since, d.beat_at, d.last_error, d.detail) for d in session.scalars(statement)]
+    return [DutyView(d.name, d.state, d.since, d.beat_at, d.last_error, d.detail) for d in _legible(session, statement)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -776,7 +821,7 @@ def search(session: Session, query: str, *, prefix: str, limit: int = 200) -> li
     """
     from amends.kernel.refs import find_refs
 
-    query = storable(query)  # a shell hands on bytes that are no text
+    query = storable(query[:MOST_ASKED])  # a shell hands on bytes that are no text, and as many as you like
     found: dict[int, None] = {}
     for ref in find_refs(query, prefix=prefix):
         if (hit := case_id(session, str(ref))) is not None:

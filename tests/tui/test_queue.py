@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from amends.casework import handling
 from amends.ledger import views
@@ -246,3 +247,15 @@ def many(office, number):
         session.connection().execute(insert(Case), rows)
     with office.book.read() as session:
         assert len(views.queue_ids(session, views.View())) == number + 12
+
+
+async def test_a_case_that_cannot_be_read_is_told_in_its_line_and_the_others_are_shown(tmp_path):
+    desk = a_desk(tmp_path)
+    case_id = id_of_complainant(desk.office, "Edith Kowalski")
+    with desk.office.book.write() as session:
+        session.connection().execute(text("UPDATE cases SET received_at = 'garbage' WHERE id = :id"), {"id": case_id})
+    async with at(desk) as pilot:
+        await wait_for(pilot, lambda: "This case cannot be read; run: amendsd verify" in screen_of(pilot))
+        assert "Edith" not in screen_of(pilot) and "Ines Ivanov" in screen_of(pilot)
+        await press(pilot, "enter")
+        assert "A date in the database cannot be read; run: amendsd verify" in screen_of(pilot)

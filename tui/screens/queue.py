@@ -141,8 +141,10 @@ class QueueScreen(CaseVerbs):
         self.call_after_refresh(self._titles)
 
     def on_case_list_wanted(self, message: CaseList.Wanted) -> None:
-        self.ask("rows", lambda: self.desk.rows(message.ids), self.cases.fill, every=True,
-                 otherwise=self._rows_did_not_come)  # fmt: skip
+        def show(rows: dict[int, QueueRow]) -> None:
+            self.cases.fill(rows, asked=message.ids)
+
+        self.ask("rows", lambda: self.desk.rows(message.ids), show, every=True, otherwise=self._rows_did_not_come)
 
     def _rows_did_not_come(self, why: AmendsError) -> None:
         self.cases.forget_asked()

@@ -113,7 +113,10 @@ class SearchScreen(CaseVerbs):
             super().action_leave()
 
     def on_case_list_wanted(self, message: CaseList.Wanted) -> None:
-        self.ask("rows", lambda: self.desk.rows(message.ids), self.found.fill, every=True)
+        def show(rows: dict[int, QueueRow]) -> None:
+            self.found.fill(rows, asked=message.ids)
+
+        self.ask("rows", lambda: self.desk.rows(message.ids), show, every=True)
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
         if self._later is not None:

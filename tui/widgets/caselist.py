@@ -37,6 +37,7 @@ class CaseList(RowList):
         super().__init__(id=id)
         self._rows: OrderedDict[int, QueueRow] = OrderedDict()
         self._asked: set[int] = set()
+        self._illegible: set[int] = set()
         self.bounds: Bounds | None = None
         self.left = False
         """Deadlines as the time that is left."""
@@ -50,19 +51,22 @@ class CaseList(RowList):
         """A new snapshot, with those of its rows that are already known."""
         self._rows.clear()
         self._asked.clear()
+        self._illegible.clear()
         self.gone.clear()
         self.bounds = bounds
         self._keep(rows.values())
         self.marked = {key: None for key in self.marked if key in set(ids)} if self.marked else {}
         self.show(ids, on=on)
 
-    def fill(self, rows: Mapping[int, QueueRow]) -> None:
-        """Rows that were asked for, or that have changed."""
+    def fill(self, rows: Mapping[int, QueueRow], *, asked: Iterable[int] = ()) -> None:
+        """Rows that were asked for, or that have changed; one that was `asked` for and is not here cannot be read."""
         self._keep(rows.values())
+        lost = [key for key in asked if key not in rows]
+        self._illegible.update(lost)
         if len(rows) > PAGE // 2:
             self.refresh()
         else:
-            for key in rows:
+            for key in (*rows, *lost):
                 self.redraw(key)
 
     def _keep(self, rows: Iterable[QueueRow]) -> None:
@@ -70,6 +74,7 @@ class CaseList(RowList):
             self._rows[row.id] = row
             self._rows.move_to_end(row.id)
             self._asked.discard(row.id)
+            self._illegible.discard(row.id)
         while len(self._rows) > PAGE * PAGES_KEPT:
             self._rows.popitem(last=False)
 
@@ -89,6 +94,8 @@ class CaseList(RowList):
 
     def row(self, key: int, width: int) -> Line:
         row = self._rows.get(key)
+        if row is None and key in self._illegible:
+            return (("   This case cannot be read; run: amendsd verify", "late"),)
         if row is None or self.bounds is None:
             self._ask(key)
             return (("   …", "muted"),)
