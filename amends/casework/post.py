@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
@@ -261,36 +261,48 @@ def before_dot(
     `receipt` is False when the server would not take the receipt copy: then no copy is evidence of nothing.
     False: the letter is not ours any more (our lease ran out), so the dot must not be sent.
     """
-    values: dict[str, Any] = {"dot_at": now, "answer": None, "lease_until": office.wall() + LEASE}
-    if not receipt:
-        values["receipt"] = False
+    until = office.wall() + LEASE
     with office.book.write() as session:
-        for carried in accepted:
-            _at_hand(session, carried.letter_id, owner, {"answer": one_line(carried.result.answer, 500)})
-        ours = _at_hand(session, letter_id, owner, values)
-        _renew(session, owner, until=values["lease_until"])
-        return ours
+        connection = session.connection()
+        if accepted:
+            notes = [(one.letter_id, one_line(one.result.answer, 500)) for one in accepted]
+            connection.execute(_NOTE, [{"of_id": one, "by": owner, "said": said} for one, said in notes])
+        connection.execute(_RENEW, {"by": owner, "until": until, "soon": until - LEASE / 10})
+        at_dot = connection.execute(
+            _AT_DOT if receipt else _AT_DOT_WITHOUT_COPY, {"of_id": letter_id, "by": owner, "at": now, "until": until}
+        )
+        return at_dot.rowcount == 1
 
 
-def _renew(session: Session, owner: str, *, until: datetime) -> None:
-    """Hold what `owner` holds until then; a letter that somebody settles at this moment is not waited for."""
-    held = select(key(Letter.id)).where(col(Letter.state) == "sending", col(Letter.owner) == owner)
-    session.connection().execute(
-        update(Letter)
-        .where(col(Letter.id).in_(held.with_for_update(skip_locked=True)))
-        .values(lease_until=until)
-        .execution_options(synchronize_session=False)
+# Built once: these are run for every letter, and building a statement costs more than running it.
+
+_IN_HAND: Final = (
+    update(Letter)
+    .where(col(Letter.state) == "sending", col(Letter.owner) == bindparam("by"))
+    .execution_options(synchronize_session=False)
+)
+_THIS_ONE: Final = _IN_HAND.where(col(Letter.id) == bindparam("of_id"))
+_NOTE: Final = _THIS_ONE.values(answer=bindparam("said"))
+_AT_DOT: Final = _THIS_ONE.values(dot_at=bindparam("at"), answer=None, lease_until=bindparam("until"))
+_AT_DOT_WITHOUT_COPY: Final = _AT_DOT.values(receipt=False)
+# Only leases that have lost a tenth are written anew, for every row goes to the disk with all its bytes; and a letter
+# that somebody settles at this moment is not waited for.
+_RENEW: Final = (
+    update(Letter)
+    .where(
+        col(Letter.id).in_(
+            select(key(Letter.id))
+            .where(
+                col(Letter.state) == "sending",
+                col(Letter.owner) == bindparam("by"),
+                col(Letter.lease_until) < bindparam("soon"),
+            )
+            .with_for_update(skip_locked=True)
+        )
     )
-
-
-def _at_hand(session: Session, letter_id: int, owner: str, values: dict[str, Any]) -> bool:
-    """Set these values of a letter that `owner` is handing over; False if it is not that one's any more."""
-    hit = session.connection().execute(
-        update(Letter)
-        .where(col(Letter.id) == letter_id, col(Letter.owner) == owner, col(Letter.state) == "sending")
-        .values(**values)
-    )
-    return hit.rowcount == 1
+    .values(lease_until=bindparam("until"))
+    .execution_options(synchronize_session=False)
+)
 
 
 def record(office: Office, owner: str, done: Sequence[Carried], *, now: datetime) -> tuple[int, ...]:
