@@ -126,10 +126,12 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
     duties.append(ClockDuty(office, doubt, owner=owner, wake_outbox=wake))
     if settings.mailbox:
         from daemon.intake.duty import ImapIntake
+        from daemon.intake.reconciler import ReconcileDuty
 
         for box in settings.mailbox:
             require(settings, box)  # asked for again at each log-in; a missing one is said now
             duties.append(ImapIntake(office, box, pool, owner=owner, outbox=wake))
+        duties.append(ReconcileDuty(office, settings.mailbox, owner=owner))
     if servers_by_oauth(settings):
         duties.append(TokenDuty(office))
     if settings.listener is not None:
@@ -148,10 +150,10 @@ def _held(office: Office) -> str | None:
 
 
 def _forget_others(office: Office, names: set[str]) -> None:
-    """Take the rows out of the list of mailboxes that are not configured any more, and of tokens nobody needs."""
+    """Take the rows out of the list of mailboxes that are not configured any more, and of duties that nobody needs."""
     with office.book.read() as session:
         rest = [row.name for row in views.duties(session) if row.name not in names]
-    old = [name for name in rest if name.startswith("intake.") or name == TokenDuty.name]
+    old = [name for name in rest if name.startswith("intake.") or name in (TokenDuty.name, "reconcile")]
     for name in old:
         rows.forget(office, name)
 

@@ -169,6 +169,35 @@ def status(context: typer.Context, as_json: Json = False, config: Config = None)
 
 
 @app.command()
+def reconcile(
+    context: typer.Context,
+    mailbox: Annotated[
+        str | None, typer.Argument(metavar="MAILBOX", help="Its name in the configuration; default: all.")
+    ] = None,
+    sample: Annotated[
+        int, typer.Option("--sample", min=0, max=100_000, help="Messages of each folder to compare byte by byte.")
+    ] = 20,
+    settle: Annotated[
+        str | None,
+        typer.Option("--settle", metavar="WHY", help="You have looked into the incidents; asks no server."),
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> int:
+    """Prove that every message on the server has a fate.
+
+    Compares the inbox, the folder of filed mail and that of quarantine with the database, both ways; changes nothing.
+    The daemon does so at its start and daily.  Exit status 1 if anything differs.
+    """
+    from daemon.cli import reconciling
+
+    office = _office(context, config)
+    if settle is not None:
+        return reconciling.settle(office, settle, mailbox=mailbox)
+    return reconciling.reconcile_all(office, mailbox, sample=sample, as_json=as_json)
+
+
+@app.command()
 def verify(context: typer.Context, as_json: Json = False, config: Config = None) -> int:
     """Prove that the ledger is whole.
 

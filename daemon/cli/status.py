@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from amends.casework import incidents, reconciling
 from amends.casework.audit import LastVerdict, last_verdict
 from amends.casework.office import Office
 from amends.kernel.instants import iso
@@ -35,7 +36,12 @@ def status(office: Office, *, as_json: bool) -> int:
         counts = tally(session)
         following, overdue = clock_face(session, now=office.now())
         verdict = last_verdict(session)
-    shown = _document(rows, counts, following, overdue, verdict, now=now)
+        reconciled = reconciling.last_verdicts(session, [box.name for box in office.settings.mailbox])
+        unsettled = incidents.open_incidents(session)
+    shown = _document(rows, counts, following, overdue, verdict, now=now) | {
+        "reconciled": [_reconciled(one) for one in reconciled],
+        "incidents": [one.as_json() for one in unsettled],
+    }
     if as_json:
         say.document(shown)
     else:
@@ -94,6 +100,10 @@ def _intake(row: DutyView, now: datetime) -> dict[str, Any]:
     }
 
 
+def _reconciled(verdict: dict[str, Any]) -> dict[str, Any]:
+    return {name: verdict[name] for name in ("mailbox", "at", "messages", "without_fate")}
+
+
 def _warnings(rows: Sequence[DutyView]) -> list[str]:
     """What runs well and will not for ever, such as a secret that ends in a week."""
     return [str(warning) for row in rows if row.state != "stopped" for warning in row.detail.get("warnings", [])]
@@ -119,6 +129,12 @@ def _print(shown: dict[str, Any], warnings: Sequence[str], *, running: bool) -> 
             f"mailbox {box['mailbox']}: {connected}, last looked at {box['last_poll'] or 'never'}, "
             f"{box['waiting']} waiting, {box['unaccounted']} unaccounted for"
         )
+    for one in shown["reconciled"]:
+        line = f"mailbox {one['mailbox']}: reconciled {one['at']}: {one['without_fate']:,} of {one['messages']:,}"
+        line += " without a fate"
+        say.line(say.coloured(line, "31") if one["without_fate"] else line)
+    if shown["incidents"]:
+        say.line(say.coloured(f"incidents: {len(shown['incidents'])}; amendsd reconcile names them", "33"))
     letters, clock, ledger = shown["outbox"], shown["clock"], shown["ledger"]
     say.line(f"mail: {shown['held']} held, {shown['quarantined']} in quarantine")
     oldest = f", the oldest since {letters['oldest']}" if letters["oldest"] else ""

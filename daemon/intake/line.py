@@ -107,7 +107,7 @@ class Line:
                 line._learn_names()
                 for folder in (box.filed, box.quarantine):
                     line._make(folder)
-                line._select()
+                line._select(box.inbox)
         except NotDone as refused:
             line.close()
             raise Lost(str(refused)) from refused
@@ -205,17 +205,27 @@ class Line:
         with contextlib.suppress(IMAP4.error):  # only so that mail programs show it
             self._client.subscribe_folder(folder)
 
-    def _select(self) -> None:
-        answer: Mapping[bytes, Any] = self._client.select_folder(self.folder(self._box.inbox))
+    def _select(self, name: str, *, readonly: bool = False) -> None:
+        answer: Mapping[bytes, Any] = self._client.select_folder(self.folder(name), readonly=readonly)
         self.uidvalidity = int(answer[b"UIDVALIDITY"])
         self._exists = int(answer.get(b"EXISTS", 0))
         self._next_uid = int(answer.get(b"UIDNEXT", 1))
         self.read_only = not answer.get(b"READ-WRITE", False)
 
+    def examine(self, name: str) -> None:
+        """Look into this folder from now on, without the right to change it.  Raises NotDone if there is none."""
+        with self._within(STEP_SECONDS, f"opening {name}"):
+            self._select(name, readonly=True)
+
+    @property
+    def next_uid(self) -> int:
+        """The number that the next message of the folder was to get when it was opened (RFC 3501, 2.3.1.1)."""
+        return self._next_uid
+
     # what there is
 
     def uids(self) -> list[int]:
-        """The UIDs of all messages in the inbox now, in order, whatever their flags."""
+        """The UIDs of all messages in the folder now, in order, whatever their flags."""
         with self._within(STEP_SECONDS, "asking for news"):
             self._heard(self._client.noop()[1])
             self._told_since_the_search()

@@ -25,6 +25,7 @@ from tui.words import Line, fit, plural, prose, wrap
 DOES = {
     "intake": "fetches mail",
     "listener": "takes mail in",
+    "reconcile": "proves that none is lost",
     "outbox": "sends letters",
     "clock": "watches the deadlines",
     "metrics": "counts for the operator",
