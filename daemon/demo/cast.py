@@ -16,13 +16,13 @@ from email.policy import SMTP as SMTP_POLICY
 from email.policy import default as default_policy
 from email.utils import format_datetime, make_msgid, parseaddr
 from importlib.resources import files
-from itertools import cycle
 from typing import Any, Final
 
 from amends.kernel.text import clean
 from daemon.demo.mailserver import HOST, Hands
 from daemon.demo.photos import photo
 
+DECISION: Final = "Our answer to your complaint"  # how the final response begins its subject
 QUICK: Final = 8  # so many write in the first seconds, the rest one at a time
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -44,6 +44,8 @@ class Mail:
     quote: bool = False
     mistyped: bool = False
     kind: str = "person"
+    temper: str = "plain"
+    content: bool = True
 
     @property
     def is_complaint(self) -> bool:
@@ -52,11 +54,20 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What people of one temper say to a handler's letter, as `cast.toml` explains it."""
+
+    temper: str
+    to: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """Who writes what, in order, and what they answer when a handler has written to them."""
 
     mails: tuple[Mail, ...]
-    answers: tuple[str, ...]
+    answers: tuple[Answer, ...]
 
     @property
     def nobody(self) -> frozenset[str]:
@@ -68,8 +79,19 @@ class Script:
         """How many mails reach the mailbox when the script has been played: these, and a bounce a mistyped address."""
         return len(self.mails) + len(self.nobody)
 
+    @property
+    def people(self) -> tuple[Mail, ...]:
+        """The first mail of each person, in whose temper they go on."""
+        persons = [mail for mail in self.mails if mail.kind == "person"]
+        return tuple({mail.address: mail for mail in reversed(persons)}.values())[::-1]
+
     def named(self, name: str) -> Mail:
         return next(mail for mail in self.mails if mail.name == name)
+
+    def answer_of(self, person: Mail, *, to_decision: bool) -> str:
+        """What this person says to a handler's letter, or to the decision on the complaint."""
+        to = "letter" if not to_decision else "decision accepted" if person.content else "decision refused"
+        return next(answer.text for answer in self.answers if (answer.temper, answer.to) == (person.temper, to))
 
 
 def read_script() -> Script:
@@ -77,7 +99,7 @@ def read_script() -> Script:
     tree = tomllib.loads(files("daemon.demo").joinpath("cast.toml").read_text(encoding="utf-8"))
     return Script(
         mails=tuple(_mail(entry) for entry in tree["mail"]),
-        answers=tuple(answer["text"].strip() + "\n" for answer in tree["answer"]),
+        answers=tuple(Answer(one["temper"], one["to"], one["text"].strip() + "\n") for one in tree["answer"]),
     )
 
 
@@ -177,11 +199,18 @@ def is_automatic(letter: bytes) -> bool:
     return str(headers["Auto-Submitted"] or "no").strip().lower() != "no"
 
 
+def is_decision(letter: bytes) -> bool:
+    """Whether `letter` is the final answer to a complaint; people see it by its subject."""
+    headers = BytesParser(policy=default_policy).parsebytes(letter, headersonly=True)
+    return str(headers["Subject"] or "").startswith(DECISION)
+
+
 class Cast(threading.Thread):
     """Plays `script` against the mail server on `smtp_port`, one mail `every` seconds after the first few.
 
     A mail that answers an acknowledgement waits until that has come.  `tell` hears of each mail as it goes.
-    When the script has been played the cast stays: it answers, once each, letters that a handler wrote.
+    Meanwhile, and when the script has been played, they answer handlers: each person the first letter and the decision,
+    once each, and nothing after the decision.
     """
 
     def __init__(
@@ -207,8 +236,8 @@ class Cast(threading.Thread):
         self._every = every
         self._tell = tell
         self._leave = threading.Event()
-        self._answered: set[str] = set()
-        self._answers = cycle(script.answers)
+        self._answered: set[tuple[str, bool]] = set()
+        """Who has answered, and whether it was the decision."""
 
     def stop(self) -> None:
         self._leave.set()
@@ -234,6 +263,7 @@ class Cast(threading.Thread):
                 self._hands.wait(letters, timeout=0.5)
                 continue
             left.remove(ready)
+            self._answer_handlers()
             self._write(ready)
             self._leave.wait(min(self._every, 0.5) if len(self.sent) < QUICK else self._every)
 
@@ -259,18 +289,24 @@ class Cast(threading.Thread):
         seen = 0
         while not self._leave.is_set():
             seen = self._hands.wait(seen, timeout=0.5)
-            for mail, letter in list(self._unanswered()):
-                self._answered.add(mail.address)
-                if self._leave.wait(min(self._every, 10)):
-                    return
-                thread = reply_to(letter)
-                answer = Mail(name="answer", sender=mail.sender, address=mail.address, text=next(self._answers))
-                self._post(answer, thread)
-                self._tell(f"{mail.sender} answers: {clean(thread.subject).text}")
+            if any(self._unanswered()) and not self._leave.wait(min(self._every, 10)):
+                self._answer_handlers()
 
-    def _unanswered(self) -> Iterator[tuple[Mail, bytes]]:
-        for mail in self.script.mails:
-            if mail.address not in self._answered:
-                letter = next((one for one in self._hands.of(mail.address) if not is_automatic(one)), None)
-                if letter is not None:
-                    yield mail, letter
+    def _answer_handlers(self) -> None:
+        for person, letter, decides in list(self._unanswered()):
+            self._answered.add((person.address, decides))
+            thread = reply_to(letter)
+            text = self.script.answer_of(person, to_decision=decides)
+            self._post(Mail(name="answer", sender=person.sender, address=person.address, text=text), thread)
+            self._tell(f"{person.sender} answers: {clean(thread.subject).text}")
+
+    def _unanswered(self) -> Iterator[tuple[Mail, bytes, bool]]:
+        """Each person who has something to answer, the letter that they answer now, and whether it is the decision."""
+        for person in self.script.people:
+            if (person.address, True) in self._answered:
+                continue
+            letters = [letter for letter in self._hands.of(person.address) if not is_automatic(letter)]
+            if decision := next(filter(is_decision, letters), None):
+                yield person, decision, True
+            elif letters and (person.address, False) not in self._answered:
+                yield person, letters[0], False
