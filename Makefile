@@ -21,7 +21,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 
 help:
 	@echo "make demo    see it: an embedded mail server, people who complain, and the handlers' screen"
-	@echo "make test    the tests; ARGS='-k words' passes options to pytest"
+	@echo "make test    the tests, on every core; ARGS='-k words' passes options to pytest, and -n0 takes one core"
 	@echo "make check   ruff, mypy and the rules of import"
 	@echo "make bench   measure, and write the table of docs/performance.md; ARGS=--help lists the parts"
 	@echo "make wheel   build dist/*.whl"
@@ -31,7 +31,7 @@ demo: $(VENV)/.installed
 	@$(PY) -m daemon demo --open $(ARGS)
 
 test: $(VENV)/.installed
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.installed
 	@$(PY) -m ruff check .

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import need
 from tests.servers.dovecot import Account, Dovecot
 from tests.servers.postgres import Postgres
 from tests.servers.smtp import SmtpServer
 
+MEMORY: Final = Path("/dev/shm")  # a file system of Linux that never touches a disk
+ROOM: Final = 2 * 2**30  # bytes that the tests may need there
+
+# No example has a deadline: how quick a machine is, is no property of our code.
+settings.register_profile("ordinary", deadline=None, max_examples=60)
+settings.register_profile("nightly", deadline=None, max_examples=5000)
+settings.load_profile("nightly" if os.environ.get("AMENDS_NIGHTLY") else "ordinary")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Requiring AUTH while not requiring TLS:UserWarning")
+    _work_in_memory()
+
+
+def _work_in_memory() -> None:
+    """Make temporary folders where a commit waits for no disk, unless TMPDIR says where they shall be.
+
+    The stores commit as durably as ever; a test can kill a process, but cut nobody's power.
+    """
+    if os.environ.get("TMPDIR") or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
+        return
+    os.environ["TMPDIR"] = str(MEMORY)  # for our workers, and for the programs that the tests start
+    tempfile.tempdir = None  # it is asked for anew
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: begun last, one of them would leave every other worker idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
