@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -29,6 +30,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from amends.kernel.errors import ConfigError
 
+DAEMON_LOGIN: Final = "amends"
+"""In whose name the daemon acts; nobody else may have it."""
+SECRET_BYTES: Final = 4096
+"""A password, a token or a client secret is never longer."""
+KEY_BYTES: Final = 65536
+"""Nor is the key file of a service account."""
 Security = Literal["tls", "starttls", "none"]
 _NEVER_SHOWN = ("password", "client_secret")
 _PREFIX_FORM: Final = r"^[A-Z][A-Z0-9]{0,7}$"
@@ -36,12 +43,14 @@ _TIME_FORM: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
 _TENANT_FORM: Final = r"^[A-Za-z0-9.-]*$"
 _NAME_FORM: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _LOGIN_FORM: Final = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+_LANGUAGE_FORM: Final = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$"  # the beginning of BCP 47; it names a folder
 _FORMS: Final = {
     _PREFIX_FORM: "write one to eight capitals and digits, a capital first, like NW",
     _TIME_FORM: "write a time of day like 09:00",
     _TENANT_FORM: "write letters, digits, dots and hyphens",
     _NAME_FORM: "write at most 64 small letters, digits, dots, hyphens and underscores, a letter or digit first",
     _LOGIN_FORM: "write at most 32 small letters, digits, dots, hyphens and underscores, a letter or digit first",
+    _LANGUAGE_FORM: "write the code of a language like en or de-AT",
 }
 """What each form is in words."""
 _PREFIX: Final = "AMENDS_"
@@ -71,7 +80,7 @@ class Organisation(Section):
     timezone: str = "Europe/London"
     region: str = "GB-ENG"
     """Working days, as the `holidays` library names regions."""
-    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
+    languages: tuple[Annotated[str, Field(pattern=_LANGUAGE_FORM)], ...] = Field(default=("en",), min_length=1)
     """The languages of your letters; the first is the default."""
     reference_prefix: str = Field(default="AM", pattern=_PREFIX_FORM)
     """The letters before every reference: one to eight capitals and digits."""
@@ -400,6 +409,13 @@ class Handler(Section):
     """Where warnings go."""
     role: Literal["handler", "supervisor", "auditor"] = "handler"
 
+    @field_validator("login")
+    @classmethod
+    def _not_the_daemon(cls, value: str) -> str:
+        if value == DAEMON_LOGIN:
+            raise ValueError(f"'{value}' is the daemon's own name in the ledger; give the handler another login")
+        return value
+
     @field_validator("address")
     @classmethod
     def _mail(cls, value: str) -> str:
@@ -520,7 +536,8 @@ class Settings(BaseSettings):
     def service_account(self, server: _Server) -> str:
         """The text of the service account's key file.  Raises ConfigError if it cannot be read."""
         assert server.oauth is not None and server.oauth.service_account_file is not None
-        return _secret_from(self, server.oauth.service_account_file, f"{where_of(server)}: oauth: service_account_file")
+        path, key = server.oauth.service_account_file, f"{where_of(server)}: oauth: service_account_file"
+        return _secret_from(self, path, key, most=KEY_BYTES)
 
 
 def where_of(server: _Server) -> str:
@@ -528,19 +545,39 @@ def where_of(server: _Server) -> str:
     return f"mailbox '{server.name}'" if isinstance(server, Mailbox) else "smtp"
 
 
-def _credential(name: str) -> str | None:
+def _credential(name: str, *, most: int = SECRET_BYTES) -> str | None:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(folder, name) if folder else None
-    return path.read_text().rstrip("\r\n") if path is not None and path.is_file() else None
+    return _secret_in(path, f"credential {name}", most) if path is not None and path.is_file() else None
 
 
-def _secret_from(settings: Settings, path: Path, key: str) -> str:
-    if len(path.parts) == 1 and (found := _credential(path.name)) is not None:
+def _secret_from(settings: Settings, path: Path, key: str, *, most: int = SECRET_BYTES) -> str:
+    if len(path.parts) == 1 and (found := _credential(path.name, most=most)) is not None:
         return found
+    return _secret_in(settings.path(path), key, most)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _secret_in(path: Path, key: str, most: int) -> str:
+    """The text of a regular file of at most `most` bytes: a pipe would keep us waiting, and a device may never end."""
     try:
-        return settings.path(path).read_text().rstrip("\r\n")
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(f"{key}: {path} is no regular file; name one that holds the secret alone")
+            held = file.read(most + 1)
+    except IsADirectoryError as fault:
+        raise ConfigError(f"{key}: {path} is a folder; name a file that holds the secret alone") from fault
     except OSError as fault:
-        raise ConfigError(f"{key}: cannot read {settings.path(path)}: {fault.strerror}") from fault
+        raise ConfigError(f"{key}: cannot read {path}: {fault.strerror}") from fault
+    if len(held) > most:
+        raise ConfigError(f"{key}: {path} is larger than {most} bytes; name a file that holds the secret alone")
+    try:
+        return held.decode().rstrip("\r\n")
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"{key}: {path} is not UTF-8; name a file that holds the secret alone") from fault
 
 
 def find_config(given: Path | None) -> Path:

@@ -6,7 +6,7 @@ import getpass
 from dataclasses import dataclass
 from typing import Final
 
-from amends.config import Settings
+from amends.config import DAEMON_LOGIN, Settings
 from amends.kernel.errors import Refused
 
 
@@ -24,7 +24,7 @@ class Actor:
             raise Refused(f"{self.login} is an auditor and may read everything but change nothing.")
 
 
-SYSTEM: Final = Actor("amends", "Amends", "system")
+SYSTEM: Final = Actor(DAEMON_LOGIN, "Amends", "system")
 
 
 def identify(settings: Settings, login: str | None = None) -> Actor:

@@ -69,7 +69,7 @@ class RefreshTokenFile:
     def read(self) -> str:
         """The token.  Raises TokenRefused for a file that is missing, readable by others, or no token."""
         try:
-            with self._path.open("rb") as file:
+            with open(self._path, "rb", opener=_without_waiting) as file:
                 mode = os.fstat(file.fileno()).st_mode
                 text = file.read(_AT_MOST).decode("ascii").strip()
         except (OSError, UnicodeDecodeError) as fault:
@@ -121,3 +121,7 @@ def _locked(lock: int) -> bool:
 def _write_all(file: int, data: bytes) -> None:
     while data:
         data = data[os.write(file, data) :]
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes to holds no token

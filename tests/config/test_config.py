@@ -1,5 +1,6 @@
 """Each wrong configuration in bad/ beside the one sentence it must give."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,34 @@ def test_no_configuration_says_where_one_was_looked_for(tmp_path, monkeypatch):
         load()
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "missing.toml")
+
+
+def with_secret_file(good, name="secret"):
+    good.write_text(GOOD.replace('password = "secret"', f'password_file = "{name}"'))
+    settings = load(good)
+    return settings.password(settings.mailbox[0])
+
+
+def test_a_secret_is_the_text_of_a_small_file(good):
+    (good.parent / "secret").write_text("pässword\n")
+    assert with_secret_file(good) == "pässword"
+    (good.parent / "secret").write_bytes(b"x" * 4096)
+    assert len(with_secret_file(good)) == 4096
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: os.mkfifo(path), "is no regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "is no regular file"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.write_bytes(b"x" * 4097), "is larger than 4096 bytes"),
+        (lambda path: path.write_bytes(b"\xff"), "is not UTF-8"),
+        (lambda path: None, "No such file"),
+    ],
+    ids=["pipe", "device", "folder", "large", "bytes", "missing"],
+)
+def test_a_secret_that_is_no_small_file_is_one_sentence_and_keeps_nobody_waiting(good, make, sentence):
+    make(good.parent / "secret")
+    with pytest.raises(ConfigError, match=rf"^mailbox 'complaints': password_file: .*{sentence}"):
+        with_secret_file(good)

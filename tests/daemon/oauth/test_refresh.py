@@ -61,6 +61,13 @@ def test_a_file_without_a_token_says_so(path, text):
         RefreshTokenFile(path, what="x").read()
 
 
+def test_a_pipe_keeps_nobody_waiting(path):
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(TokenRefused, match="holds no refresh token"):
+        RefreshTokenFile(path, what="x").read()
+
+
 def test_a_folder_that_cannot_be_written_is_found_before_a_token_is_asked_for(path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with (
