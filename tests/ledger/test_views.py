@@ -162,6 +162,13 @@ def test_no_query_is_an_error_on_either_database(office, three):
     assert found(office, "mould") == [three[1]]
 
 
+def test_a_query_is_read_no_further_than_anybody_types(office, three):
+    case_id = found(office, "Kowalski")
+    assert case_id and found(office, "Kowalski" + " " * views.MOST_ASKED + "nonsense") == case_id
+    for filler in ("x", "x ", '"', '-"', "NW-2026-", "%", "\\"):
+        assert found(office, filler * (60_000 // len(filler))) == []
+
+
 def test_the_same_query_finds_the_same_on_both_databases(office, three):
     """What FTS5 and to_tsquery would each make of it by themselves is taken out of it first."""
     heating, mould, damp = three
