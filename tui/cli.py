@@ -6,11 +6,9 @@ one sentence of error to standard error; exit status 0 done, 1 refused or not fo
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
+
+from amends.kernel import stdio
 
 if TYPE_CHECKING:
     from amends.casework.actors import Actor
@@ -174,18 +174,19 @@ def _sit(context: typer.Context) -> Seat:
 
 
 def _print(lines: Iterable[str]) -> None:
+    """Lines of words; they are clean already, and this is the second wall before the terminal."""
+    from amends.kernel.text import clean
+
     for line in lines:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{clean(line).text}\n")
 
 
 def _document(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(stdio.json_text(value, indent=2) + "\n")
 
 
 def _say(sentence: str) -> None:
-    from amends.kernel.text import clean
-
-    _print([clean(sentence).text])
+    _print([sentence])
 
 
 def _report(seat: Seat, case_id: int, as_json: bool, sentence: str) -> None:
@@ -1035,21 +1036,32 @@ def hoisted(argv: Sequence[str]) -> list[str]:
 
 def run_command(argv: Sequence[str]) -> int:
     """Run one command line; every trouble that is ours to tell becomes one sentence and an exit status."""
-    _speak_utf8()
+    stdio.speak_utf8()
+    try:
+        status = _status_of(argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `amends queue | head`: the reader has seen enough
+        stdio.drop_output()
+        return DONE
+    except OSError as fault:
+        if not stdio.is_of_output(fault):
+            raise
+        stdio.drop_output()
+        return _complain(f"The output cannot be written: {fault.strerror}; it is not whole.", REFUSED)
+
+
+def _status_of(argv: Sequence[str]) -> int:
     try:
         # Typer's own `main` would answer a closed pipe with status 1.
         command = typer.main.get_command(app)
         with command.make_context("amends", hoisted(argv)) as context:
             command.invoke(context)
-        sys.stdout.flush()
         return DONE
     except typer.Exit as finished:
         return finished.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return 130  # 128 + SIGINT, as shells say it
-    except BrokenPipeError:  # `amends queue | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except Exception as trouble:  # noqa: BLE001  (`_failed` raises what is a mistake of ours again)
         return _failed(trouble)
 
@@ -1079,11 +1091,3 @@ def _complain(sentence: str, status: int) -> int:
 
     sys.stderr.write(f"amends: {clean(sentence).text}\n")
     return status
-
-
-def _speak_utf8() -> None:
-    """Scripts rely on UTF-8 whatever the locale says."""
-    for stream, errors in ((sys.stdin, "strict"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace")):
-        reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(encoding="utf-8", errors=errors)

@@ -128,16 +128,16 @@ def queue(rows: Sequence[QueueRow], desk: Desk) -> Iterator[str]:
 
 
 def _queue_cells(row: QueueRow, desk: Desk) -> tuple[str, ...]:
-    due = f"{row.deadline} {due_in_words(row.due_at, desk)}" if row.due_at else ""
+    due = f"{name_of(row.deadline or '')} {due_in_words(row.due_at, desk)}" if row.due_at else ""
     stage = f"{row.stage}, waiting" if row.waiting else row.stage
     new = "undelivered" if row.undelivered else f"{row.unread} new" if row.unread else ""
-    return (row.reference, due, stage, new, row.handler or "nobody")
+    return (name_of(row.reference), due, name_of(stage), new, name_of(row.handler or "nobody"))
 
 
 def case(view: CaseView, desk: Desk, *, history: bool) -> Iterator[str]:
     """The case whole: facts, deadlines, messages, letters, notes and, where it is wanted, every event."""
     row = view.row
-    yield cut(f"{row.reference}  {clean(row.subject).text.strip() or '(no subject)'}", desk.columns)
+    yield cut(f"{name_of(row.reference)}  {clean(row.subject).text.strip() or '(no subject)'}", desk.columns)
     for label, value in _facts(view, desk):
         if value:
             yield from _wrapped(value, desk, first=f"{label + ':':<12}", rest=" " * 12)
@@ -152,26 +152,26 @@ def case(view: CaseView, desk: Desk, *, history: bool) -> Iterator[str]:
 def _facts(view: CaseView, desk: Desk) -> Iterator[tuple[str, str]]:
     row = view.row
     yield "From", person(row.complainant_name, row.complainant_address)
-    yield "Stage", row.stage
-    waiting = f"{row.waiting}: {clean(view.waiting_reason or '').text}" if row.waiting else ""
+    yield "Stage", name_of(row.stage)
+    waiting = f"{name_of(row.waiting)}: {clean(view.waiting_reason or '').text}" if row.waiting else ""
     yield "Waiting", waiting
-    yield "Handler", row.handler or "nobody"
-    yield "Severity", row.severity or ""
+    yield "Handler", name_of(row.handler or "nobody")
+    yield "Severity", name_of(row.severity or "")
     yield "Take care", "the complainant is vulnerable" if row.vulnerable else ""
     yield "At once", "needs immediate action" if view.immediate_action else ""
     yield "Undelivered", "a letter could not be delivered" if row.undelivered else ""
     yield "Received", moment(row.received_at, desk)
     yield "Answered", moment(view.responded_at, desk) if view.responded_at else ""
     yield "Closed", moment(view.closed_at, desk) if view.closed_at else ""
-    yield "Outcome", view.outcome or ""
-    money = f" ({view.remedy_amount})" if view.remedy_amount else ""
+    yield "Outcome", name_of(view.outcome or "")
+    money = f" ({name_of(view.remedy_amount)})" if view.remedy_amount else ""
     yield "Remedy", f"{clean(view.remedy).text}{money}" if view.remedy else ""
     yield "Root cause", clean(view.root_cause or "").text
     others = [person(p.name, p.address) + ("" if p.accepted else " (not accepted)") for p in view.participants]
     yield "People", "; ".join(others) if len(others) > 1 else ""
-    yield "Merged", f"into {view.merged_into}; what answers this case is there" if view.merged_into else ""
-    yield "Took up", ", ".join(view.merged)
-    yield "Linked", ", ".join(f"{reference} ({kind})" for reference, kind in view.links)
+    yield "Merged", f"into {name_of(view.merged_into)}; what answers this case is there" if view.merged_into else ""
+    yield "Took up", ", ".join(map(name_of, view.merged))
+    yield "Linked", ", ".join(name_of(f"{reference} ({kind})") for reference, kind in view.links)
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
@@ -188,7 +188,7 @@ def _deadlines(view: CaseView, desk: Desk) -> Iterator[str]:
         met = f" {moment(one.met_at, desk)}" if one.met_at and one.state == "met" else ""
         late = f", met {moment(one.met_at, desk)}" if one.met_at and not met else ""
         said = f"{one.label}, due {moment(one.due_at, desk)}, {one.state}{met}{late}. Basis: {one.basis}"
-        yield from _wrapped(said, desk, first="  ", rest=INDENT)
+        yield from _wrapped(clean(said).text, desk, first="  ", rest=INDENT)
 
 
 def numbered_attachments(view: CaseView) -> list[tuple[int, MessageView, AttachmentView]]:
@@ -201,7 +201,7 @@ def _messages(view: CaseView, desk: Desk) -> Iterator[str]:
     files = numbered_attachments(view)
     for n, message in enumerate(view.messages, 1):
         way = "received" if message.direction == "in" else "sent"
-        kind = f", {message.kind}" if message.direction == "in" and message.kind != "person" else ""
+        kind = f", {name_of(message.kind)}" if message.direction == "in" and message.kind != "person" else ""
         new = "" if message.read else ", not read yet"
         if n > 1:
             yield ""
@@ -244,7 +244,8 @@ def _letters(view: CaseView, desk: Desk) -> Iterator[str]:
 
 
 def _letter(one: LetterView, desk: Desk) -> Iterator[str]:
-    said = f"Letter {one.id}, {one.kind}, {one.state}, to {name_of(one.to_address)}: {clean(one.subject).text}"
+    said = f"Letter {one.id}, {name_of(one.kind)}, {name_of(one.state)}, to {name_of(one.to_address)}: "
+    said += clean(one.subject).text
     when = one.sent_at or one.queued_at
     said += f" ({moment(when, desk)})" if when else ""
     yield from _wrapped(said, desk, first="  ", rest=INDENT)
@@ -254,14 +255,14 @@ def _letter(one: LetterView, desk: Desk) -> Iterator[str]:
 
 def _notes(view: CaseView, desk: Desk) -> Iterator[str]:
     for note in view.notes:
-        yield f"  {moment(note.at, desk)}, {note.author}"
+        yield f"  {moment(note.at, desk)}, {name_of(note.author)}"
         yield from _text(note.text, desk)
 
 
 def _event(event: EventView, desk: Desk) -> Iterator[str]:
-    data = ", ".join(f"{key} {clean(str(value)).text}" for key, value in event.data.items() if key != "digest")
-    said = f"{event.seq}. {moment(event.at, desk)}, {event.actor}: {event.kind}{f' ({data})' if data else ''}"
-    yield from _wrapped(said, desk, first="  ", rest=INDENT)
+    data = ", ".join(f"{name_of(key)} {clean(str(value)).text}" for key, value in event.data.items() if key != "digest")
+    said = f"{event.seq}. {moment(event.at, desk)}, {name_of(event.actor)}: {name_of(event.kind)}"
+    yield from _wrapped(said + (f" ({data})" if data else ""), desk, first="  ", rest=INDENT)
 
 
 def outbox(letters: Sequence[LetterView], desk: Desk) -> Iterator[str]:
@@ -270,9 +271,11 @@ def outbox(letters: Sequence[LetterView], desk: Desk) -> Iterator[str]:
         yield "Every letter has been sent."
         return
     for one in letters:
-        about = f" on {one.reference}" if one.reference else ""
+        about = f" on {name_of(one.reference)}" if one.reference else ""
         leaves = f", leaves {moment(one.next_try_at, desk)}" if one.state == "queued" and one.next_try_at else ""
-        said = f"Letter {one.id}{about}, {one.kind}, {one.state}, to {name_of(one.to_address)}{leaves}"
+        said = (
+            f"Letter {one.id}{about}, {name_of(one.kind)}, {name_of(one.state)}, to {name_of(one.to_address)}{leaves}"
+        )
         yield from _wrapped(said, desk, first="", rest=INDENT)
         if one.error:
             yield from _wrapped(clean(one.error).text, desk, first=f"{INDENT}Trouble: ", rest=INDENT)
@@ -305,5 +308,5 @@ def blocked(addresses: Sequence[BlockedAddress], desk: Desk) -> Iterator[str]:
         return
     for one in addresses:
         until = f", until {moment(one.until, desk)}" if one.until else ""
-        said = f"{name_of(one.address)}, since {moment(one.since, desk)}{until}, on {one.reference}: {one.because}"
-        yield from _wrapped(said, desk, first="", rest=INDENT)
+        said = f"{name_of(one.address)}, since {moment(one.since, desk)}{until}, on {name_of(one.reference)}: "
+        yield from _wrapped(said + clean(one.because).text, desk, first="", rest=INDENT)

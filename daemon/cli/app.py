@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from amends.kernel import stdio
 from daemon.cli import say
 
 if TYPE_CHECKING:  # pydantic and SQLAlchemy cost 300 ms; --help needs neither
@@ -43,12 +44,27 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 def run_command(argv: Sequence[str]) -> int:
     """One command from its words to its exit status; every foreseeable fault is one sentence."""
+    stdio.speak_utf8()
+    try:
+        status = _status_of(argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `amendsd ... | head`: who reads has seen enough
+        stdio.drop_output()
+        return 1
+    except OSError as fault:
+        if not stdio.is_of_output(fault):
+            raise
+        stdio.drop_output()
+        say.error(f"The output cannot be written: {fault.strerror}; it is not whole.")
+        return 1
+
+
+def _status_of(argv: Sequence[str]) -> int:
     from amends.kernel.errors import AmendsError, ConfigError
 
-    say.speak_utf8()
     try:
         status = app(args=list(argv), prog_name="amendsd", standalone_mode=False)
-        sys.stdout.flush()
     except ConfigError as wrong:
         say.error(str(wrong))
         return 2
@@ -58,9 +74,6 @@ def run_command(argv: Sequence[str]) -> int:
     except typer.TyperException as usage:
         _explain(usage)
         return usage.exit_code
-    except BrokenPipeError:  # `amendsd ... | head`: who reads has seen enough
-        _silence_stdout()
-        return 1
     except (KeyboardInterrupt, typer.Abort):
         return 130
     return status if isinstance(status, int) else 0
@@ -72,11 +85,6 @@ def _explain(usage: typer.TyperException) -> None:
         typer.echo(words, err=True)
         return
     say.error(f"{words.rstrip('.')}; see {context.command_path if context else 'amendsd'} --help.")
-
-
-def _silence_stdout() -> None:
-    """Python flushes standard output at its end, and would complain about the broken pipe once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(wanted: bool) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 from typing import IO, Any
+
+from amends.kernel import stdio
 
 
 def line(text: str = "") -> None:
@@ -33,12 +34,12 @@ def harmless(text: str, *, multiline: bool = False) -> str:
 
 def document(value: Any) -> None:
     """A whole JSON document in UTF-8, readable by people too."""
-    _write(sys.stdout, json.dumps(value, ensure_ascii=False, indent=2))
+    _write(sys.stdout, stdio.json_text(value, indent=2))
 
 
 def record(value: Any) -> None:
     """One object of JSON lines in UTF-8."""
-    _write(sys.stdout, json.dumps(value, ensure_ascii=False))
+    _write(sys.stdout, stdio.json_text(value))
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
@@ -59,11 +60,3 @@ def coloured(text: str, colour: str) -> str:
 
 def _write(stream: IO[str], text: str) -> None:
     stream.write(text + "\n")
-
-
-def speak_utf8() -> None:
-    """Scripts rely on UTF-8 whatever the locale says; half characters are written as escapes."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(encoding="utf-8", errors="backslashreplace")

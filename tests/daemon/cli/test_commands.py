@@ -152,3 +152,26 @@ def test_a_look_at_a_database_that_is_not_there_makes_none(
     assert told.status == 1
     assert told.sentence == f"There is no database {tmp_path / 'none.db'} yet; run: amendsd migrate"
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("words", [["policy", "list"], ["policy", "list", "--json"], ["--help"]])
+def test_output_onto_a_full_disk_is_one_sentence_and_status_1(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "daemon", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr == "amendsd: The output cannot be written: No space left on device; it is not whole.\n"
+
+
+def test_json_on_a_terminal_is_ascii_alone(tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.write_bytes("From: a@example.org\nSubject: José \u202egpj\x9b31m\n\nx\n".encode())
+    command = [sys.executable, "-m", "daemon", "parse", str(mail), "--json"]
+    ours, theirs = os.openpty()
+    subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=True)
+    os.close(theirs)
+    written = os.read(ours, 65536)
+    os.close(ours)
+    assert not re.search(rb"[^\n\r -~]", written)
+    assert "José" in json.loads(written)["subject"]

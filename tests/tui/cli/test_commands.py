@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -430,13 +433,72 @@ def test_help_and_the_program_need_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "set()"
 
 
+def as_program(shell, *words, before="", **how):
+    """Run `amends` as a program of its own, after `before` in the same process."""
+    argv = [*words, "--config", str(shell.config), "--as", "amara"]
+    code = f"import os, sys; {before}\nfrom tui.__main__ import main; sys.exit(main({argv!r}))"
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=60, **how)
+
+
 def test_output_into_a_closed_pipe_is_no_error(shell, office, ref):
-    code = (
-        "import os, sys; r, w = os.pipe(); os.close(r); os.dup2(w, 1)\n"
-        f"from tui.__main__ import main; sys.exit(main(['queue', '--config', {str(shell.config)!r}, '--as', 'amara']))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = as_program(shell, "queue", before="r, w = os.pipe(); os.close(r); os.dup2(w, 1)", stdout=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [("queue",), ("search", "zzzqq", "--json"), ("queue", "--help")])
+def test_output_onto_a_full_disk_is_one_sentence_and_status_1(shell, office, ref, words, unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    with Path("/dev/full").open("w") as full:
+        done = as_program(shell, *words, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == "amends: The output cannot be written: No space left on device; it is not whole.\n"
+
+
+def test_without_a_standard_output_nothing_is_printed_and_nothing_breaks(shell, office, ref):
+    done = as_program(shell, "queue", before="os.close(1); sys.stdout = None", stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_json_on_a_terminal_is_ascii_alone_and_says_the_same(shell, office, ref):
+    evil = "\x9b31m\u202egpj.exe\x7f"
+    file_mail(office, a_mail(subject=f"José{evil}"), now=wall_clock())
+    ours, theirs = os.openpty()
+    shown = as_program(shell, "queue", "--json", stdout=theirs)
+    os.close(theirs)
+    written = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while piece := os.read(ours, 65536):
+            written += piece
+    os.close(ours)
+    assert shown.returncode == 0
+    assert not re.search(rb"[^\n\r -~]", written)
+    assert json.loads(written) == shell("queue", "--json").json
+    assert "José" in shell("queue", "--json").out
+
+
+def test_what_somebody_wrote_into_the_store_by_hand_cannot_reach_the_terminal_as_a_command(shell, office, ref):
+    case_id = id_of(office, ref)
+    shell("note", ref, "Rang her.")
+    evil = "'x' || char(27) || ']0;owned' || char(7) || char(8238)"
+    columns = {
+        "cases": ("reference", "stage", "handler", "severity", "waiting", "outcome", "next_deadline"),
+        "deadlines": ("label", "state", "basis"),
+        "letters": ("kind", "state", "error"),
+        "notes": ("author",),
+        "messages": ("kind", "from_address"),
+    }
+    with office.book.write() as session:
+        for table, names in columns.items():
+            for name in names:
+                key = "id" if table == "cases" else "case_id"
+                session.connection().exec_driver_sql(
+                    f"UPDATE {table} SET {name} = {evil} || coalesce({name}, '') WHERE {key} = {case_id}"
+                )
+    said = shell("show", "1", "--history").out + shell("queue").out + shell("outbox").out
+    assert said.count("owned") > 10
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", said)
+    assert "‹RLO›" in said
 
 
 def test_due_dates_are_said_in_words():
