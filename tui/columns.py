@@ -102,7 +102,7 @@ def _subject(row: QueueRow, cells: int, plain: str, gone: str | None) -> list[Sp
     if gone:
         before, role = f"{gone} · ", "muted"
     elif row.undelivered:
-        before, role = "LETTER CAME BACK · ", "late"
+        before, role = "NOT DELIVERED · ", "late"
     elif row.waiting:
         before, role = f"waits {row.waiting} · ", "waiting"
     else:

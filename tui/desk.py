@@ -44,7 +44,7 @@ KINDS: Final = (
     Kind("soon", "Due within 3 working days", lambda at, me: View("soon", due_before=at.soon_end)),
     Kind("waiting", "Waiting for somebody", lambda at, me: View("waiting", waiting=True)),
     Kind("vulnerable", "Needs particular care", lambda at, me: View("vulnerable", vulnerable=True)),
-    Kind("undelivered", "Letter came back", lambda at, me: View("undelivered", undelivered=True)),
+    Kind("undelivered", "Not delivered", lambda at, me: View("undelivered", undelivered=True)),
     Kind("closed", "Closed, newest first", lambda at, me: View("closed", closed=True)),
 )
 

@@ -146,11 +146,18 @@ def _who(thing: MessageView | LetterView | NoteView, states: Mapping[int, Letter
         sent = states.get(thing.letter_id or 0)
         title = LETTER_NAMES.get(sent.kind, "Letter") if sent else "Letter"
         by = f" by {name(sent.author)}" if sent and not sent.automatic else ", by itself"
-        back = f" {STATES[sent.state]}" if sent and sent.state in ("bounced", "failed", "uncertain") else ""
-        return "OUT", f"{title}{by}{back}", "late" if back else "ok"
+        back = f" {_not_arrived(sent)}" if sent else ""
+        return "OUT", f"{title}{by}{back}".rstrip(), "late" if back.strip() else "ok"
     kind = "" if thing.kind == "person" else f" ({prose(thing.kind)})"
     address = name(thing.from_address)
     return "IN", (f"{name(thing.from_name)} <{address}>" if thing.from_name else address) + kind, "strong"
+
+
+def _not_arrived(sent: LetterView) -> str:
+    """What became of a letter that had left; nothing where it arrived as far as we know."""
+    if sent.state == "cancelled":  # only what did not arrive is given up once it has left
+        return f"{STATES['bounced']}, {STATES['cancelled']}"
+    return STATES[sent.state] if sent.state in ("bounced", "failed", "uncertain") else ""
 
 
 def _state_role(one: LetterView) -> str:
@@ -423,6 +430,7 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "letter-called-back": f"letter called back: {title}",
         "letter-withheld": f"no {title or 'letter'} sent: {said('because')}",
         "letter-sent-again": "letter sent once more",
+        "letter-written-anew": "letter that did not arrive written anew, to the address of now",
         "letter-settled": "uncertain letter: it arrived" if data.get("sent") else "letter given up",
         "letter-bounced": "letter came back",
         "letter-delayed": "letter is delayed",

@@ -157,3 +157,8 @@ def lines_of(pilot: Pilot[None]) -> list[str]:
 
 def screen_of(pilot: Pilot[None]) -> str:
     return "\n".join(lines_of(pilot))
+
+
+def words_of(pilot: Pilot[None]) -> str:
+    """The same as one long line, however it is wrapped; the frame of a dialog left out."""
+    return " ".join(screen_of(pilot).replace("│", " ").split())

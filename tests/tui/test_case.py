@@ -226,7 +226,7 @@ async def test_a_letter_that_came_back_stands_first_and_the_address_can_be_mende
     post_all(desk.office, now=late, result=Rejected("550 5.1.2 no such domain"))
     async with at(desk) as pilot:
         first = lines_of(pilot)[3]
-        assert "Gone Away" in first and "LETTER CAME BACK" in first
+        assert "Gone Away" in first and "NOT DELIVERED" in first
         assert "3 Outbox!1" in lines_of(pilot)[0]
         await press(pilot, "enter")
         assert "NOT DELIVERED" in screen_of(pilot) and "no such domain" in screen_of(pilot)

@@ -11,7 +11,7 @@ from amends.casework import handling
 from amends.casework.post import Rejected
 from amends.kernel.errors import TryLater
 from tests.builders import NOW, SAM, a_mail, case_of, file_mail, post_all, store_mail
-from tests.tui.desk import a_desk, at, id_of_complainant, lines_of, press, screen_of, settle, write
+from tests.tui.desk import a_desk, at, id_of_complainant, lines_of, press, screen_of, settle, words_of, write
 from tests.tui.test_queue import wait_for
 
 
@@ -216,6 +216,45 @@ async def test_a_failed_letter_says_why_and_is_sent_again_or_given_up(desk):
         assert the_case(desk, "Gone Away").letters[0].state == "cancelled"
 
 
+async def test_the_address_is_corrected_and_the_letter_sent_to_it_by_one_key(desk):
+    file_mail(desk.office, a_mail(sender="gone@exmaple.org", name="Gone Away", subject="Noise"), now=NOW)
+    post_all(desk.office, now=NOW, result=Rejected("550 5.1.2 no such domain"))
+    async with at(desk) as pilot:
+        await press(pilot, "3")
+        assert "C=Correct and send R=Send again" in lines_of(pilot)[-1]
+        assert "C corrects their address and sends the letter to it." in words_of(pilot)
+        await press(pilot, "C")
+        assert "this letter, word for word," in words_of(pilot)
+        await press(pilot, *["backspace"] * 16)
+        await write(pilot, "gone@example.org")
+        await press(pilot, "enter")
+        assert "is on its way to gone@example.org" in pilot.app.said
+        case = the_case(desk, "Gone Away")
+        assert (case.row.complainant_address, case.row.undelivered) == ("gone@example.org", False)
+        assert {(one.state, one.to_address) for one in case.letters} == {
+            ("cancelled", "gone@exmaple.org"),
+            ("queued", "gone@example.org"),
+        }
+        assert "address-corrected" in {event.kind for event in case.events}
+        assert [claimed.to for claimed in post_all(desk.office, now=NOW)] == ["gone@example.org"]
+
+
+async def test_send_again_says_that_it_follows_an_address_that_was_corrected(desk):
+    from amends.casework import correspondence
+
+    file_mail(desk.office, a_mail(sender="gone@exmaple.org", name="Gone Away", subject="Noise"), now=NOW)
+    post_all(desk.office, now=NOW, result=Rejected("550 5.1.2 no such domain"))
+    case_id = id_of_complainant(desk.office, "Gone Away")
+    correspondence.correct_address(desk.office, case_id, "gone@example.org", actor=SAM, now=NOW)
+    async with at(desk) as pilot:
+        await press(pilot, "3")
+        assert "R sends this letter to gone@example.org" in words_of(pilot)
+        await press(pilot, "R")
+        assert "the address of the case now" in words_of(pilot)
+        await press(pilot, "y")
+        assert [claimed.to for claimed in post_all(desk.office, now=NOW)] == ["gone@example.org"]
+
+
 async def test_an_uncertain_letter_is_settled_by_a_persons_word(desk):
     from amends.casework import post
 
@@ -262,6 +301,14 @@ async def test_set_aside_mail_is_joined_to_a_case_or_put_away_with_a_reason(desk
         await write(pilot, "an advertisement")
         await press(pilot, "enter")
         assert "Nothing waits for a word from you." in screen_of(pilot)
+
+
+async def test_trying_again_says_what_came_of_it(desk):
+    bulk = a_mail(sender="l@example.org", subject="Offers", text="Buy!", kind="bulk", answerable=False)
+    file_mail(desk.office, bulk, now=NOW)
+    async with at(desk) as pilot:
+        await press(pilot, "4", "R")
+        assert pilot.app.said.startswith(("Read again, and filed", "Read again, and still not filed"))
 
 
 async def test_mail_that_could_not_be_read_shows_its_bytes_made_harmless(desk):

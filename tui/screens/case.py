@@ -148,7 +148,7 @@ class CaseScreen(CaseVerbs):
 
     def _banner(self, case: CaseView) -> str:
         if case.row.undelivered:
-            return "A letter came back: correct the address (C) and send it again from the outbox (3), or telephone."
+            return "A letter did not arrive. In the outbox (3): C corrects the address and sends it there."
         if any(not person.accepted for person in case.participants):
             return "Somebody who is not a participant has written: p=People"
         if any(one.state == "draft" and one.author == self.desk.actor.login for one in case.letters):
@@ -272,7 +272,7 @@ class CaseScreen(CaseVerbs):
                     lambda _: self._did(case_id, f"From now on we write to {name(address)}."),
                 )
 
-        hint = "Letters already written keep their address; write a new one, or send it again from the outbox."
+        hint = "Letters from now on. One that did not arrive is sent to the new address from the outbox: 3, then R."
         self.offer(AskLine("Correct the address", "Write to", value=name(now), hint=hint), corrected)
 
     # What the store and the verbs tell

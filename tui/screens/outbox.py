@@ -2,72 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
 
 from textual.binding import BindingType
-from textual.widget import Widget
 
 from amends.ledger.views import LetterView
 from tui import keys
-from tui.pulse import News
-from tui.screens.base import DeskScreen
+from tui.screens.listing import Listing
 from tui.signs import Bounds
 from tui.thread import LETTER_NAMES
-from tui.widgets.bar import Bar, Part
+from tui.widgets.bar import Part
 from tui.widgets.letterlist import LetterList
-from tui.widgets.lineview import LineView, Sheet
+from tui.widgets.lineview import Sheet
 from tui.widgets.rowlist import RowList
 from tui.words import Line, letter, name, plural, prose, wrap
 
 SENT_SHOWN: Final = timedelta(days=1)
 _NEEDS: Final = ("failed", "bounced", "uncertain")
 _ORDER: Final = {state: n for n, state in enumerate((*_NEEDS, "queued", "sending", "approval", "draft", "sent"))}
+_HELP: Final = (
+    "C corrects their address and sends the letter to it. R sends it to the same address again. d gives it up: then "
+    "telephone, or write by post."
+)
 ADVICE: Final = {
-    "failed": "The server refused it. Correct the address (C) and send it again (R), or give it up (d) and telephone.",
-    "bounced": "It was delivered and came back. Correct the address (C) and send it again (R), or give it up (d).",
+    "failed": f"The other server refused it. {_HELP}",
+    "bounced": f"It was taken and came back. {_HELP}",
     "uncertain": "The connection broke at the last moment, so nobody knows whether it arrived. If you find out that it "
     "did, press s; to send it once more, R (they may get it twice); to give it up, d.",
     "queued": "It leaves by itself. u calls back a letter of yours while it is held.",
     "draft": "It is only a draft. Enter opens the case.",
 }
+CORRECTED: Final = "The address of the case was corrected since: R sends this letter to {address}. d gives it up."
+TO_STAFF: Final = "It was for a colleague. R sends it again; if the address is wrong, tell the operator; d gives it up."
 
 
-class OutboxScreen(DeskScreen):
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A letter, and the address that its case has now; empty where it has none."""
+
+    letter: LetterView
+    address: str
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether what is sent now goes elsewhere than the letter went."""
+        return bool(self.address) and not self.letter.staff and self.address != self.letter.to_address
+
+
+class OutboxScreen(Listing):
     """The letters of the last day, and all that have not been sent."""
 
     PLACE = "outbox"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("outbox")
-    DEFAULT_CSS = """
-    OutboxScreen #about { height: 9; border-top: solid $am-bar-ground; }
-    """
+    HEAD = "   State       Ref       Letter          To"
+    EMPTY = "No letter is on its way, and none needs you. Enter on a letter opens its case."
+    DEFAULT_CSS = "OutboxScreen #about { height: 10; }"
 
-    def content(self) -> Iterator[Widget]:
-        yield Bar(id="head")
-        yield LetterList(id="letters")
-        yield LineView(id="about")
+    def __init__(self) -> None:
+        super().__init__()
+        self._addresses: dict[int, str] = {}
+
+    def listed(self) -> RowList:
+        return LetterList(id="letters")
 
     @property
     def letters(self) -> LetterList:
         return self.query_one("#letters", LetterList)
 
-    def on_mount(self) -> None:
-        self.bar("head").show([Part("     State       Ref       Letter          To", "muted")])
-        self.letters.empty = "No letters are on their way."
-        self.letters.focus()
-        self._read()
-
-    def _read(self) -> None:
-        def read() -> tuple[list[LetterView], Bounds]:
+    def read(self) -> None:
+        def read() -> tuple[list[LetterView], dict[int, str], Bounds]:
             at = self.desk.bounds()
             found = [one for one in self.desk.outbox(at.now - SENT_SHOWN) if not one.staff or one.state in _NEEDS]
-            return sorted(found, key=lambda one: (_ORDER.get(one.state, 9), -one.id)), at
+            found.sort(key=lambda one: (_ORDER.get(one.state, 9), -one.id))
+            cases = {one.case_id for one in found if one.case_id is not None and one.state in _NEEDS}
+            addresses = {row.id: row.complainant_address for row in self.desk.rows(sorted(cases)).values()}
+            return found, addresses, at
 
         self.ask("letters", read, self._show)
 
-    def _show(self, found: tuple[list[LetterView], Bounds]) -> None:
-        letters, at = found
+    def _show(self, found: tuple[list[LetterView], dict[int, str], Bounds]) -> None:
+        letters, self._addresses, at = found
         self.letters.show_letters(letters, at, self.desk.office.settings.clock.speed)
         stuck = [one for one in letters if one.state in _NEEDS]
         waiting = [one for one in letters if one.state in ("queued", "sending")]
@@ -78,127 +94,135 @@ class OutboxScreen(DeskScreen):
             parts += [Part("  "), Part("!!", "late-sign"), Part(need, "late")]
         parts.append(Part(f"  {len(waiting)} on their way  {len(sent)} sent since yesterday", "muted"))
         self.show_title(parts)
-        self._about()
+        self.tell()
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
-        self._about()
+    def _posted(self, one: LetterView) -> Posted:
+        return Posted(one, self._addresses.get(one.case_id or 0, ""))
 
-    def _about(self) -> None:
+    def tell(self) -> None:
         one = self.letters.letter
         if one is None:
-            self.query_one("#about", LineView).show(lambda width: Sheet())
-            return
-        self.query_one("#about", LineView).show(lambda width: _about(one, width))
+            self.tell_nothing()
+        else:
+            posted = self._posted(one)
+            self.about.show(lambda width: about(posted, width))
 
     def on_row_list_opened(self, message: RowList.Opened) -> None:
         one = self.letters.letter
         if one is not None and one.case_id is not None:
             self.house.open_case(one.case_id)
 
-    def news(self, news: News) -> None:
-        self._read()
-
-    def minute(self) -> None:
-        self._read()
-
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        self._read()
-
     # Verbs
 
-    def _stuck(self, *states: str) -> LetterView | None:
+    def _stuck(self, *states: str) -> Posted | None:
         one = self.letters.letter
         if one is None or one.state not in states:
-            self.house.say(f"This works on letters that are {' or '.join(states)}: move to one first.")
+            which = {"uncertain": "that are UNCERTAIN"}.get(states[0], "that FAILED, CAME BACK or are UNCERTAIN")
+            self.house.say(f"This works on letters {which}: move to one first.")
             return None
-        return one
-
-    def _sure(self, question: str, words: str, yes: str, verb: Callable[[], object], said: str) -> None:
-        from tui.dialogs.confirm import Confirm
-
-        def answered(sure: bool) -> None:
-            if sure:
-                self.do(verb, lambda _: self._read(), said=said)
-
-        self.offer(Confirm(question, words, yes=yes, no="No"), answered)
+        return self._posted(one)
 
     def action_resend(self) -> None:
-        one = self._stuck(*_NEEDS)
-        if one is None:
+        posted = self._stuck(*_NEEDS)
+        if posted is None:
             return
         from amends.casework import correspondence
 
-        desk = self.desk
+        desk, one = self.desk, posted.letter
+        to = posted.address if posted.is_corrected else one.to_address
 
         def again() -> None:
-            correspondence.resend(desk.office, one.id, actor=desk.actor, now=desk.now())
+            self.do(
+                lambda: correspondence.resend(desk.office, one.id, actor=desk.actor, now=desk.now()),
+                lambda _: self.did(f"It is on its way to {name(to)}."),
+            )
 
-        if one.state == "uncertain":
+        if posted.is_corrected:
+            words = f"Its words go to {name(to)}, the address of the case now; not to {name(one.to_address)}."
+            self.sure("Send it to the corrected address?", words, "Send it", again)
+        elif one.state == "uncertain":
             words = "If it did arrive, they may get it twice; it has the same Message-ID."
-            self._sure("Send it once more?", words, "Send again", again, "It is on its way again.")
+            self.sure("Send it once more?", words, "Send again", again)
         else:
-            self.do(again, lambda _: self._read(), said="It is on its way again.")
+            again()
 
     def action_arrived(self) -> None:
-        one = self._stuck("uncertain")
-        if one is not None:
-            from amends.casework import correspondence
-
-            desk = self.desk
-            self._sure(
+        posted = self._stuck("uncertain")
+        if posted is not None:
+            self.sure(
                 "It arrived?",
                 "You know it from the complainant or from the mail server's log.",
                 "It arrived",
-                lambda: correspondence.settle(desk.office, one.id, True, actor=desk.actor, now=desk.now()),
-                "Settled: it arrived.",
+                lambda: self._settle(posted.letter, True, "Settled: it arrived."),
             )
 
     def action_give_up(self) -> None:
-        one = self._stuck(*_NEEDS)
-        if one is not None:
-            from amends.casework import correspondence
-
-            desk = self.desk
-            self._sure(
+        posted = self._stuck(*_NEEDS)
+        if posted is not None:
+            self.sure(
                 "Give it up?",
                 "It will not be sent. What it should have met is still owed: write another letter, or telephone.",
                 "Give it up",
-                lambda: correspondence.settle(desk.office, one.id, False, actor=desk.actor, now=desk.now()),
-                "Given up. What it should have met is still owed.",
+                lambda: self._settle(posted.letter, False, "Given up. What it should have met is still owed."),
             )
+
+    def _settle(self, one: LetterView, sent: bool, said: str) -> None:
+        from amends.casework import correspondence
+
+        desk = self.desk
+        self.do(
+            lambda: correspondence.settle(desk.office, one.id, sent, actor=desk.actor, now=desk.now()),
+            lambda _: self.did(said),
+        )
 
     def action_correct(self) -> None:
         from tui.dialogs.ask import AskLine
 
-        one = self.letters.letter
-        if one is None or one.case_id is None:
+        posted = self._stuck(*_NEEDS)
+        if posted is None:
             return
-        desk, case_id = self.desk, one.case_id
+        one, desk = posted.letter, self.desk
+        if one.staff:
+            self.house.say(TO_STAFF)
+            return
+        title = f"{LETTER_NAMES.get(one.kind, one.kind)} of {one.reference or ''} to the right address"
+        hint = (
+            "The case has this address from now on, and this letter, word for word, goes to it. The one that did not "
+            "arrive stays on the record as given up."
+        )
 
         def corrected(address: str) -> None:
             from amends.casework import correspondence
 
             self.do(
-                lambda: correspondence.correct_address(desk.office, case_id, address, actor=desk.actor, now=desk.now()),
-                lambda _: self._read(),
-                said=f"From now on we write to {name(address)}. Write the letter anew, for this one keeps its address.",
+                lambda: correspondence.send_to(desk.office, one.id, address, actor=desk.actor, now=desk.now()),
+                lambda _: self.did(f"The address is corrected, and the letter is on its way to {name(address)}."),
             )
 
-        hint = "A letter that was written keeps its address: give it up (d) and write it anew."
-        self.offer(AskLine("Correct the address", "Write to", value=name(one.to_address), hint=hint), corrected)
+        value = name(posted.address or one.to_address)
+        self.offer(AskLine(title, "Their address", value=value, hint=hint), corrected)
 
 
-def _about(one: LetterView, width: int) -> Sheet:
+def about(posted: Posted, width: int) -> Sheet:
+    """A letter, why it did not arrive, and what can be done."""
+    one = posted.letter
     lines: list[Line] = [
         ((f" {LETTER_NAMES.get(one.kind, one.kind)} to {name(one.to_name)} <{name(one.to_address)}>", "strong"),)
     ]
     lines.append(((f" {prose(one.subject)}", "text"),))
     if one.error:
-        lines.extend(((" " + line, "late"),) for line in wrap(f"Reason: {prose(one.error)}", width - 2))
-    if one.tries:
-        lines.append(((f" Tried {plural(one.tries, 'time')}.", "muted"),))
-    lines.extend(((" " + line, "accent"),) for line in wrap(ADVICE.get(one.state, ""), width - 2))
+        tried = f" (tried {plural(one.tries, 'time')})" if one.tries else ""
+        lines.extend(((" " + line, "late"),) for line in wrap(f"Reason: {prose(one.error)}{tried}", width - 2))
+    lines.extend(((" " + line, "accent"),) for line in wrap(_advice(posted), width - 2))
     lines.append(())
     lines.extend(((" " + line, "text"),) for line in wrap(letter(one.body).rstrip(), width - 2))
     return Sheet(tuple(lines))
+
+
+def _advice(posted: Posted) -> str:
+    one = posted.letter
+    if one.state in ("failed", "bounced") and one.staff:
+        return TO_STAFF
+    if one.state in ("failed", "bounced") and posted.is_corrected:
+        return CORRECTED.format(address=name(posted.address))
+    return ADVICE.get(one.state, "")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from textual.binding import BindingType
-from textual.widget import Widget
 
 from amends.ledger.views import ArrivalView, MessageView
 from tui import keys
 from tui.columns import short_reference
-from tui.pulse import News
-from tui.screens.base import DeskScreen
+from tui.screens.listing import Listing
 from tui.signs import Bounds, age, moment, size
 from tui.thread import FLAGS
-from tui.widgets.bar import Bar, Part
-from tui.widgets.lineview import LineView, Sheet
+from tui.widgets.bar import Part
+from tui.widgets.lineview import Sheet
 from tui.widgets.rowlist import RowList
 from tui.words import Line, cut, fit, letter, name, prose, wrap
 
@@ -24,6 +21,12 @@ STATES: Final = {"held": ("?", "held", "warn"), "quarantined": ("!", "set aside"
 WHY: Final = {
     "held": "Held: it is not certain to which case it belongs.",
     "quarantined": "Set aside: it could not be filed by itself, and nobody was answered.",
+}
+READ_AGAIN: Final = {
+    "filed": "Read again, and filed: it stands in the queue now.",
+    "held": "Read again: to which case it belongs is still not certain. m joins it to one, c opens a new one.",
+    "quarantined": "Read again, and still not filed; the reason is below. c makes it a complaint, d puts it away.",
+    "own": "Read again: it is a copy of a letter of ours, and needs nobody.",
 }
 
 
@@ -59,13 +62,15 @@ class ArrivalList(RowList):
         )
 
 
-class TrayScreen(DeskScreen):
+class TrayScreen(Listing):
     """Say what each message is: a complaint, part of a case, or neither and why."""
 
     PLACE = "tray"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("tray")
+    HEAD = "   Why       Age  From"
+    EMPTY = "Nothing waits for a word from you. Mail that cannot be filed by itself comes here."
     DEFAULT_CSS = """
-    TrayScreen #about { height: 2fr; border-top: solid $am-bar-ground; }
+    TrayScreen #about { height: 2fr; }
     TrayScreen #waiting { height: 1fr; min-height: 4; }
     """
 
@@ -73,22 +78,14 @@ class TrayScreen(DeskScreen):
         super().__init__()
         self._at: Bounds | None = None
 
-    def content(self) -> Iterator[Widget]:
-        yield Bar(id="head")
-        yield ArrivalList(id="waiting")
-        yield LineView(id="about")
+    def listed(self) -> RowList:
+        return ArrivalList(id="waiting")
 
     @property
     def waiting(self) -> ArrivalList:
         return self.query_one("#waiting", ArrivalList)
 
-    def on_mount(self) -> None:
-        self.bar("head").show([Part("    Why       Age  From", "muted")])
-        self.waiting.empty = "Nothing waits for a word from you."
-        self.waiting.focus()
-        self._read()
-
-    def _read(self) -> None:
+    def read(self) -> None:
         self.ask("tray", lambda: (self.desk.tray(), self.desk.bounds()), self._show)
 
     def _show(self, found: tuple[list[ArrivalView], Bounds]) -> None:
@@ -101,37 +98,21 @@ class TrayScreen(DeskScreen):
             parts.append(Part(f"  oldest received {age(oldest, self._at.now)} ago: clocks count from receipt", "warn"))
         self.show_title(parts)
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
+    def tell(self) -> None:
         one = self.waiting.arrival
         if one is None:
-            self.query_one("#about", LineView).show(lambda width: Sheet())
+            self.tell_nothing()
         else:
-            self.ask("about", lambda: (one, *self.desk.waiting_mail(one)), self._about)
+            self.ask("about", lambda: (one, *self.desk.waiting_mail(one)), self._told)
 
-    def _about(self, found: tuple[ArrivalView, MessageView | None, str]) -> None:
+    def _told(self, found: tuple[ArrivalView, MessageView | None, str]) -> None:
         one, message, raw = found
         at = self._at
         if at is not None and one.id == self.waiting.current:
-            self.query_one("#about", LineView).show(lambda width: about(one, message, raw, at, width))
-
-    def news(self, news: News) -> None:
-        self._read()
-
-    def minute(self) -> None:
-        self._read()
-
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        self._read()
+            self.about.show(lambda width: about(one, message, raw, at, width))
 
     def on_row_list_opened(self, message: RowList.Opened) -> None:
-        self.query_one("#about", LineView).focus()
-
-    def action_leave(self) -> None:
-        if self.query_one("#about", LineView).has_focus:
-            self.waiting.focus()
-        else:
-            super().action_leave()
+        self.about.focus()
 
     # Verbs
 
@@ -142,26 +123,23 @@ class TrayScreen(DeskScreen):
         return one
 
     def action_complaint(self) -> None:
-        from tui.dialogs.confirm import Confirm
-
         one = self._chosen()
         if one is None:
             return
         desk = self.desk
 
-        def answered(yes: bool) -> None:
-            if yes:
-                from amends.casework import tray
+        def file() -> None:
+            from amends.casework import tray
 
-                self.do(
-                    lambda: tray.file_as_complaint(desk.office, one.id, actor=desk.actor, now=desk.now()),
-                    lambda reference: self._did(f"It is case {reference} now; its clocks run from receipt."),
-                )
+            self.do(
+                lambda: tray.file_as_complaint(desk.office, one.id, actor=desk.actor, now=desk.now()),
+                lambda reference: self.did(f"It is case {reference} now; its clocks run from receipt."),
+            )
 
         at = self._at
         when = moment(one.received_at, at.now, at.zone) if at else ""
         words = f"A new case is opened; its clocks run from receipt, {when}. They are told so if they may be answered."
-        self.offer(Confirm("Is it a complaint?", words, yes="Open a case", no="No"), answered)
+        self.sure("Is it a complaint?", words, "Open a case", file)
 
     def action_join(self) -> None:
         from tui.dialogs.ask import AskLine
@@ -198,7 +176,7 @@ class TrayScreen(DeskScreen):
             tray.join(desk.office, one.id, case.row.reference, actor=desk.actor, now=desk.now())
             return case.row.reference
 
-        self.do(join, lambda reference: self._did(f"It is part of {reference} now."))
+        self.do(join, lambda reference: self.did(f"It is part of {reference} now."))
 
     def action_put_away(self) -> None:
         from tui.dialogs.ask import AskLine
@@ -213,7 +191,7 @@ class TrayScreen(DeskScreen):
 
             self.do(
                 lambda: tray.dismiss(desk.office, one.id, why, actor=desk.actor, now=desk.now()),
-                lambda _: self._did("Put away as no complaint. It is kept, with your reason."),
+                lambda _: self.did("Put away as no complaint. It is kept, with your reason."),
             )
 
         hint = "It is kept all the same, with your name and reason, and can be filed later."
@@ -230,11 +208,7 @@ class TrayScreen(DeskScreen):
 
             return tray.retry(desk.office, one.id, actor=desk.actor, now=desk.now())
 
-        self.do(again, lambda state: self._did(f"Read again: it is {state}."))
-
-    def _did(self, said: str) -> None:
-        self.house.say(said)
-        self._read()
+        self.do(again, lambda state: self.did(READ_AGAIN.get(state, f"Read again: it is {state}.")))
 
 
 def about(one: ArrivalView, message: MessageView | None, raw: str, at: Bounds, width: int) -> Sheet:
