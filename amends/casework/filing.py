@@ -23,10 +23,10 @@ from amends.casework.kin import lock_cases, survivor_of, taken_up_by
 from amends.casework.office import Office
 from amends.casework.plans import earliest, planned_rows
 from amends.casework.post import note_bounce, note_receipt
-from amends.casework.threads import cases_of, remember
+from amends.casework.threads import cases_of, remember, thread_digest
 from amends.casework.writing import facts_of, promises, queue_automatic
 from amends.conversation.machines import Said
-from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, decide, doubted
+from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, decide, doubted, marked
 from amends.conversation.request import asks_for_status, says_only_that
 from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
@@ -34,7 +34,7 @@ from amends.ledger.book import add, add_all, add_missing
 from amends.ledger.chain import new_salt
 from amends.ledger.columns import key
 from amends.ledger.seals import address_seal, complaint_seal, message_seal
-from amends.ledger.tables import Arrival, Attachment, Case, Counter, Letter, Message, Participant
+from amends.ledger.tables import Arrival, Attachment, Case, Counter, Letter, Message, Participant, ThreadId
 from amends.letters import tokens
 from amends.letters.kinds import LetterKind
 from amends.mail.facts import Kind, Reading
@@ -65,6 +65,8 @@ def give_fate(office: Office, session: Session, arrival: Arrival, reading: Readi
         late_after=timedelta(days=settings.conversation.late_after_days) if reading.kind is Kind.PERSON else None,
         unsafe=_unsafe(reading),
     )
+    if _id_used_before(session, reading):
+        match = marked(match)
     if match.fate is Fate.JOIN and match.case is not None:
         return join(office, session, arrival, reading, match, now=now)
     if match.fate is Fate.HOLD:
@@ -76,7 +78,7 @@ def give_fate(office: Office, session: Session, arrival: Arrival, reading: Readi
         because = f"looks automatic ({reading.kind}) and belongs to no case; it was not answered"
         _quarantine(session, arrival, reading, match, because)
         return None
-    return open_case(office, session, arrival, reading, now=now)
+    return open_case(office, session, arrival, reading, match=match, now=now)
 
 
 def _quarantine(session: Session, arrival: Arrival, reading: Reading, match: Match, because: str) -> None:
@@ -123,6 +125,26 @@ _TWIN = (  # the same bytes first, then the same words; no words are the same as
     )
     .union_all(
         select(col(Message.id)).where(col(Message.content_key) == bindparam("key"), col(Message.id) != bindparam("own"))
+    )
+    .limit(1)
+)
+
+
+def _id_used_before(session: Session, reading: Reading) -> bool:
+    """Whether a message on a case has this Message-ID already; it is another one, or it would have been its twin."""
+    if not reading.message_id:
+        return False
+    which = {"digest": thread_digest(reading.message_id), "message_id": reading.message_id}
+    return session.connection().execute(_WITH_ITS_ID, which).first() is not None
+
+
+_WITH_ITS_ID = (  # by the index of Message-IDs, which also has those that were only referred to
+    select(key(Message.id))
+    .join(ThreadId, col(ThreadId.case_id) == col(Message.case_id))
+    .where(
+        col(ThreadId.digest) == bindparam("digest"),
+        col(Message.message_id) == bindparam("message_id"),
+        col(Message.direction) == "in",
     )
     .limit(1)
 )
@@ -316,6 +338,8 @@ def add_message(
     """The message as a row, with its attachments and its words in the search index; returns its id."""
     subject = clean(reading.subject, limit=1000)
     flags = subject.flags | clean(reading.text, multiline=True).flags
+    if match.id_used_before:
+        flags |= {"message-id-used-before"}
     row = {
         "case_id": case_id,
         "raw_id": arrival.raw_id,

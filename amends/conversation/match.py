@@ -69,6 +69,8 @@ class Match:
     standing: Standing = Standing.PARTICIPANT
     candidates: tuple[str, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    id_used_before: bool = False
+    """Another message, with other words, came under the same Message-ID."""
 
     def as_json(self) -> dict[str, Any]:
         said = {
@@ -117,6 +119,12 @@ def doubted(
     days = (received_at - closed_at) // timedelta(days=1)
     because = f"it came {days} days after {match.case} was closed: {match.because}"
     return replace(_held(match, because), proposals=(Proposal.REVIEW, Proposal.NEW_CASE))
+
+
+def marked(match: Match) -> Match:
+    """The same decision on a message whose Message-ID another one had, for whoever looks at either."""
+    because = f"{match.because}; another message came before under its Message-ID"
+    return replace(match, because=because, id_used_before=True)
 
 
 def _held(match: Match, because: str) -> Match:

@@ -362,6 +362,16 @@ def test_a_message_id_used_twice_for_other_words_swallows_no_complaint(office):
     assert filed.state == "filed" and len(references(office)) == 2
 
 
+def test_a_message_under_the_message_id_of_another_one_is_marked_and_the_first_is_not(office):
+    """Not one whose Message-ID was only referred to before: a reply may be here sooner than what it answers."""
+    early = file_mail(office, a_mail(text="one", message_id="same@old.example", references=["later@old.example"]))
+    twin = file_mail(office, a_mail(text="two", message_id="same@old.example", sender="sami@example.net"))
+    late = file_mail(office, a_mail(text="three", message_id="later@old.example", sender="uma@example.net"))
+    marks = [case_of(office, filed.reference).messages[0].flags for filed in (early, twin, late)]
+    assert marks == [(), ("message-id-used-before",), ()]
+    assert "under its Message-ID" in case_of(office, twin.reference).messages[0].match["because"]
+
+
 def test_storing_and_filing_again_changes_nothing(office):
     mail = a_mail()
     arrival, sealed = store_mail(office, mail, uid=7)
