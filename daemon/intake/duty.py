@@ -97,6 +97,8 @@ class ImapIntake:
         self._role = f"mailbox:{box.name}"
         self._detail: dict[str, Any] = {"mailbox": box.name, "connected": False, "waiting": 0, "unaccounted": 0}
         self._fetches: dict[int, int] = {}
+        self._line_gives = False  # whether this line has brought a message
+        self._told_holder: str | None = None
         self._leased_at = 0.0
         self._failures = 0
         self._unmovable: str | None = None
@@ -123,6 +125,9 @@ class ImapIntake:
 
     def _stand_by(self, pulse: Pulse) -> None:
         holder = leases.holder(self._office, self._role, now=self._office.wall())
+        if holder is not None and holder != self._told_holder:
+            log.info("intake.stands-by", mailbox=self._box.name, held_by=holder)
+        self._told_holder = holder
         pulse.beat(mailbox=self._box.name, held_by=holder)
         pulse.wait(5.0)
 
@@ -143,6 +148,7 @@ class ImapIntake:
         alive = partial(self._show_life, pulse)
         self._filer.file_stored(self._box.name, pulse, alive=alive)  # be the server there or not; the look moves it
         with Line.open(self._box, credentials(self._office.settings, self._box), alive=alive) as line:
+            self._line_gives, self._told_holder = False, None
             self._greet(line)
             while not pulse.stopping.is_set():
                 self._keep_lease()
@@ -334,11 +340,14 @@ class ImapIntake:
 
     @contextlib.contextmanager
     def _in_flight(self, uids: Sequence[int]) -> Iterator[None]:
-        """A line that dies in here may have died of one of these messages: the next look shall find out of which."""
+        """A line that dies in here may have died of one of these messages: the next look shall find out of which.
+
+        Only where it brought nothing before: else it is the line that does not last, and it has been of use.
+        """
         try:
             yield
         except Lost:
-            for uid in uids:
+            for uid in () if self._line_gives else uids:
                 self._fetches[uid] = self._fetches.get(uid, 0) + 1
             raise
 
@@ -379,7 +388,9 @@ class ImapIntake:
         size = sum(envelope.size for envelope in wanted.values())
         try:
             with self._in_flight(list(wanted)):
-                return line.messages(list(wanted), size=size)
+                found = line.messages(list(wanted), size=size)
+            self._line_gives = self._line_gives or bool(found)
+            return found
         except NotDone as refused:
             log.warning("intake.not-fetched", mailbox=self._box.name, messages=len(wanted), why=str(refused))
             if len(wanted) == 1:

@@ -397,6 +397,31 @@ def test_mail_that_came_when_the_line_died_again_and_again_is_not_set_aside_for_
     assert desk.states() == {"filed": 6}
 
 
+def test_a_line_that_never_lasts_for_more_than_one_message_brings_them_one_by_one(
+    desk_at: Callable[..., Desk], mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it breaks after it was of use, no message is to blame, however often that happens."""
+    monkeypatch.setattr(duty, "pause_after", lambda *_, **__: 0.0)
+    mailbox.deliver_all([a_complaint(n, body="The lift is broken.\r\n" * 1000) for n in range(12)])
+    with FaultProxy(mailbox.server.port) as proxy:
+        for _ in range(14):
+            proxy.after_bytes(30_000, "close")
+        desk = desk_at(mailbox, port=proxy.port)
+        desk.look_once()
+    assert desk.states() == {"filed": 12}
+
+
+def test_an_intake_that_stands_by_says_once_for_whom(
+    desk: Desk, mailbox: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with desk.at_work("first") as first:
+        desk.until(lambda: first.detail.get("last_poll"), first)
+        with desk.at_work("second") as second:
+            desk.until(lambda: second.detail.get("held_by"), second)
+    said = [line for line in capsys.readouterr().out.splitlines() if "intake.stands-by" in line]
+    assert len(said) == 1 and "held_by=first" in said[0]
+
+
 @pytest.mark.parametrize("fault", ["lose answer", "lose command"])
 def test_a_move_whose_answer_or_command_was_lost_is_repeated_without_harm(
     desk_at: Callable[..., Desk], mailbox: Account, fault: Any
