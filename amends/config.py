@@ -315,10 +315,15 @@ class Letters(Section):
     undo_seconds: int = Field(default=30, ge=0, le=3600)
     """Handlers' letters wait this long before they leave, so that they can be called back."""
     auto_limit_per_day: int = Field(default=4, ge=1, le=100)
-    """Automatic letters to one address in 24 hours."""
+    """Automatic letters to one address in 24 hours; `+tags` and what a machine draws by lot make no other address."""
+    auto_limit_per_domain: int = Field(default=100, ge=1, le=10_000)
+    """Automatic letters to one domain in 24 hours that were there when the message came which the next one would answer:
+    for loops that answer from another address each time.  Providers of mail to the public are not counted."""
+    shared_domains: tuple[str, ...] = ()
+    """Further domains that are not counted, as many people who write to you share them."""
     breaker_per_ten_minutes: int = Field(default=20, ge=1, le=10_000)
     """So many automatic letters, to all addresses together, may answer within ten minutes what came just after another
-    one; more of them look like a loop, and nothing automatic leaves until that is over.  A backlog is none."""
+    one; more of them look like a loop, and letters of that sort are held until it is over.  A backlog is none."""
     templates_folder: Path | None = None
     """Your own letters; they stand before the shipped ones of the same name."""
 

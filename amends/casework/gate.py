@@ -2,14 +2,16 @@
 
 Three things shut it for one address: a letter to it came back for good, until a handler corrects or clears it; it
 answers like a machine that does not say so; it had as many automatic letters within a day as the configuration
-allows.  The breaker is for all addresses at once: while more letters than the configuration allows answered what came
-just after another automatic letter, nothing automatic leaves the outbox.  Nothing is thrown away by it.
+allows.  Addresses that differ in a tag or in what a machine draws by lot are one.  A fourth shuts it for a domain, for
+loops that answer from another address each time.  The breaker is for all addresses at once: while more letters than
+the configuration allows answered what came just after another automatic letter, letters of that sort do not leave the
+outbox; nobody's first letter is one.  Nothing is thrown away by it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +21,8 @@ from sqlmodel import Session, col
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.office import Office, read_meta, write_meta
-from amends.conversation.machines import TWICE, Said, answers_at_once, repeats
+from amends.conversation.domains import essence, is_shared
+from amends.conversation.machines import SLACK, TWICE, Said, answers_at_once, repeats
 from amends.kernel.errors import NotFound, Refused
 from amends.kernel.instants import iso
 from amends.ledger.book import add_missing
@@ -33,7 +36,9 @@ WINDOW: Final = timedelta(minutes=10)
 """How far back the breaker looks."""
 MACHINE: Final = "it answers our automatic letters as a machine does"
 UNDELIVERABLE: Final = "a letter to it came back as undeliverable"
-HELD: Final = "Held with all automatic letters: too many answered mail that came just after another one."
+HELD: Final = "Held, as it may belong to a loop: too many letters answer mail that came just after another one."
+NEWEST: Final = 500
+"""How many of the newest letters are looked through for those to one domain."""
 
 # A reply of a server that speaks of the recipient's address alone (RFC 3463, 3.2).
 _NO_SUCH_ADDRESS: Final = re.compile(r"5\d\d[ -]5\.1\.(?:[0-36]|10)\b")
@@ -51,11 +56,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is known of an address: its automatic letters of a day, its messages of a day, and why it is blocked."""
+    """What is known of an address: its automatic letters of a day, its messages of a day, and why it is blocked.
+
+    `domain` counts the automatic letters of a day to its whole domain that were there when the message came.
+    """
 
     letters: tuple[datetime, ...] = ()
     messages: tuple[Said, ...] = ()
     blocked: str | None = None
+    domain: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,11 @@ class Verdict:
     again: bool = False
 
 
-def judge(past: Past, answered: Answered | None, *, limit: int, now: datetime) -> Verdict:
-    """The rule, over what is known.  `limit` is of automatic letters to one address in a day."""
+def judge(past: Past, answered: Answered | None, *, limit: int, of_domain: int = 100, now: datetime) -> Verdict:
+    """The rule, over what is known.  `limit` is of automatic letters to one address in a day, `of_domain` to a domain.
+
+    Of a domain only those count that were there when the message came: a backlog is none of their doing.
+    """
     if answered is not None and not answered.answerable:
         return Verdict(answered.because or "the message may not be answered automatically")
     if past.blocked is not None:
@@ -81,6 +93,11 @@ def judge(past: Past, answered: Answered | None, *, limit: int, now: datetime) -
     sent = len(past.letters)
     if sent >= limit:
         return Verdict(f"{sent} automatic letters went to this address within a day (the limit is {limit})")
+    if past.domain >= of_domain:
+        return Verdict(
+            f"{past.domain} automatic letters went to the domain of this address within a day, and answers keep coming "
+            f"(the limit is {of_domain})"
+        )
     again = answered is not None and any(
         now - WINDOW <= letter and answered.said.after(letter) for letter in past.letters
     )
@@ -106,7 +123,11 @@ def ask(file: CaseFile, to: str, *, answered: Answered | None = None, staff: boo
     past = _past_of(session, to, answered, now)
     if staff:  # each goes once for one deadline, and nobody's mail sets it off
         return Verdict(past.blocked)
-    verdict = judge(past, answered, limit=office.settings.letters.auto_limit_per_day, now=now)
+    letters = office.settings.letters
+    if answered is not None and past.blocked is None and not is_shared(to.rpartition("@")[2], letters.shared_domains):
+        past = replace(past, domain=_letters_to_domain(session, to.rpartition("@")[2], answered.said, now))
+    limits = {"limit": letters.auto_limit_per_day, "of_domain": letters.auto_limit_per_domain}
+    verdict = judge(past, answered, **limits, now=now)
     if verdict.machine:
         block(file, to, MACHINE, until=now + DAY)
     return verdict
@@ -144,11 +165,61 @@ def _past_of(session: Session, to: str, answered: Answered | None, now: datetime
     connection = session.connection()
     rows: list[Any] = list(connection.execute(_HISTORY, {"to": to, "since": now - DAY, "now": now}))
     letters = tuple(row[0] for row in rows if row[1] is None)
+    if (one := essence(to)) != to:
+        letters = _letters_to_essence(session, one, now)
     blocked = next((row[1] for row in rows if row[1] is not None), None)
     if answered is None or len(letters) < TWICE:  # so hardly anybody's messages are looked up
         return Past(letters, (), blocked)
     wrote = connection.execute(_WROTE, {"to": to, "since": now - DAY, "own": answered.message_id})
     return Past(letters, tuple(Said(*row) for row in wrote), blocked)
+
+
+_LIKE: Final = (
+    select(col(Letter.queued_at), col(Letter.to_address))
+    .where(
+        col(Letter.to_address).like(bindparam("like"), escape="\\"),
+        col(Letter.queued_at) > bindparam("since"),
+        col(Letter.automatic).is_(True),
+        col(Letter.staff).is_(False),
+    )
+    .order_by(key(Letter.id).desc())
+    .limit(NEWEST)
+)
+_newest: Final = (
+    select(col(Letter.queued_at), col(Letter.to_address), col(Letter.automatic), col(Letter.staff))
+    .order_by(key(Letter.id).desc())
+    .limit(NEWEST)
+    .subquery()
+)
+_TO_DOMAIN: Final = select(func.count()).where(
+    _newest.c.queued_at > bindparam("since"),
+    _newest.c.queued_at < bindparam("until"),
+    _newest.c.to_address.like(bindparam("like"), escape="\\"),
+    _newest.c.automatic.is_(True),
+    _newest.c.staff.is_(False),
+)
+
+
+def _letters_to_essence(session: Session, one: str, now: datetime) -> tuple[datetime, ...]:
+    """The automatic letters of a day to all addresses of this essence."""
+    local, _, domain = one.rpartition("@")
+    like = f"{_literal(local).replace('#', '%')}%@{_literal(domain)}"
+    rows = session.connection().execute(_LIKE, {"like": like, "since": now - DAY})
+    return tuple(at for at, address in rows if at is not None and essence(address) == one)
+
+
+def _letters_to_domain(session: Session, domain: str, said: Said, now: datetime) -> int:
+    """How many automatic letters to `domain`, of a day and among the newest, were queued before the message came."""
+    until = min(said.had_at, said.at + SLACK)
+    if until <= now - DAY:
+        return 0
+    like = f"%@{_literal(domain)}"
+    values = {"since": now - DAY, "until": until, "like": like}
+    return session.connection().execute(_TO_DOMAIN, values).scalar() or 0
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 # Addresses that are blocked
@@ -244,7 +315,7 @@ _COUNT: Final = select(func.count()).where(col(Letter.again).is_(True), col(Lett
 
 
 def is_tripped(office: Office, session: Session, *, now: datetime) -> bool:
-    """Whether automatic letters are held now."""
+    """Whether letters that may belong to a loop are held now."""
     return _counted(session, now) > office.settings.letters.breaker_per_ten_minutes
 
 
@@ -267,8 +338,8 @@ def why_held(office: Office, *, now: datetime) -> str | None:
         with office.book.write() as session:
             mark_held(session, now=now)
     return (
-        "Too many of them answered mail that came just after another one, as in a loop; "
-        "look at amendsd breaker and amends blocked, and let them leave by amendsd breaker --go."
+        "Too many automatic letters answered mail that came just after another one, as in a loop, and letters of that "
+        "sort are held; look at amendsd breaker and amends blocked, and let them leave by amendsd breaker --go."
     )
 
 
@@ -276,7 +347,7 @@ def breaker(office: Office, session: Session, *, now: datetime) -> Breaker:
     """The breaker whole, for whoever looks at it."""
     limit = office.settings.letters.breaker_per_ten_minutes
     counted = _counted(session, now)
-    waiting = select(func.count()).where(col(Letter.state) == "queued", col(Letter.automatic).is_(True))
+    waiting = select(func.count()).where(col(Letter.state) == "queued", col(Letter.again).is_(True))
     held = session.connection().execute(waiting).scalar() or 0 if counted > limit else 0
     opened = read_meta(session, "breaker_opened_at")
     return Breaker(counted, limit, held, None if opened is None else datetime.fromisoformat(opened))
@@ -284,7 +355,7 @@ def breaker(office: Office, session: Session, *, now: datetime) -> Breaker:
 
 def _unmarked() -> Any:
     return select(key(Letter.id)).where(
-        col(Letter.state) == "queued", col(Letter.automatic).is_(True), col(Letter.error).is_(None)
+        col(Letter.state) == "queued", col(Letter.again).is_(True), col(Letter.error).is_(None)
     )
 
 
@@ -292,7 +363,7 @@ def mark_held(session: Session, *, now: datetime) -> None:
     """The letters that the breaker holds say so where the outbox shows them."""
     marked = session.connection().execute(
         update(Letter)
-        .where(col(Letter.state) == "queued", col(Letter.automatic).is_(True), col(Letter.error).is_(None))
+        .where(col(Letter.state) == "queued", col(Letter.again).is_(True), col(Letter.error).is_(None))
         .values(error=HELD)
     )
     if marked.rowcount:

@@ -199,15 +199,15 @@ def doubt_all(office: Office, why: str, *, now: datetime) -> int:
 def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = False, now: datetime) -> list[Claimed]:
     """Make up to `limit` letters whose time has come ours, oldest first; nobody else can claim them.
 
-    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt); so does the gate's breaker.
+    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt); the gate's breaker leaves those
+    that may belong to a loop.
     """
     with office.book.write() as session:
-        if gate.is_tripped(office, session, now=now):
+        if tripped := gate.is_tripped(office, session, now=now):
             gate.mark_held(session, now=now)
-            by_hand_only = True
         statement = (
             select(Letter)
-            .where(*_waiting(by_hand_only), col(Letter.next_try_at) <= now)
+            .where(*_waiting(by_hand_only, tripped), col(Letter.next_try_at) <= now)
             .order_by(col(Letter.next_try_at), col(Letter.id))
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -482,13 +482,17 @@ def settle_uncertain(office: Office, *, last_complete_poll: datetime | None, now
     return len(doubtful)
 
 
-def _waiting(by_hand_only: bool) -> list[Any]:
-    queued = col(Letter.state) == "queued"
-    return [queued, col(Letter.automatic).is_(False)] if by_hand_only else [queued]
+def _waiting(by_hand_only: bool, tripped: bool) -> list[Any]:
+    waiting: list[Any] = [col(Letter.state) == "queued"]
+    if by_hand_only:
+        waiting.append(col(Letter.automatic).is_(False))
+    if tripped:
+        waiting.append(col(Letter.again).is_(False))
+    return waiting
 
 
-def next_leaving(office: Office, *, by_hand_only: bool = False) -> datetime | None:
-    """When the next queued letter may leave, or None."""
-    statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only))
+def next_leaving(office: Office, *, by_hand_only: bool = False, tripped: bool = False) -> datetime | None:
+    """When the next queued letter may leave, or None; `tripped` passes over those that the breaker holds."""
+    statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only, tripped))
     with office.book.read() as session:
         return session.connection().execute(statement).scalar()

@@ -17,7 +17,7 @@ SAME_WITHIN: Final = timedelta(hours=1)
 """Equal texts further apart than this are a person's, who writes once more."""
 AT_ONCE: Final = timedelta(seconds=60)
 """Nobody reads our letter and writes another complaint in less."""
-_SLACK: Final = timedelta(seconds=2)  # mail servers tell whole seconds, and their clocks may be a little behind ours
+SLACK: Final = timedelta(seconds=2)  # mail servers tell whole seconds, and their clocks may be a little behind ours
 TWICE: Final = 2
 _ALIKE: Final = 0.9
 _WORDS: Final = 2000
@@ -35,7 +35,7 @@ class Said:
 
     def after(self, letter: datetime) -> bool:
         """Whether it came after a letter of ours was queued: by our clock surely, and by its server's not before."""
-        return self.had_at > letter and self.at >= letter - _SLACK
+        return self.had_at > letter and self.at >= letter - SLACK
 
 
 def alike(one: str, other: str) -> bool:

@@ -79,6 +79,7 @@ class OutboxDuty:
         self._used_at = 0.0
         self._kept_house_at: float | None = None
         self._sent = 0
+        self._alarmed = False
 
     def wake(self) -> None:
         self.bell.set()
@@ -94,24 +95,31 @@ class OutboxDuty:
         self._kept_house_at = None
         while not pulse.stopping.is_set():
             self._keep_house()
-            held = self._in_doubt() or gate.why_held(self._office, now=self._office.now())
-            wait = self._seconds_to_next(by_hand_only=held is not None)
+            doubt, loop = self._in_doubt(), gate.why_held(self._office, now=self._office.now())
+            self._alarm(loop)
+            wait = self._seconds_to_next(by_hand_only=doubt is not None, tripped=loop is not None)
             if wait <= 0:
-                self._round(pulse, by_hand_only=held is not None)
+                self._round(pulse, by_hand_only=doubt is not None)
             else:
-                self._say(pulse, held)
+                self._say(pulse, f"Automatic letters are held. {doubt}" if doubt is not None else loop)
                 self._rest(pulse, wait)
         self._courier.close()
 
     def _say(self, pulse: Pulse, held: str | None) -> None:
         if held is not None:
-            pulse.failing(f"Automatic letters are held. {held}", sent=self._sent)
+            pulse.failing(held, sent=self._sent)
         else:
             pulse.beat(sent=self._sent)
 
-    def _seconds_to_next(self, *, by_hand_only: bool) -> float:
+    def _alarm(self, loop: str | None) -> None:
+        """Say it once each time that the breaker opens."""
+        if loop is not None and not self._alarmed:
+            log.error("outbox.breaker", error=loop)
+        self._alarmed = loop is not None
+
+    def _seconds_to_next(self, *, by_hand_only: bool, tripped: bool) -> float:
         """Real seconds until the next letter may leave; many if there is none."""
-        leaves = post.next_leaving(self._office, by_hand_only=by_hand_only)
+        leaves = post.next_leaving(self._office, by_hand_only=by_hand_only, tripped=tripped)
         if leaves is None:
             return _KEEP_HOUSE_EVERY
         return (leaves - self._office.now()) / timedelta(seconds=1) / self._office.settings.clock.speed
