@@ -24,7 +24,7 @@ log = structlog.get_logger()
 _LOOK_EVERY: Final = 5.0  # seconds; letters that other programs queue (the screens) wake nobody here
 _KEEP_CONNECTION: Final = 15.0  # seconds without a letter; servers tire of the silent
 _KEEP_HOUSE_EVERY: Final = 30.0
-_LONGEST_PAUSE: Final = 120.0
+_LONGEST_PAUSE: Final = 50.0  # what waited leaves within a minute of the server's return
 _LIMIT_PAUSE: Final = 3600.0
 _BATCH: Final = 25
 _BREAKS: Final = 3  # so many connections in a row that one letter broke, and it has to stand back
@@ -46,7 +46,7 @@ def provider_limit(answer: str) -> bool:
 
 
 def pause_after(failures: int, *, spread: float) -> float:
-    """Seconds before the server is asked again after `failures` (1, 2, ...) in vain: 2, 4, 8, ... 120, and a tenth."""
+    """Seconds before the server is asked again after `failures` (1, 2, ...) in vain: 2, 4, ... 50, and up to a tenth."""
     return float(min(2.0 ** min(failures, 10), _LONGEST_PAUSE) * (1 + spread / 10))
 
 

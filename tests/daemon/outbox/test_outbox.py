@@ -15,6 +15,7 @@ from amends.kernel.errors import NeedsOperator
 from amends.letters.kinds import LetterKind
 from daemon.outbox import duty as outbox_duty
 from daemon.outbox.courier import Courier
+from daemon.outbox.duty import pause_after
 from daemon.outbox.wire import Wire
 from tests.builders import AMARA, a_mail, file_mail
 from tests.daemon.outbox.conftest import Killed, Post
@@ -255,6 +256,11 @@ def test_a_dead_server_costs_no_letter_a_try(post: Post) -> None:
         until(lambda: heart.state == "running")
     assert [one.tries for one in post.letters()] == [1, 1, 1]
     assert [one.error for one in post.letters()] == [None] * 3
+
+
+def test_a_server_that_comes_back_has_the_letters_within_a_minute_however_long_it_was_away() -> None:
+    pauses = [pause_after(failures, spread=1.0) for failures in range(1, 5000)]
+    assert pauses == sorted(pauses) and pauses[0] < 3 and pauses[-1] <= 60
 
 
 def test_a_letter_that_breaks_every_connection_lets_the_others_pass(post: Post) -> None:
