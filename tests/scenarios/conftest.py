@@ -47,6 +47,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody sleeps long, and the time since the boot of the machine goes with the hours of the town."""
     monkeypatch.setattr("daemon.intake.line.ASK_EVERY", 0.05)
     monkeypatch.setattr("daemon.outbox.duty._LOOK_EVERY", 0.1)
+    monkeypatch.setattr("daemon.supervision.health.WRITE_EVERY", 0.2)
+    monkeypatch.setattr("daemon.supervision.health._AT_MOST_EVERY", 0.05)
 
     def in_town(wall: datetime) -> doubt.Reading:
         return doubt.Reading(wall, wall.timestamp(), "the boot of the town")
@@ -62,7 +64,7 @@ def town_with(
     with ExitStack() as stack:
 
         def make(*, box: Account = mailbox, pool: ReadingPool = readers, **sections: Any) -> Town:
-            return stack.enter_context(Town(tmp_path, box, server, pool, **sections).open())
+            return stack.enter_context(Town(tmp_path, box, server, pool, sections).open())
 
         yield make
 

@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
@@ -48,7 +49,6 @@ from daemon.supervision.bell import Bell
 from daemon.supervision.supervisor import Supervisor
 from daemon.supervision.systemd import Systemd
 from tests.builders import AMARA, an_office
-from tests.servers import until
 from tests.servers.dovecot import Account
 from tests.servers.smtp import Letter, SmtpServer
 
@@ -146,13 +146,17 @@ class TownClock:
 class Town:
     """One mailbox, one store, one mail server; the house is open only `at_work`."""
 
-    def __init__(self, folder: Path, box: Account, smtp: SmtpServer, pool: ReadingPool, **sections: Any) -> None:
+    def __init__(
+        self, folder: Path, box: Account, smtp: SmtpServer, pool: ReadingPool, sections: dict[str, Any]
+    ) -> None:
         self.box, self.smtp, self.pool = box, smtp, pool
+        sections = dict(sections)
         self.clock = TownClock(START)
         table = box.section(**sections.pop("mailbox", {}))
         sections["organisation"] = {"authserv_id": AUTHSERV, **sections.get("organisation", {})}
         sections["letters"] = {"undo_seconds": 0, **sections.get("letters", {})}
-        sections["smtp"] = smtp.section(plus_addressing=True, **sections.get("smtp", {}))
+        if sections.get("smtp", {}) is not None:
+            sections["smtp"] = smtp.section(plus_addressing=True, **sections.get("smtp", {}))
         self._office = partial(an_office, folder, wall=self.clock, mailbox=[table], **sections)
         self.office = self.another_office()
         """The daemon's."""
@@ -205,9 +209,8 @@ class Town:
         self._bag.put(raw)
 
     def _carry(self) -> None:
-        with self.box.client() as client:
-            while (raw := self._bag.get()) is not None:
-                client.append("INBOX", raw, (), self._next_second())
+        while (raw := self._bag.get()) is not None:
+            self.box.deliver(raw, at=self._next_second())
 
     # the house
 
@@ -252,23 +255,29 @@ class Town:
         return office
 
     def until(self, seen: Callable[[], object], *, what: str = "it", seconds: float = PATIENCE) -> None:
-        until(lambda: seen() or time.sleep(0.02), seconds=seconds, what=f"{what}; {self.state()}")
+        """As soon as `seen()`; in vain it says how the town stands."""
+        end = time.monotonic() + seconds
+        while not seen():
+            if time.monotonic() > end:
+                pytest.fail(f"waited {seconds:.0f} s in vain for {what}: {self.state()}")
+            time.sleep(0.02)
 
     def until_filed(self) -> None:
         """Every mail that was brought has its fate and has left the inbox."""
-        until(lambda: self._moved() >= self.brought or time.sleep(0.02), seconds=PATIENCE, what="all to be filed")
-        assert self._moved() == self.brought
+        self.until(lambda: self.moved() >= self.brought, what="all to be filed")
+        assert self.moved() == self.brought
 
     def until_quiet(self) -> None:
         """Nothing is left to do at this hour: all is filed, and every letter that may leave has left."""
 
         def is_quiet() -> bool:
-            return self._moved() >= self.brought and not self._due() and self._moved() >= self.brought
+            return self.moved() >= self.brought and not self._due() and self.moved() >= self.brought
 
-        until(lambda: is_quiet() or time.sleep(0.02), seconds=PATIENCE, what="the house to be quiet")
+        self.until(is_quiet, what="the house to be quiet")
         assert not self.box.uids(), "the inbox is empty"
 
-    def _moved(self) -> int:
+    def moved(self) -> int:
+        """How many mails have left the inbox with their fate."""
         with self.desk.book.read() as session:
             return session.scalar(select(func.count()).where(col(Arrival.moved_at).is_not(None))) or 0
 
@@ -304,6 +313,13 @@ class Town:
             ids = list(session.scalars(select(col(Case.id)).order_by(col(Case.id))))
             return [views.case(session, one, now=self.now) for one in ids]
 
+    def cases_in_brief(self) -> list[Case]:
+        """The rows of all cases, the oldest first."""
+        with self.desk.book.read() as session:
+            found = list(session.scalars(select(Case).order_by(col(Case.id))))
+            session.expunge_all()
+        return found
+
     def case(self, reference: str) -> views.CaseView:
         [found] = [one for one in self.cases() if one.row.reference == reference]
         return found
@@ -325,14 +341,24 @@ class Town:
         """The bytes of a message, as the store has them."""
         with self.desk.book.read() as session:
             raw_id = views.raw_id_of(session, message.id)
-            assert raw_id is not None
+        assert raw_id is not None
+        return self.raw(raw_id)
+
+    def raw(self, raw_id: int) -> bytes:
+        """Bytes of the store by their number."""
+        with self.desk.book.read() as session:
             return unpack(views.raw(session, raw_id)[1])
 
-    def duty(self, name: str) -> views.DutyView:
-        """How a duty fares, as `amendsd status` tells it."""
+    def duty(self, name: str) -> views.DutyView | None:
+        """How a duty fares, as `amendsd status` tells it; None before its first word."""
         with self.desk.book.read() as session:
-            [found] = [one for one in views.duties(session) if one.name == name]
-        return found
+            return next((one for one in views.duties(session) if one.name == name), None)
+
+    def intake(self) -> tuple[bool, int, int]:
+        """What `amendsd status` tells of the mailbox: connected, waiting, unaccounted for."""
+        told = self.duty("intake.complaints")
+        detail = {} if told is None else told.detail
+        return bool(detail.get("connected")), detail.get("waiting", 0), detail.get("unaccounted", 0)
 
     def prove_whole(self) -> None:
         """The ledger is intact, as `amendsd verify` sees it."""
