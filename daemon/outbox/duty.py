@@ -46,7 +46,7 @@ def provider_limit(answer: str) -> bool:
 
 
 def pause_after(failures: int, *, spread: float) -> float:
-    """Seconds before the server is asked again after `failures` (1, 2, ...) in vain: 2, 4, ... 50, and up to a tenth."""
+    """Seconds before the server is asked again after `failures` (1, 2, ...) in vain: 2, 4, ... 50, and a tenth."""
     return float(min(2.0 ** min(failures, 10), _LONGEST_PAUSE) * (1 + spread / 10))
 
 
