@@ -267,12 +267,14 @@ class Mailbox(_Server):
     inbox: str = "INBOX"
     filed: str = "Amends/Filed"
     quarantine: str = "Amends/Quarantine"
+    oversized: str = "Amends/Oversized"
+    """Where mail lies whole that is too large to be stored whole; the only complete copy of it."""
     poll_seconds: int = Field(default=60, ge=1, le=3600)
     idle: bool = True
     since: AwareDatetime | None = None
     """Mail received before this day is history: filed without letters and without clocks."""
     max_megabytes: int = Field(default=35, ge=1, le=1000)
-    """Larger mail is set aside in quarantine from its headers; it stays whole on the server."""
+    """Of larger mail only the beginning is stored and filed; it stays whole on the server, in `oversized`."""
 
     @field_validator("since", mode="before")
     @classmethod
@@ -282,8 +284,8 @@ class Mailbox(_Server):
 
     @model_validator(mode="after")
     def _folders(self) -> Self:
-        if len({self.inbox, self.filed, self.quarantine}) != 3:
-            raise ValueError("inbox, filed and quarantine must be three different folders")
+        if len({self.inbox, self.filed, self.quarantine, self.oversized}) != 4:
+            raise ValueError("inbox, filed, quarantine and oversized must be four different folders")
         return self
 
 

@@ -213,6 +213,9 @@ def _messages(view: CaseView, desk: Desk) -> Iterator[str]:
         yield from _wrapped(clean(message.subject).text, desk, first="  Subject: ", rest=INDENT)
         if because := str(message.match.get("because", "")):
             yield from _wrapped(clean(because).text, desk, first="  On this case because: ", rest=INDENT)
+        if message.defects:
+            unread = clean("; ".join(message.defects)).text
+            yield from _wrapped(unread, desk, first="  Could not be read whole: ", rest=INDENT)
         yield from _text(message.new_text or message.text, desk)
         for number, holder, file in files:
             if holder.id == message.id:

@@ -6,7 +6,7 @@ Runs inside the transaction of `intake.file`; raises whatever it raises, and the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from amends.casework.casefile import CaseFile
 from amends.casework.gate import Answered
 from amends.casework.handling import end_waiting
 from amends.casework.kin import lock_cases, survivor_of, taken_up_by
+from amends.casework.leftover import told_to_sender
 from amends.casework.office import Office
 from amends.casework.plans import earliest, planned_rows
 from amends.casework.post import note_bounce, note_receipt
@@ -563,14 +564,21 @@ def open_case(
     message_id = _attach(file, arrival, reading, match)
     file.start_deadlines(deadlines, earliest_is_known=True)
     if not arrival.history:
-        _acknowledge(file, reading, deadlines, _answered(message_id, arrival, reading))
+        too_large = told_to_sender(arrival, settings)
+        _acknowledge(file, reading, deadlines, _answered(message_id, arrival, reading), too_large)
     file.save()
     return row.reference
 
 
-def _acknowledge(file: CaseFile, reading: Reading, deadlines: Sequence[dict[str, Any]], answered: Answered) -> None:
+def _acknowledge(
+    file: CaseFile,
+    reading: Reading,
+    deadlines: Sequence[dict[str, Any]],
+    answered: Answered,
+    more: Mapping[str, str],
+) -> None:
     answer, update = promises((row["due_at"], row["met_by"]) for row in deadlines)
-    facts = facts_of(file.office, file.row, (), response_due=answer, update_due=update)
+    facts = facts_of(file.office, file.row, (), response_due=answer, update_due=update, **more)
     queue_automatic(
         file,
         LetterKind.ACKNOWLEDGEMENT,

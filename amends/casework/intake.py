@@ -22,6 +22,7 @@ from sqlmodel import Session, col
 from amends.casework import filing
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFiles
+from amends.casework.leftover import as_left, is_left
 from amends.casework.office import Office
 from amends.kernel.errors import NeedsOperator, NotFound, TryLater
 from amends.kernel.text import one_line
@@ -43,7 +44,8 @@ class Incoming:
     """A message as it came: bytes, where it lies (no UID for a file), and the instant of its receipt.
 
     `history`: filed without letters and without clocks.  `reason`: set aside at once, unread, and why; `sender` and
-    `subject` are then what the desk is shown of it.
+    `subject` are then what the desk is shown of it.  `left_size`: `raw` is only its beginning, and so many bytes (0 if
+    nobody knows) are left on the server.
     """
 
     mailbox: str
@@ -55,6 +57,7 @@ class Incoming:
     reason: str | None = None
     sender: str = ""
     subject: str = ""
+    left_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store knows of a message on a server: its state, and whether it was seen to leave the inbox."""
+    """What the store knows of a message on a server: its state, and whether it was seen to leave the inbox.
+
+    `left`: only its beginning is stored, and the whole of it must be kept on the server.
+    """
 
     state: str
     moved: bool
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """The fate of one message: filed, duplicate, own, held or quarantined, and on which case."""
+    """The fate of one message: filed, duplicate, own, held or quarantined, and on which case.  `left`: as in Known."""
 
     arrival_id: int
     state: str
@@ -91,6 +98,7 @@ class Filed:
     mailbox: str
     uidvalidity: int | None
     uid: int | None
+    left: bool = False
 
 
 def store(office: Office, items: Sequence[Incoming], *, now: datetime) -> list[Stored]:
@@ -140,6 +148,7 @@ def _arrival(item: Incoming, raw_id: int, now: datetime) -> dict[str, Any]:
         "reason": item.reason,
         "sender": item.sender,
         "subject": one_line(item.subject, 500),
+        "left_size": item.left_size,
     }
 
 
@@ -176,13 +185,15 @@ def known_among(office: Office, mailbox: str, uidvalidity: int, uids: Sequence[i
     found: dict[int, Known] = {}
     with office.book.read() as session:
         for start in range(0, len(uids), _AT_ONCE):
-            statement = select(col(Arrival.uid), col(Arrival.state), col(Arrival.moved_at)).where(
+            statement = select(
+                col(Arrival.uid), col(Arrival.state), col(Arrival.moved_at), col(Arrival.left_size)
+            ).where(
                 col(Arrival.mailbox) == mailbox,
                 col(Arrival.uidvalidity) == uidvalidity,
                 col(Arrival.uid).in_(uids[start : start + _AT_ONCE]),
             )
-            for uid, state, moved_at in session.connection().execute(statement):
-                found[uid or 0] = Known(state, moved_at is not None)
+            for uid, state, moved_at, left_size in session.connection().execute(statement):
+                found[uid or 0] = Known(state, moved_at is not None, bool(left_size))
     return found
 
 
@@ -299,6 +310,10 @@ def _file_all(
     """
     with office.book.write() as session:
         arrivals = _locked(session, [arrival_id for arrival_id, _ in readings])
+        readings = [
+            (one, reading if isinstance(reading, str) else as_left(reading, arrivals[one], office.settings))
+            for one, reading in readings
+        ]
         if together:
             filing.lock_for(office, session, [reading for _, reading in readings if not isinstance(reading, str)])
         of_persons = _filed_together(arrivals, readings) if together else []
@@ -354,7 +369,9 @@ def _file_one(office: Office, session: Session, arrival: Arrival, reading: Readi
 
 
 def _filed(arrival: Arrival, reference: str | None) -> Filed:
-    return Filed(arrival.id or 0, arrival.state, reference, arrival.mailbox, arrival.uidvalidity, arrival.uid)
+    return Filed(
+        arrival.id or 0, arrival.state, reference, arrival.mailbox, arrival.uidvalidity, arrival.uid, is_left(arrival)
+    )
 
 
 def give_fate_alone(

@@ -15,6 +15,7 @@ from amends.casework.casefile import CaseFile
 from amends.casework.handling import take_up_again
 from amends.casework.intake import give_fate_alone, unpack
 from amends.casework.kin import must_stand_alone, tie
+from amends.casework.leftover import as_left
 from amends.casework.office import Office
 from amends.conversation.match import Fate, Match, Standing
 from amends.kernel.errors import NotFound, Refused
@@ -50,6 +51,7 @@ def read_again(office: Office, find: Callable[[Session], Arrival]) -> ReadAgain:
     with office.book.read() as session:
         arrival = find(session)
         arrival_id, raw_id, state = arrival.id or 0, arrival.raw_id, arrival.state
+        session.expunge(arrival)
         _, zstd = views.raw(session, raw_id)
     organisation = office.settings.organisation
     found = read(
@@ -58,6 +60,7 @@ def read_again(office: Office, find: Callable[[Session], Arrival]) -> ReadAgain:
         trusted_authserv=organisation.authserv_id,
         languages=organisation.languages,
     )
+    found = as_left(found, arrival, office.settings)
     return ReadAgain(arrival_id, raw_id, state, forms.as_complainant(found, office.settings)[0])
 
 

@@ -59,6 +59,10 @@ class LetterFacts:
     """When the letter is written: a date that has passed by then is not promised again."""
     stage: str = ""
     """Where the case stands, as `cases.stages` names it."""
+    too_large: str = ""
+    """How large the message is that was too large to be stored whole (`41 MB`); empty: it was not."""
+    size_limit: str = ""
+    """How large one message may be (`35 MB`)."""
     handler: str = ""
     outcome: str = ""
     remedy: str = ""
@@ -96,6 +100,8 @@ SAMPLE: Final = LetterFacts(
     update_due=datetime(2026, 12, 7, 17, 0, tzinfo=UTC),
     written_at=datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
     stage="investigating",
+    too_large="41 MB",
+    size_limit="35 MB",
     handler="Amara Osei",
     outcome="upheld",
     remedy="We will replace the boiler by 30 November.",
@@ -120,6 +126,8 @@ SPARSE: Final = replace(
     response_due=None,
     update_due=None,
     stage="",
+    too_large="",
+    size_limit="",
     handler="",
     outcome="",
     remedy="",

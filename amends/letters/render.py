@@ -214,6 +214,8 @@ def _context(facts: LetterFacts, language: str) -> dict[str, Any]:
         "subject": one_line(facts.subject, 120),
         "complainant": addressee(facts.complainant),
         "stage": one_line(facts.stage),
+        "too_large": one_line(facts.too_large),
+        "size_limit": one_line(facts.size_limit),
         "handler": one_line(facts.handler),
         "outcome": one_line(facts.outcome),
         "deadline": one_line(facts.deadline),

@@ -91,7 +91,8 @@ def _inbox(settings: Settings, line: Line, box: Mailbox, what: str, *, now: date
     if line.read_only:
         yield wrong(what, f"{box.inbox} is read-only for {box.username}; give it the right to move mail.")
     uids = line.uids()
-    yield ok(what, f"{len(uids)} messages in {box.inbox}; {box.filed} and {box.quarantine} are there.")
+    folders = f"{box.filed}, {box.quarantine} and {box.oversized}"
+    yield ok(what, f"{len(uids)} messages in {box.inbox}; {folders} are there.")
     if len(uids) > MANY and box.since is None and _never_read(settings, box):
         yield warning(
             what,

@@ -47,6 +47,8 @@ SUSPECT_FROM: Final = 2
 MAX_FETCHES: Final = 5
 """After so many fetches that failed or cost us the line, a message is set aside by its header, or without it."""
 MOVE_AGAIN_AFTER: Final = 3600.0
+_FILED, _SET_ASIDE, _LEFT = "filed", "set aside", "left"
+"""The sorts of mail that leave the inbox, each for a folder of its own."""
 
 
 class LeaseLost(TryLater):
@@ -239,9 +241,11 @@ class ImapIntake:
     def _still_here(self, line: Line, known: dict[int, intake.Known]) -> list[tuple[int, str]]:
         """What has its fate and is in the inbox all the same: a former life, a lost answer, a restored server."""
         with_fate = [(uid, one) for uid, one in known.items() if one.state != "stored"]
-        if line.keeps_filed_mail:
-            return [(uid, one.state) for uid, one in with_fate if not one.moved]
-        return [(uid, one.state) for uid, one in with_fate]
+        return [
+            (uid, _sort(one.state, left=one.left))
+            for uid, one in with_fate
+            if not (one.moved and line.keeps_filed_mail)
+        ]
 
     def _take_in(self, line: Line, uids: Sequence[int], look: _Look, pulse: Pulse) -> None:
         """Batch by batch; while one is read by the pool, the one before it is filed and moved."""
@@ -272,19 +276,21 @@ class ImapIntake:
 
     def _file(self, batch: _Batch, line: Line) -> None:
         filed = self._filer.file(self._box.name, batch.arrival_ids, batch.underway, alive=line.alive)
-        aside = [(uid, "quarantined") for uid in batch.aside]
+        aside = [(uid, _SET_ASIDE) for uid in batch.aside]
         self._move(line, [*self._fates(line, filed), *aside])
 
     def _fates(self, line: Line, filed: Sequence[Filed]) -> list[tuple[int, str]]:
-        """(UID, state) of those that this line can move: they lie in this inbox under its present UIDVALIDITY."""
-        return [(one.uid, one.state) for one in filed if one.uid is not None and one.uidvalidity == line.uidvalidity]
+        """(UID, sort) of those that this line can move: they lie in this inbox under its present UIDVALIDITY."""
+        here = [one for one in filed if one.uidvalidity == line.uidvalidity]
+        return [(one.uid, _sort(one.state, left=one.left)) for one in here if one.uid is not None]
 
     def _move(self, line: Line, here: Sequence[tuple[int, str]]) -> None:
+        """Take these (UID, sort) out of the inbox."""
         if not here or line.read_only or time.monotonic() < self._move_again_at:
             return
-        aside = [uid for uid, state in here if state == "quarantined"]
-        filed = [uid for uid, state in here if state != "quarantined"]
-        for uids, folder in ((filed, self._box.filed), (aside, self._box.quarantine)):
+        folders = {_FILED: self._box.filed, _SET_ASIDE: self._box.quarantine, _LEFT: self._box.oversized}
+        for sort, folder in folders.items():
+            uids = [uid for uid, one in here if one == sort]
             for start in range(0, len(uids), ASK_SIZES_OF):
                 self._move_some(line, uids[start : start + ASK_SIZES_OF], folder)
 
@@ -380,7 +386,7 @@ class ImapIntake:
         for uid, raw in list(raws.items()):
             if len(raw) != wanted[uid].size and not self._same_again(line, uid, raw, wanted[uid].size):
                 del raws[uid]
-        found = [self._taken(line, uid, wanted[uid], raw) for uid, raw in raws.items()]
+        found = [one for uid, raw in raws.items() for one in self._taken(line, uid, wanted[uid], raw)]
         return found + [one for uid in wanted if uid not in raws if (one := self._given_up(line, uid, wanted[uid]))]
 
     def _messages(self, line: Line, wanted: dict[int, Envelope]) -> dict[int, bytes]:
@@ -408,7 +414,7 @@ class ImapIntake:
 
     def _fetch_large(self, line: Line, uid: int, envelope: Envelope) -> list[Incoming]:
         if envelope.size > self._most:
-            return [self._too_large(line, uid, envelope, f"it has {envelope.size / 1_000_000:.1f} MB, more")]
+            return self._too_large(line, uid, envelope, envelope.size)
         try:
             with self._in_flight([uid]):
                 raw = self._pieces(line, uid, envelope)
@@ -416,7 +422,7 @@ class ImapIntake:
             log.warning("intake.not-fetched", mailbox=self._box.name, messages=1, why=str(refused))
             raw = None
         if raw is not None:
-            return [self._taken(line, uid, envelope, raw)]
+            return self._taken(line, uid, envelope, raw)
         given_up = self._given_up(line, uid, envelope)
         return [given_up] if given_up else []
 
@@ -426,17 +432,24 @@ class ImapIntake:
             return raw
         return raw if line.large_message(uid, at_most=self._most) == raw else None
 
-    def _taken(self, line: Line, uid: int, envelope: Envelope, raw: bytes) -> Incoming:
+    def _taken(self, line: Line, uid: int, envelope: Envelope, raw: bytes) -> list[Incoming]:
         if len(raw) > self._most:  # though the server told of less
-            return self._too_large(line, uid, envelope, "it has more")
-        return self._incoming(line, uid, envelope, raw)
+            return self._too_large(line, uid, envelope, len(raw))
+        return [self._incoming(line, uid, envelope, raw)]
 
-    def _too_large(self, line: Line, uid: int, envelope: Envelope, has_more: str) -> Incoming:
-        reason = (
-            f"{has_more} than the {self._box.max_megabytes} MB of max_megabytes; it stays whole on the server, "
-            f"in {self._box.quarantine}"
-        )
-        return self._set_aside(line, uid, envelope, reason)
+    def _too_large(self, line: Line, uid: int, envelope: Envelope, size: int) -> list[Incoming]:
+        """Its beginning, to be read and filed as any other mail; none where the server does not give even that."""
+        log.warning("intake.too-large", mailbox=self._box.name, uid=uid, bytes=size, whole=self._box.oversized)
+        try:
+            with self._in_flight([uid]):
+                raw = line.beginning(uid)
+        except NotDone as refused:
+            log.warning("intake.not-fetched", mailbox=self._box.name, messages=1, why=str(refused))
+            raw = b""
+        if raw:
+            return [self._incoming(line, uid, envelope, raw, left_size=size)]
+        given_up = self._given_up(line, uid, envelope)
+        return [given_up] if given_up else []
 
     def _given_up(self, line: Line, uid: int, envelope: Envelope) -> Incoming | None:
         """A message that the server names but does not give: after some looks its header stands for it."""
@@ -452,7 +465,7 @@ class ImapIntake:
         header = self._header(line, uid)
         [reading] = self._pool.read_all([header], headers_only={0}, alive=line.alive)
         sender, subject = ("", "") if isinstance(reading, str) else (reading.sender.address, reading.subject)
-        return self._incoming(line, uid, envelope, header, reason=reason, sender=sender, subject=subject)
+        return self._incoming(line, uid, envelope, header, reason=reason, sender=sender, subject=subject, left_size=0)
 
     def _header(self, line: Line, uid: int) -> bytes:
         if self._fetches.get(uid, 0) > MAX_FETCHES:
@@ -474,6 +487,13 @@ class ImapIntake:
             history=self._box.since is not None and at < self._box.since,
             **more,
         )
+
+
+def _sort(state: str, *, left: bool) -> str:
+    """Where a message goes that has its fate: what is not whole in the store lies apart, whatever became of it."""
+    if left:
+        return _LEFT
+    return _SET_ASIDE if state == "quarantined" else _FILED
 
 
 def _batches(messages: Sequence[tuple[int, Envelope]], *, large: int) -> Iterator[list[tuple[int, Envelope]]]:

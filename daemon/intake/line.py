@@ -37,6 +37,7 @@ SLOWEST: Final = 20_000  # bytes a second; a server that drips slower than this 
 PIECE: Final = 1024 * 1024  # a large message is fetched in pieces of so many bytes
 PORTION: Final = 64 * 1024  # of what comes is read at once
 HEADER_AT_MOST: Final = 256 * 1024
+BODY_AT_MOST: Final = 64 * 1024  # of a message that is too large
 ASK_EVERY: Final = 1.0  # seconds between two looks, while we wait, at whether we are to end
 RANGE: Final = 50_000  # UIDs asked for at once where there are many: imaplib takes no line above 1,000,000 bytes
 
@@ -105,7 +106,7 @@ class Line:
                 line._login(credentials)
             with line._within(STEP_SECONDS, f"opening {box.inbox}"):
                 line._learn_names()
-                for folder in (box.filed, box.quarantine):
+                for folder in (box.filed, box.quarantine, box.oversized):
                     line._make(folder)
                 line._select(box.inbox)
         except NotDone as refused:
@@ -283,6 +284,17 @@ class Line:
         with self._within(STEP_SECONDS + HEADER_AT_MOST / SLOWEST, "fetching a header"):
             answer = self._client.fetch([uid], [f"BODY.PEEK[HEADER]<0.{HEADER_AT_MOST}>"])
         return answer.get(uid, {}).get(b"BODY[HEADER]<0>") or b""
+
+    def beginning(self, uid: int) -> bytes:
+        """The header of one message and the first bytes below it, as they stand in the message."""
+        with self._within(STEP_SECONDS + (HEADER_AT_MOST + BODY_AT_MOST) / SLOWEST, "fetching a beginning"):
+            header, body = f"BODY.PEEK[HEADER]<0.{HEADER_AT_MOST}>", f"BODY.PEEK[TEXT]<0.{BODY_AT_MOST}>"
+            answer = self._client.fetch([uid], [header, body])
+        found = answer.get(uid, {})
+        head: bytes = found.get(b"BODY[HEADER]<0>") or b""
+        if len(head) >= HEADER_AT_MOST:  # it is cut: what follows is no body
+            return head
+        return head + (found.get(b"BODY[TEXT]<0>") or b"")
 
     # what we change
 

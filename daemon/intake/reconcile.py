@@ -58,7 +58,7 @@ def reconcile(office: Office, box: Mailbox, effort: Effort, *, alive: Alive) -> 
     with Line.open(box, credentials(office.settings, box), alive=alive) as line:
         walk = _Walk(office, box, line, effort, alive)
         inbox, vanished, seen = walk.inbox()
-        places = [inbox, *(walk.filed(folder) for folder in (box.filed, box.quarantine))]
+        places = [inbox, *(walk.filed(folder) for folder in (box.filed, box.quarantine, box.oversized))]
         line.leave()
     unread = reconciling.overdue_without_fate(office, box.name, now=office.now())
     verdict = Reconciled(box.name, at, tuple(places), vanished, unread)
@@ -201,11 +201,12 @@ class _Walk:
 
     def _not_stored(self, digests: dict[int, str]) -> set[int]:
         stored = reconciling.bytes_known(self._office, set(digests.values()))
-        return {uid for uid, digest in digests.items() if digest not in stored and not self._stored_by_header(uid)}
+        return {uid for uid, digest in digests.items() if digest not in stored and not self._beginning_stored(uid)}
 
-    def _stored_by_header(self, uid: int) -> bool:
-        """Whether its beginning alone was stored, as of a message that is too large."""
-        return bool(reconciling.bytes_known(self._office, [_sha256(self._line.header(uid))]))
+    def _beginning_stored(self, uid: int) -> bool:
+        """Whether its beginning alone was stored: as of a message that is too large, or whose text was not given."""
+        beginnings = [self._line.beginning(uid), self._line.header(uid)]
+        return bool(reconciling.bytes_known(self._office, [_sha256(one) for one in beginnings if one]))
 
     # the wire
 

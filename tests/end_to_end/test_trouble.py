@@ -119,14 +119,16 @@ def test_a_letter_with_a_mistake_stops_the_daemon_with_the_place_of_the_mistake(
     assert len(mailbox.uids()) == len(MAILS)
 
 
-def test_a_mail_too_large_waits_in_quarantine_and_stays_whole_on_the_server(mailbox, smtp, tmp_path):
+def test_a_mail_too_large_becomes_a_case_that_says_so_and_stays_whole_on_the_server(mailbox, smtp, tmp_path):
     large = MAILS[0].raw + b"\r\n" + b"A long line of nothing much.\r\n" * 50_000
     mailbox.deliver(large)
     with House(tmp_path, [mailbox], smtp, smtp=PLAIN, mailbox={"max_megabytes": 1}) as house:
-        until(lambda: mailbox.uids("Amends/Quarantine"), seconds=PATIENCE, what=lambda: f"{house.log}")
-        (waiting,) = json.loads(house.command("quarantine", "--json", program="tui").stdout)
-    assert "large" in waiting["reason"] or "megabyte" in waiting["reason"]
-    assert mailbox.raws("Amends/Quarantine") == [large] and not smtp.letters
+        until(lambda: smtp.letters, seconds=PATIENCE, what=lambda: f"{house.log}")
+        (case,) = json.loads(house.command("queue", "--json", program="tui").stdout)
+        shown = house.command("show", case["reference"], program="tui").stdout
+    assert "the message was too large (2 MB) and was left on the server" in " ".join(shown.split())
+    assert mailbox.raws("Amends/Oversized") == [large] and len(smtp.letters) == 1
+    assert "very large (2 MB)" in smtp.letters[0].raw.decode().replace("=\n", "")
 
 
 @contextmanager

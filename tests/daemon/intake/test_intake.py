@@ -20,7 +20,7 @@ from tests.servers.faults import FaultProxy
 
 pytestmark = pytest.mark.server("dovecot")
 
-FILED, QUARANTINE = "Amends/Filed", "Amends/Quarantine"
+FILED, QUARANTINE, OVERSIZED = "Amends/Filed", "Amends/Quarantine", "Amends/Oversized"
 
 
 def test_what_waits_becomes_cases_and_leaves_the_inbox(
@@ -112,19 +112,49 @@ def test_a_message_that_cannot_be_read_is_quarantined_alone(desk: Desk, mailbox:
     assert len(mailbox.uids(QUARANTINE)) == 1 and mailbox.uids() == []
 
 
-def test_an_oversized_message_is_set_aside_by_its_header_and_stays_whole_on_the_server(
+def test_of_an_oversized_message_the_beginning_becomes_a_case_and_the_whole_stays_on_the_server(
     desk: Desk, mailbox: Account
 ) -> None:
-    large = a_complaint(1, body="x" * 1_200_000)
+    large = a_complaint(1, body="The lift is broken.\r\n" + "x" * 1_200_000)
     mailbox.deliver(large)
     mailbox.deliver(a_complaint(2))
     desk.look_once(max_megabytes=1)
-    assert desk.cases() == ["complaint 2"]
-    [(sender, subject, reason, size)] = desk.rows(
-        "SELECT sender, subject, reason, size FROM arrivals JOIN raws ON raws.id = raw_id WHERE state = 'quarantined'"
-    )
-    assert (sender, subject) == ("ann1@example.org", "complaint 1") and "1.2 MB" in reason and size < 1000
-    assert mailbox.raws(QUARANTINE) == [large]
+    assert sorted(desk.cases()) == ["complaint 1", "complaint 2"] and desk.acknowledgements() == 2
+    [(left, size)] = desk.rows("SELECT left_size, size FROM arrivals JOIN raws ON raws.id = raw_id WHERE left_size > 0")
+    assert left == len(large) and 64 * 1024 < size < 70_000
+    [(words, defects)] = desk.rows("SELECT new_text, defects FROM messages WHERE subject = 'complaint 1'")
+    assert words.startswith("The lift is broken.")
+    assert "the message was too large (1 MB) and was left on the server, in Amends/Oversized" in defects
+    [(letter,)] = desk.rows("SELECT body FROM letters WHERE to_address = 'ann1@example.org'")
+    assert "very large (1 MB)" in letter and "less than 35 MB each" in letter
+    [(other,)] = desk.rows("SELECT body FROM letters WHERE to_address = 'ann2@example.org'")
+    assert "very large" not in other
+    assert mailbox.raws(OVERSIZED) == [large] and mailbox.uids() == [] and len(mailbox.uids(FILED)) == 1
+
+
+def test_an_oversized_reply_joins_its_case_and_an_oversized_message_that_came_twice_is_one(
+    desk: Desk, mailbox: Account
+) -> None:
+    mailbox.deliver(a_complaint(1))
+    desk.look_once()
+    reply = a_complaint(2, reply_to="complaint-1@example.org", body="x" * 1_200_000).replace(b"ann2@", b"ann1@")
+    mailbox.deliver(reply)
+    mailbox.deliver(b"Received: from elsewhere\r\n" + reply)
+    desk.look_once(max_megabytes=1)
+    assert desk.cases() == ["complaint 1"] and desk.states() == {"filed": 2, "duplicate": 1}
+    [(defects,)] = desk.rows("SELECT defects FROM messages WHERE case_id = 1 AND subject = 'complaint 2'")
+    assert "too large" in defects
+    assert len(mailbox.raws(OVERSIZED)) == 2 and mailbox.uids() == []
+
+
+def test_an_oversized_message_of_which_the_server_gives_not_even_the_beginning_is_set_aside(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox.deliver(a_complaint(1, body="x" * 1_200_000))
+    monkeypatch.setattr(duty.Line, "beginning", lambda *_: b"")
+    monkeypatch.setattr(duty, "MAX_FETCHES", 1)
+    desk.look_once(max_megabytes=1)
+    assert desk.states() == {"quarantined": 1} and len(mailbox.uids(QUARANTINE)) == 1
 
 
 def test_a_large_message_is_fetched_in_pieces_and_kept_to_the_byte(desk: Desk, mailbox: Account) -> None:
@@ -157,16 +187,16 @@ def test_a_large_message_comes_whole_though_its_size_is_only_estimated(
 
 
 @pytest.mark.parametrize("told", [1_000, 990_000, 1_050_000])
-def test_a_message_of_more_bytes_than_we_take_is_set_aside_whatever_size_was_told(
+def test_of_a_message_of_more_bytes_than_we_take_the_beginning_is_filed_whatever_size_was_told(
     desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch, told: int
 ) -> None:
     large = a_complaint(1, body="x" * 3_000_000)
     mailbox.deliver(large)
     _tells_sizes(monkeypatch, told)
     desk.look_once(max_megabytes=1)
-    [(reason, size)] = desk.rows("SELECT reason, size FROM arrivals JOIN raws ON raws.id = raw_id")
-    assert "more than the 1 MB" in reason and size < 1000
-    assert mailbox.raws(QUARANTINE) == [large]
+    [(left, size)] = desk.rows("SELECT left_size, size FROM arrivals JOIN raws ON raws.id = raw_id")
+    assert left > 1_000_000 and 64 * 1024 < size < 70_000
+    assert mailbox.raws(OVERSIZED) == [large] and desk.cases() == ["complaint 1"]
 
 
 def test_a_message_that_vanishes_between_the_search_and_the_fetch_is_passed_over(

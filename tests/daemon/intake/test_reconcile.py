@@ -49,6 +49,7 @@ def test_a_mailbox_that_was_taken_in_is_clean_and_the_verdict_is_kept(
         ("INBOX", 0, 0),
         (FILED, 12, 5),
         (QUARANTINE, 1, 1),
+        ("Amends/Oversized", 0, 0),
     ]
     with desk.office.book.read() as session:
         assert reconciling.last_verdicts(session, ["complaints"]) == [verdict.as_json()]
@@ -188,7 +189,7 @@ def test_a_folder_that_is_missing_is_passed_over(desk: Desk, mailbox: Account, m
     monkeypatch.setattr(Line, "_make", lambda *_: None)
     with mailbox.client() as client:
         client.delete_folder(QUARANTINE)
-    assert [place.messages for place in compared(desk).places] == [0, 0, 0]
+    assert [place.messages for place in compared(desk).places] == [0, 0, 0, 0]
 
 
 def test_the_duty_reconciles_after_the_first_look_and_says_when_mail_has_no_fate(
