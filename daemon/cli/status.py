@@ -13,6 +13,7 @@ from amends.kernel.instants import iso
 from amends.ledger.schema import require_current
 from amends.ledger.views import DutyView, Tally, clock_face, duties, tally
 from daemon.cli import say
+from daemon.supervision.owner import is_dead
 
 FRESH: Final = timedelta(minutes=2)
 """A duty writes its row every quarter of a minute; one that has not for so long has no daemon behind it."""
@@ -24,7 +25,9 @@ def at_work(rows: Sequence[DutyView], *, now: datetime) -> bool:
 
 
 def _alive(row: DutyView, now: datetime) -> bool:
-    return row.state != "stopped" and now - row.beat_at <= FRESH
+    owner = row.detail.get("owner")
+    killed = isinstance(owner, str) and is_dead(owner)
+    return row.state != "stopped" and now - row.beat_at <= FRESH and not killed
 
 
 def status(office: Office, *, as_json: bool) -> int:
@@ -45,7 +48,7 @@ def status(office: Office, *, as_json: bool) -> int:
     if as_json:
         say.document(shown)
     else:
-        _print(shown, _warnings(rows), running=at_work(rows, now=now))
+        _print(shown, _warnings(rows), _not_running(rows, now))
     return 0 if shown["ready"] and not overdue else 1
 
 
@@ -109,9 +112,18 @@ def _warnings(rows: Sequence[DutyView]) -> list[str]:
     return [str(warning) for row in rows if row.state != "stopped" for warning in row.detail.get("warnings", [])]
 
 
-def _print(shown: dict[str, Any], warnings: Sequence[str], *, running: bool) -> None:
-    if not running:
-        say.line(say.coloured("The daemon is not running; start it with systemctl start amendsd.", "31"))
+def _not_running(rows: Sequence[DutyView], now: datetime) -> str:
+    """The sentence for a daemon that is not there, and since when; empty while one is."""
+    if at_work(rows, now=now):
+        return ""
+    lost = [row.beat_at for row in rows if row.state != "stopped"]
+    since = f": no sign of life since {iso(max(lost))}" if lost else ""
+    return f"The daemon is not running{since}; start it with systemctl start amendsd."
+
+
+def _print(shown: dict[str, Any], warnings: Sequence[str], not_running: str) -> None:
+    if not_running:
+        say.line(say.coloured(not_running, "31"))
     elif not shown["ready"]:
         say.line(say.coloured("Not ready: see the duties that do not run.", "31"))
     else:

@@ -14,6 +14,7 @@ from amends.casework import duty as rows
 from amends.casework.office import Office
 from amends.kernel.errors import AmendsError
 from amends.kernel.text import one_line
+from daemon.supervision.owner import our_name
 
 log = structlog.get_logger()
 
@@ -110,6 +111,7 @@ class Registrar:
         self._office = office
         self._hearts = hearts
         self._changed = changed
+        self._owner = our_name()
         self._ending = threading.Event()
         self._known: dict[str, _Known] = {heart.name: _Known() for heart in hearts}
         self._written_at: dict[str, float] = {}
@@ -148,7 +150,9 @@ class Registrar:
 
     def _report(self, name: str, state: str, error: str | None, detail: dict[str, Any]) -> bool:
         try:
-            rows.report(self._office, name, state, now=self._office.wall(), error=error, detail=detail)
+            # The owner tells `amendsd status` at once when we were killed.
+            signed = detail | {"owner": self._owner}
+            rows.report(self._office, name, state, now=self._office.wall(), error=error, detail=signed)
         except Exception as fault:  # the duties say what is wrong with the store; this thread must live on
             if not self._store_is_broken:
                 known = isinstance(fault, AmendsError)

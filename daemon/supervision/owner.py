@@ -30,7 +30,7 @@ def is_dead(owner: str) -> bool:
         return False
     if parts[1] != boot:
         return True
-    return parts[2] == pids and _started(int(parts[3])) != parts[4]
+    return parts[2] == pids and _started(int(parts[3])) != parts[4] and not _hidden(int(parts[3]))
 
 
 def _place() -> str:
@@ -53,6 +53,17 @@ def _started(pid: int) -> str:
     """Field 22 of /proc/PID/stat (proc(5)); '' for a process that is not there, or dead and not yet collected."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return fields[19] if len(fields) > 19 and fields[0] not in ("Z", "X") else ""
+
+
+def _hidden(pid: int) -> bool:
+    """Whether a process is there whose entry in /proc we may not see (hidepid, proc(5)): another user's."""
+    if Path(f"/proc/{pid}").exists():
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError as fault:
+        return isinstance(fault, PermissionError)
+    return False
 
 
 def _read(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -174,3 +175,21 @@ def test_the_watchdogs_signal_writes_down_where_every_thread_stands(house: House
     text = house.log.read_text()
     assert "Current thread" in text
     assert "outbox" in text
+
+
+def test_a_killed_daemon_is_told_at_once_and_since_when(house: House) -> None:
+    def status() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "daemon", "status", "--config", str(house.config)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+
+    process = house.start()
+    until(lambda: status().stdout.startswith("Ready.\n"), seconds=90, what="the daemon's rows")
+    process.kill()
+    process.wait()
+    said = status()
+    assert said.returncode == 1
+    first, *rest = said.stdout.splitlines()
+    assert re.fullmatch(
+        r"The daemon is not running: no sign of life since [-0-9T:]+Z; start it with systemctl start amendsd\.", first
+    )
+    assert re.match(r"  clock +silent +since ", rest[0])
