@@ -344,6 +344,7 @@ def demo(
     """
     from daemon.demo.show import EVERY, SPEED, Options, show
 
+    os.umask(0o077)  # invented people, but the password of the mail server is a real one
     options = Options(
         folder=folder,
         speed=SPEED if speed is None else speed,

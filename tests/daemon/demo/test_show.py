@@ -81,6 +81,8 @@ def test_the_whole_cast_is_heard_and_nothing_is_said_to_a_machine(tmp_path, scra
     assert status == 0 and "Traceback" not in said, said
     assert all(mail.sender in said for mail in SCRIPT.mails) and "The real house" not in said
     assert (home / "amends.db").exists() and not list(scratch.iterdir())
+    open_to_others = [path for path in (home, *home.rglob("*")) if path.stat().st_mode & 0o077]
+    assert not open_to_others
 
 
 def _prove(home: Path) -> None:
