@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from amends.cases.stages import Stage
 from amends.ledger.views import QueueRow
+from tui.names import clock_name
 from tui.signs import SIGNS, Bounds, Heat, day, due_words, heat
 from tui.words import Line, Span, fit, name, prose
-
-CLOCK_NAMES: Final = {"ack": "ACK", "status": "UPDATE", "response": "FINAL"}
-"""Short names of the deadlines that every pack has; any other is shown by the first letters of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +47,6 @@ class Layout:
 def short_reference(reference: str) -> str:
     """The part of a reference that people say: `000042-17` of `NW-2026-000042-17`."""
     return "-".join(reference.split("-")[-2:])
-
-
-def clock_name(kind: str | None) -> str:
-    return "" if kind is None else CLOCK_NAMES.get(kind, prose(kind, limit=20).upper())
 
 
 def head(layout: Layout) -> Line:

@@ -22,6 +22,7 @@ from amends.ledger.views import (
     MessageView,
     QueueRow,
 )
+from tui.names import clock_name, letter_name, letter_state, sentence
 
 if TYPE_CHECKING:
     from amends.casework.gate import BlockedAddress
@@ -128,7 +129,7 @@ def queue(rows: Sequence[QueueRow], desk: Desk) -> Iterator[str]:
 
 
 def _queue_cells(row: QueueRow, desk: Desk) -> tuple[str, ...]:
-    due = f"{name_of(row.deadline or '')} {due_in_words(row.due_at, desk)}" if row.due_at else ""
+    due = f"{clock_name(row.deadline)} {due_in_words(row.due_at, desk)}" if row.due_at else ""
     stage = f"{row.stage}, waiting" if row.waiting else row.stage
     new = "undelivered" if row.undelivered else f"{row.unread} new" if row.unread else ""
     return (name_of(row.reference), due, name_of(stage), new, name_of(row.handler or "nobody"))
@@ -246,8 +247,13 @@ def _letters(view: CaseView, desk: Desk) -> Iterator[str]:
             yield from _letter(one, desk)
 
 
+def _letter_head(one: LetterView) -> str:
+    """`Letter 7, acknowledgement`; an answer that a handler wrote is just a letter."""
+    return f"Letter {one.id}" if one.kind == "reply" else f"Letter {one.id}, {letter_name(one.kind).lower()}"
+
+
 def _letter(one: LetterView, desk: Desk) -> Iterator[str]:
-    said = f"Letter {one.id}, {name_of(one.kind)}, {name_of(one.state)}, to {name_of(one.to_address)}: "
+    said = f"{_letter_head(one)}, {letter_state(one.state)}, to {name_of(one.to_address)}: "
     said += clean(one.subject).text
     when = one.sent_at or one.queued_at
     said += f" ({moment(when, desk)})" if when else ""
@@ -263,9 +269,8 @@ def _notes(view: CaseView, desk: Desk) -> Iterator[str]:
 
 
 def _event(event: EventView, desk: Desk) -> Iterator[str]:
-    data = ", ".join(f"{name_of(key)} {clean(str(value)).text}" for key, value in event.data.items() if key != "digest")
-    said = f"{event.seq}. {moment(event.at, desk)}, {name_of(event.actor)}: {name_of(event.kind)}"
-    yield from _wrapped(said + (f" ({data})" if data else ""), desk, first="  ", rest=INDENT)
+    said = f"{event.seq}. {moment(event.at, desk)}, {name_of(event.actor)}: {sentence(event.kind, event.data)}"
+    yield from _wrapped(said, desk, first="  ", rest=INDENT)
 
 
 def outbox(letters: Sequence[LetterView], desk: Desk) -> Iterator[str]:
@@ -276,9 +281,7 @@ def outbox(letters: Sequence[LetterView], desk: Desk) -> Iterator[str]:
     for one in letters:
         about = f" on {name_of(one.reference)}" if one.reference else ""
         leaves = f", leaves {moment(one.next_try_at, desk)}" if one.state == "queued" and one.next_try_at else ""
-        said = (
-            f"Letter {one.id}{about}, {name_of(one.kind)}, {name_of(one.state)}, to {name_of(one.to_address)}{leaves}"
-        )
+        said = f"{_letter_head(one)}{about}, {letter_state(one.state)}, to {name_of(one.to_address)}{leaves}"
         yield from _wrapped(said, desk, first="", rest=INDENT)
         if one.error:
             yield from _wrapped(clean(one.error).text, desk, first=f"{INDENT}Trouble: ", rest=INDENT)

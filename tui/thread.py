@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from amends.ledger.views import CaseView, LetterView, MessageView, NoteView
-from tui.columns import clock_name
+from tui.names import LETTER_NAMES, LETTER_STATES, letter_name, letter_state, sentence
 from tui.signs import SIGNS, Bounds, Heat, age, day, due_words, heat, moment, size
 from tui.widgets.lineview import Sheet
 from tui.words import Line, Span, cut, fit, letter, name, plural, prose, width_of, wrap
@@ -18,26 +18,6 @@ FLAGS: Final = {
     "bidi": "characters that turn the writing round",
     "invisible": "hidden characters",
     "marks": "heaps of accents",
-}
-LETTER_NAMES: Final = {
-    "acknowledgement": "Acknowledgement",
-    "progress-update": "Progress update",
-    "holding": "Holding letter",
-    "final-response": "Final response",
-    "reply": "Letter",
-    "staff-warning": "Warning to staff",
-    "staff-escalation": "Escalation",
-}
-STATES: Final = {
-    "draft": "draft, not sent",
-    "approval": "waits for approval",
-    "queued": "on its way",
-    "sending": "is leaving",
-    "sent": "sent",
-    "uncertain": "UNCERTAIN: nobody knows whether it arrived",
-    "failed": "NOT DELIVERED",
-    "bounced": "CAME BACK",
-    "cancelled": "given up",
 }
 PRIVATE: Final = "    staff only, never sent"
 
@@ -139,7 +119,7 @@ def _who(thing: MessageView | LetterView | NoteView, states: Mapping[int, Letter
     if isinstance(thing, LetterView):
         return (
             "OUT",
-            f"{LETTER_NAMES.get(thing.kind, thing.kind)}, {STATES.get(thing.state, thing.state)}",
+            f"{letter_name(thing.kind)}, {letter_state(thing.state)}",
             _state_role(thing),
         )
     if thing.direction == "out":
@@ -156,8 +136,8 @@ def _who(thing: MessageView | LetterView | NoteView, states: Mapping[int, Letter
 def _not_arrived(sent: LetterView) -> str:
     """What became of a letter that had left; nothing where it arrived as far as we know."""
     if sent.state == "cancelled":  # only what did not arrive is given up once it has left
-        return f"{STATES['bounced']}, {STATES['cancelled']}"
-    return STATES[sent.state] if sent.state in ("bounced", "failed", "uncertain") else ""
+        return f"{LETTER_STATES['bounced']}, {LETTER_STATES['cancelled']}"
+    return LETTER_STATES[sent.state] if sent.state in ("bounced", "failed", "uncertain") else ""
 
 
 def _state_role(one: LetterView) -> str:
@@ -400,62 +380,3 @@ def history(case: CaseView, at: Bounds, width: int) -> Sheet:
         ),
     ]
     return Sheet(tuple(lines))
-
-
-def sentence(kind: str, data: Mapping[str, Any]) -> str:
-    """One event as a person would tell it."""
-
-    def said(key: str) -> str:
-        value = data.get(key)
-        return "" if value is None else prose(str(value), limit=200)
-
-    clock = clock_name(said("deadline")) if data.get("deadline") else ""
-    title = LETTER_NAMES.get(said("letter_kind") or said("letter"), said("letter_kind"))
-    words = {
-        "opened": f"case opened{' as history' if data.get('history') else ''}",
-        "message": f"mail filed: {said('because')}"
-        + (f" ({said('message_kind')})" if said("message_kind") != "person" else ""),
-        "assessed": f"assessed: {said('severity')}" + (", particular care" if data.get("vulnerable") else ""),
-        "assigned": f"given to {said('after') or 'nobody'}"
-        + (f", from {said('before')}" if data.get("before") else ""),
-        "note": "note added",
-        "stage": f"{said('before')} → {said('after')}" + (f": {said('because')}" if data.get("because") else ""),
-        "waiting": f"waiting {said('waiting')}",
-        "resumed": f"waits no longer ({said('because')})",
-        "closed": f"closed{': ' + said('outcome') if data.get('outcome') else ''}",
-        "reopened": "reopened as a review",
-        "responded": f"final response: {said('outcome')}",
-        "letter-queued": f"letter written: {title}",
-        "letter-sent": f"letter sent: {title}",
-        "letter-called-back": f"letter called back: {title}",
-        "letter-withheld": f"no {title or 'letter'} sent: {said('because')}",
-        "letter-sent-again": "letter sent once more",
-        "letter-written-anew": "letter that did not arrive written anew, to the address of now",
-        "letter-settled": "uncertain letter: it arrived" if data.get("sent") else "letter given up",
-        "letter-bounced": "letter came back",
-        "letter-delayed": "letter is delayed",
-        "letter-failed": "letter could not be delivered",
-        "letter-uncertain": "nobody knows whether a letter arrived",
-        "draft-discarded": f"draft thrown away: {title}",
-        "deadline-met": f"{clock} met{', late' if data.get('late') else ''}",
-        "deadline-breached": f"{clock} missed",
-        "deadline-breach-corrected": f"{clock} was not missed: the letter had left in time",
-        "deadline-cancelled": f"{clock} no longer owed: {said('because')}",
-        "deadline-warning": f"warned of {clock}",
-        "deadlines-started": "clocks started",
-        "escalated": f"supervisor told{': ' + clock if clock else ''}",
-        "participant": "somebody else wrote in",
-        "participant-accepted": "a participant was accepted",
-        "address-corrected": "address corrected",
-        "address-blocked": f"no more automatic letters to an address: {said('because')}",
-        "address-cleared": "automatic letters may go to the address again",
-        "merged": f"merged into {said('into')}",
-        "unmerged": f"taken out of {said('out_of')} again",
-        "absorbed": f"took up {said('case')}",
-        "released": f"gave {said('case')} back",
-        "message-split": f"a message was split off{' into ' + said('to') if data.get('to') else ''}",
-        "linked": f"linked with {said('case')} ({said('link')})",
-        "unlinked": f"no longer linked with {said('case')}",
-        "deadline-restored": f"{clock} owed again: {said('because')}",
-    }.get(kind)
-    return words.strip(" :") if words else prose(kind.replace("-", " "))

@@ -16,9 +16,10 @@ from amends.ledger.views import CaseView, LetterView
 from amends.letters.kinds import LetterKind
 from tui import frame, keys
 from tui.drafts import Gap, gaps, offset_to_place
+from tui.names import letter_name
 from tui.screens.base import DeskScreen
 from tui.signs import Bounds
-from tui.thread import LETTER_NAMES, preview
+from tui.thread import preview
 from tui.widgets.bar import Bar, Part
 from tui.widgets.editor import Editor
 from tui.widgets.field import Field
@@ -98,7 +99,7 @@ class LetterScreen(DeskScreen):
         self.query_one("#beside", LineView).show(lambda width: preview(case, at, width, opens=False))
 
     def _draw(self) -> None:
-        kind = LETTER_NAMES.get(self.draft.kind, self.draft.kind)
+        kind = letter_name(self.draft.kind)
         left = [Part(f" {kind}", "strong"), Part(f"  {self.draft.reference or ''} {name(self.draft.to_name)}", "text")]
         self.show_title(left, [Part(f" {self._state} ", "muted")])
         left_to_write = gaps(self.body.text)

@@ -10,9 +10,9 @@ from textual.binding import BindingType
 
 from amends.ledger.views import LetterView
 from tui import keys
+from tui.names import letter_name
 from tui.screens.listing import Listing
 from tui.signs import Bounds
-from tui.thread import LETTER_NAMES
 from tui.widgets.bar import Part
 from tui.widgets.letterlist import LetterList
 from tui.widgets.lineview import Sheet
@@ -185,7 +185,7 @@ class OutboxScreen(Listing):
         if one.staff:
             self.house.say(TO_STAFF)
             return
-        title = f"{LETTER_NAMES.get(one.kind, one.kind)} of {one.reference or ''} to the right address"
+        title = f"{letter_name(one.kind)} of {one.reference or ''} to the right address"
         hint = (
             "The case has this address from now on, and this letter, word for word, goes to it. The one that did not "
             "arrive stays on the record as given up."
@@ -206,9 +206,7 @@ class OutboxScreen(Listing):
 def about(posted: Posted, width: int) -> Sheet:
     """A letter, why it did not arrive, and what can be done."""
     one = posted.letter
-    lines: list[Line] = [
-        ((f" {LETTER_NAMES.get(one.kind, one.kind)} to {name(one.to_name)} <{name(one.to_address)}>", "strong"),)
-    ]
+    lines: list[Line] = [((f" {letter_name(one.kind)} to {name(one.to_name)} <{name(one.to_address)}>", "strong"),)]
     lines.append(((f" {prose(one.subject)}", "text"),))
     if one.error:
         tried = f" (tried {plural(one.tries, 'time')})" if one.tries else ""

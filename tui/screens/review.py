@@ -13,6 +13,7 @@ from amends.casework.correspondence import Check, Finding
 from amends.kernel.errors import AmendsError, Conflict
 from amends.ledger.views import CaseView, LetterView
 from tui import keys, signs, thread
+from tui.names import letter_name, sentence
 from tui.pulse import News
 from tui.screens.base import DeskScreen
 from tui.widgets.bar import Bar, Part
@@ -69,7 +70,7 @@ class ReviewScreen(DeskScreen):
     def _show(self, looked: Looked) -> None:
         self.looked = looked
         draft = looked.draft
-        kind = thread.LETTER_NAMES.get(draft.kind, draft.kind)
+        kind = letter_name(draft.kind)
         self.show_title([Part(" Review", "strong"), Part(f"  {kind}  {draft.reference or ''}", "text")])
         self.bar("to").show([Part(" To      ", "muted"), Part(f"{name(draft.to_name)} <{name(draft.to_address)}>")])
         self.bar("subject").show([Part(" Subject ", "muted"), Part(prose(draft.subject))])
@@ -151,9 +152,7 @@ class ReviewScreen(DeskScreen):
             lines: list[Line] = []
             for event in events:
                 when = signs.moment(event.at, at.now, at.zone)
-                lines.append(
-                    ((f" {when}  {name(event.actor)}: ", "muted"), (thread.sentence(event.kind, event.data), "text"))
-                )
+                lines.append(((f" {when}  {name(event.actor)}: ", "muted"), (sentence(event.kind, event.data), "text")))
             if not events and not fresh:
                 lines.append(((" Nothing has happened on the case since you began this letter.", "muted"),))
             lines.append(())

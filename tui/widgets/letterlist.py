@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from amends.ledger.views import LetterView
 from tui.columns import short_reference
+from tui.names import letter_name
 from tui.signs import Bounds, countdown, moment
-from tui.thread import LETTER_NAMES
 from tui.widgets.rowlist import RowList
 from tui.words import Line, fit, name, prose
 
@@ -48,7 +48,7 @@ class LetterList(RowList):
             left = (one.next_try_at - at.now) / self._speed
             sign, words, role = "  ", f"HELD {countdown(left)}", "accent"
         when = one.sent_at or (one.next_try_at if one.tries else None) or one.queued_at or one.created_at
-        what = LETTER_NAMES.get(one.kind, one.kind)
+        what = letter_name(one.kind)
         room = max(8, width - 4 - 11 - 10 - 16 - 17)
         return (
             (" ", "text"),

@@ -58,7 +58,7 @@ def test_the_queue_in_words_fits_eighty_columns_and_says_what_is_due(shell, offi
     lines = shell("queue").out.splitlines()
     assert max(width(line) for line in lines) <= 80
     assert lines[0].split() == ["REFERENCE", "DUE", "STAGE", "NEW", "HANDLER"]
-    assert re.fullmatch(rf"{ref}  ack .*  received  1 new  nobody", lines[1])
+    assert re.fullmatch(rf"{ref}  ACK .*  received  1 new  nobody", lines[1])
     assert lines[2] == "    Edith Kowalski: No heating since Friday"
 
 
@@ -141,6 +141,23 @@ def test_show_in_words_reads_from_top_to_bottom(shell, office, ref):
     assert places == sorted(places)
     assert "My flat has had no heating since Friday." in said
     assert max(width(line) for line in said.splitlines()) <= 80
+
+
+def test_the_commands_use_the_words_of_the_screens_and_json_those_of_the_machine(shell, office, ref):
+    post_all(office, now=wall_clock())
+    shell("letter", ref, "--text", "We look into it.")
+    shell("draft", ref, "--kind", "progress-update")
+    said = shell("show", ref, "--history").out
+    assert "Letter 1, acknowledgement, sent, to " in said
+    assert "Letter 2, on its way, to " in said
+    assert "Letter 3, progress update, draft, not sent, to " in said
+    assert ": letter sent: Acknowledgement\n" in said and ": ACK met\n" in said
+    assert "UPDATE" in shell("queue").out
+    assert "on its way" in shell("outbox").out
+    for machine in ("letter-sent", "progress-update", "queued", "deadline-met"):
+        assert machine not in said + shell("queue").out + shell("outbox").out
+    assert [one["state"] for one in shell("show", ref, "--json").json["letters"]] == ["sent", "queued", "draft"]
+    assert shell("queue", "--json").json[0]["next_deadline"]["kind"] == "status"
 
 
 def test_what_strangers_wrote_cannot_reach_the_terminal_as_a_command(shell, office):
