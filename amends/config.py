@@ -92,8 +92,12 @@ class Organisation(Section):
     """The name your own mail server signs Authentication-Results with; empty: none is believed."""
     closures: tuple[str, ...] = ()
     """Days you are closed besides public holidays, as 2026-12-24."""
+    openings: tuple[str, ...] = ()
+    """Days you work although they are a weekend or a holiday."""
     opens: str = Field(default="09:00", pattern=_TIME_FORM)
     closes: str = Field(default="17:00", pattern=_TIME_FORM)
+    hours: dict[str, tuple[str, ...]] = {}
+    """The hours of each day of the week, as {"mon": ("09:00-12:30", "13:30-17:00")}, before opens and closes."""
     demonstration: bool = False
 
     _addresses = field_validator("address")(_address)
@@ -125,10 +129,38 @@ class Organisation(Section):
         return self.address.rpartition("@")[2]
 
 
+class OwnTarget(Section):
+    """What you promise yourselves beside a deadline of a pack: a clock of its own, shown as yours."""
+
+    pack: str = ""
+    """Its id or alias; empty: `policy.pack`."""
+    deadline: str = Field(min_length=1)
+    amount: int = Field(ge=0, le=10_000)
+    unit: Literal[
+        "hours", "working_hours", "calendar_days", "working_days", "business_days", "weeks", "months", "years"
+    ]
+
+
 class Policy(Section):
     pack: str = "iso-10002"
+    packs: tuple[str, ...] = ()
+    """Further packs that apply to every case beside it: all their clocks run."""
     folder: Path | None = None
     """Your own packs, one TOML file each; they stand before the shipped ones of the same id."""
+    own_target: tuple[OwnTarget, ...] = ()
+    """Promises of your own beside the packs' deadlines."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every pack that applies, the first one first, as the configuration names them."""
+        return tuple(dict.fromkeys((self.pack, *self.packs)))
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        twice = next((name for name in self.packs if name == self.pack or self.packs.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"packs: '{twice}' stands there twice; name each pack once, and none that is the pack")
+        return self
 
 
 class Database(Section):

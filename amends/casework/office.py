@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -19,7 +18,7 @@ from amends.ledger.tables import Meta
 
 if TYPE_CHECKING:  # holidays and Jinja cost 150 ms together; a list of cases needs neither
     from amends.deadlines.calendar import WorkingCalendar
-    from amends.deadlines.packs import Pack
+    from amends.deadlines.packs import Pack, Regime
     from amends.letters.render import Templates
 
 
@@ -72,30 +71,26 @@ class Office:
         return bytes.fromhex(found)
 
     @cached_property
-    def pack(self) -> Pack:
-        from amends.deadlines.packs import load_pack
+    def regimes(self) -> list[Regime]:
+        """Every pack that applies to the organisation's cases, in all its versions, the main one first."""
+        from amends.deadlines.packs import regimes_of
 
-        return load_pack(self.settings.policy.pack, self.pack_folders)
+        return regimes_of(self.settings)
 
     @property
-    def pack_folders(self) -> list[Path]:
-        from amends.kernel.share import config_folder
+    def pack(self) -> Pack:
+        """The main pack, as it is in force now."""
+        return self.regimes[0].at(self.wall(), self.calendar.zone)
 
-        own = self.settings.policy.folder
-        return [*([self.settings.path(own)] if own else []), config_folder() / "policies"]
+    def packs_at(self, received: datetime) -> list[Pack]:
+        """The packs of a complaint that was received then: the version of that day, whatever holds since."""
+        return [regime.at(received, self.calendar.zone) for regime in self.regimes]
 
     @cached_property
     def calendar(self) -> WorkingCalendar:
-        from amends.deadlines.calendar import calendar_for
+        from amends.deadlines.calendar import calendar_of
 
-        organisation = self.settings.organisation
-        return calendar_for(
-            region=organisation.region,
-            zone=organisation.zone,
-            closures=organisation.closures,
-            opens=organisation.opens,
-            closes=organisation.closes,
-        )
+        return calendar_of(self.settings.organisation)
 
     @cached_property
     def templates(self) -> Templates:

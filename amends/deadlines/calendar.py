@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from amends.config import Organisation
+from amends.deadlines.words import WEEKDAYS, in_a_row
 from amends.kernel.errors import ConfigError
 
-WEEKEND: Final = {5: "Saturday", 6: "Sunday"}
+SHORT_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LAST_SECOND: Final = time(23, 59, 59)
 SEARCH_LIMIT: Final = 366  # a calendar without a working day in a year is a mistake, not an answer
+_ONE_DAY: Final = timedelta(days=1)
+_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))")
+
+Interval = tuple[time, time]
+"""When somebody is in, by the local clock: from, until (without it; the last second of the day is the whole of it)."""
+Hours = Mapping[int, tuple[Interval, ...]]
+"""By weekday (0 is Monday): its intervals in order.  A weekday that is missing is free."""
+
+OFFICE_HOURS: Final[Hours] = {weekday: ((time(9), time(17)),) for weekday in range(5)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +34,28 @@ class WorkingCalendar:
     """The working days and office hours of an organisation.
 
     `holidays` maps a day to its name; `closures` are further days off, `openings` days that count although they are
-    a weekend or a holiday.  `opens` and `closes` are local wall-clock times in `zone`.
+    free.  `hours` are local wall-clock times in `zone`.  `open_all_the_same` are own closures that a rule of law
+    counts as working days: they change no date, and are named in the derivation.
     """
 
     zone: ZoneInfo
     holidays: Mapping[date, str] = field(default_factory=dict)
     closures: frozenset[date] = frozenset()
     openings: frozenset[date] = frozenset()
-    opens: time = time(9)
-    closes: time = time(17)
+    hours: Hours = field(default_factory=lambda: OFFICE_HOURS)
+    open_all_the_same: frozenset[date] = frozenset()
+
+    def counting(self, *, weekdays: Collection[int] | None = None, own_days: bool = True) -> WorkingCalendar:
+        """The calendar by which a rule counts.
+
+        With `weekdays` those are its working week, whatever the office's is; without `own_days` the organisation's
+        closures and openings change nothing: nobody can lengthen a limit of law by locking the door.
+        """
+        usual = next(iter(self.hours.values()))
+        week = {day: self.hours.get(day, usual) for day in sorted(weekdays)} if weekdays is not None else self.hours
+        if own_days:
+            return self if weekdays is None else replace(self, hours=week)
+        return replace(self, hours=week, closures=frozenset(), openings=frozenset(), open_all_the_same=self.closures)
 
     def day_of(self, instant: datetime) -> date:
         """The local day of an aware instant."""
@@ -43,16 +69,16 @@ class WorkingCalendar:
             return "closed"
         if (name := self.holidays.get(day)) is not None:
             return name
-        return WEEKEND.get(day.weekday())
+        return None if day.weekday() in self.hours else WEEKDAYS[day.weekday()]
 
     def is_working_day(self, day: date) -> bool:
         return self.not_working_because(day) is None
 
     def this_or_next_working_day(self, day: date) -> date:
-        return self._walk(day, timedelta(days=1))
+        return self._walk(day, _ONE_DAY)
 
     def this_or_previous_working_day(self, day: date) -> date:
-        return self._walk(day, timedelta(days=-1))
+        return self._walk(day, -_ONE_DAY)
 
     def _walk(self, day: date, stride: timedelta) -> date:
         for _ in range(SEARCH_LIMIT):
@@ -64,14 +90,35 @@ class WorkingCalendar:
     def working_days_after(self, day: date) -> Iterator[date]:
         """The working days after `day`, without end."""
         while True:
-            day = self.this_or_next_working_day(day + timedelta(days=1))
+            day = self.this_or_next_working_day(day + _ONE_DAY)
             yield day
 
     def working_days_before(self, day: date) -> Iterator[date]:
         """The working days before `day`, the nearest first, without end."""
         while True:
-            day = self.this_or_previous_working_day(day - timedelta(days=1))
+            day = self.this_or_previous_working_day(day - _ONE_DAY)
             yield day
+
+    def hours_of(self, day: date) -> tuple[Interval, ...]:
+        """The office hours of a day, in order; none on a day off.  A day opened out of turn has the usual ones."""
+        if not self.is_working_day(day):
+            return ()
+        return self.hours.get(day.weekday()) or next(iter(self.hours.values()))
+
+    def open_spells(self, day: date) -> list[tuple[datetime, datetime]]:
+        """The same as instants (UTC), as long as they really last on the days on which the clock is moved."""
+        spells: list[tuple[datetime, datetime]] = []
+        for opens, closes in self.hours_of(day):
+            begin, end = self.first_showing(day, opens), self.last_showing(day, closes)
+            if spells and begin <= spells[-1][1]:  # a break that the hour shown twice swallows
+                begin = spells.pop()[0]
+            if begin < end:
+                spells.append((begin, end))
+        return spells
+
+    def opening_of(self, day: date) -> datetime:
+        """The instant (UTC) at which the office opens on a working day."""
+        return self.open_spells(day)[0][0]
 
     def at(self, day: date, moment: time) -> datetime:
         """The instant (UTC) at which the local clock shows `moment` on `day`.
@@ -80,6 +127,31 @@ class WorkingCalendar:
         autumn the first counts (PEP 495, fold=0).
         """
         return datetime.combine(day, moment, self.zone).astimezone(UTC)
+
+    def first_showing(self, day: date, moment: time) -> datetime:
+        """The first instant (UTC) at which the local clock has reached `moment` on `day`."""
+        at = self.at(day, moment)
+        return self._leap(day, moment) if at.astimezone(self.zone).time() != moment else at
+
+    def last_showing(self, day: date, moment: time) -> datetime:
+        """The last instant (UTC) at which the local clock reaches `moment` on `day`; midnight's end for LAST_SECOND."""
+        if moment == LAST_SECOND:
+            return self.end_of(day) + timedelta(seconds=1)
+        at = datetime.combine(day, moment, self.zone).replace(fold=1).astimezone(UTC)
+        return self._leap(day, moment) if at.astimezone(self.zone).time() != moment else at
+
+    def _leap(self, day: date, moment: time) -> datetime:
+        """The instant at which the clock skips `moment` in spring."""
+        local = datetime.combine(day, moment, self.zone)
+        begin, end = local.replace(fold=1).astimezone(UTC), local.replace(fold=0).astimezone(UTC)
+        before = begin.astimezone(self.zone).utcoffset()
+        while end - begin > timedelta(seconds=1):
+            middle = begin + (end - begin) // 2
+            if middle.astimezone(self.zone).utcoffset() == before:
+                begin = middle
+            else:
+                end = middle
+        return end.replace(microsecond=0)
 
     def end_of(self, day: date) -> datetime:
         """The last second (UTC) of the local day: a deadline on a day is missed after it, not during it."""
@@ -94,16 +166,33 @@ class WorkingCalendar:
         local = instant.astimezone(self.zone)
         if out_of_hours != "next_working_day":
             return local.date()
-        late = local.time() >= self.closes
-        return self.this_or_next_working_day(local.date() + timedelta(days=1) if late else local.date())
+        hours = self.hours_of(local.date())
+        late = not hours or local.time() >= hours[-1][1]
+        return self.this_or_next_working_day(local.date() + _ONE_DAY if late else local.date())
 
     def in_office_hours(self, instant: datetime) -> datetime:
         """The latest instant not after `instant` at which somebody is in the office: at night nobody reads."""
-        local = instant.astimezone(self.zone)
-        day = local.date()
-        if self.is_working_day(day) and local.time() >= self.opens:
-            return min(instant.astimezone(UTC), self.at(day, self.closes))
-        return self.at(self.this_or_previous_working_day(day - timedelta(days=1)), self.closes)
+        instant = instant.astimezone(UTC)
+        day = self.day_of(instant)
+        for _ in range(SEARCH_LIMIT):
+            for begin, end in reversed(self.open_spells(day)):
+                if begin <= instant:
+                    return min(instant, end if self.day_of(end) == day else end - timedelta(seconds=1))
+            day -= _ONE_DAY
+        raise ConfigError("The calendar has no working day in a whole year; check organisation.closures and region.")
+
+
+def calendar_of(organisation: Organisation) -> WorkingCalendar:
+    """The calendar of the configuration.  Raises ConfigError as `calendar_for`."""
+    return calendar_for(
+        region=organisation.region,
+        zone=organisation.zone,
+        closures=organisation.closures,
+        openings=organisation.openings,
+        opens=organisation.opens,
+        closes=organisation.closes,
+        hours=organisation.hours,
+    )
 
 
 def calendar_for(
@@ -114,23 +203,55 @@ def calendar_for(
     openings: Iterable[str] = (),
     opens: str = "09:00",
     closes: str = "17:00",
+    hours: Mapping[str, Sequence[str]] | None = None,
 ) -> WorkingCalendar:
-    """The calendar of a region ("GB-ENG", "DE-BY", "IE", or "none" for no holidays) with the organisation's own days.
+    """The calendar of a region ("GB-ENG", "DE-BY", "IE", "XECB", or "none" for no holidays) with the own days.
 
-    No setting gives `openings`.  Raises ConfigError for a region the `holidays` library does not know, or for a day
-    that is none.
+    `hours` gives the week by its days, {"mon": ["09:00-12:30", "13:30-17:00"]}; without it Monday to Friday are from
+    `opens` to `closes`.  Raises ConfigError for a region the `holidays` library does not know, for a day that is none,
+    and for hours that cannot be.
     """
-    begin, end = time.fromisoformat(opens), time.fromisoformat(closes)
-    if begin >= end:
-        raise ConfigError(f"organisation.opens: {opens} is not before organisation.closes, {closes}")
     return WorkingCalendar(
         zone=zone,
         holidays=holidays_of(region),
         closures=_days("organisation.closures", closures),
-        openings=_days("openings", openings),
-        opens=begin,
-        closes=end,
+        openings=_days("organisation.openings", openings),
+        hours=week_of(hours) if hours else _same_every_day(opens, closes),
     )
+
+
+def _same_every_day(opens: str, closes: str) -> Hours:
+    begin, end = time.fromisoformat(opens), time.fromisoformat(closes)
+    if begin >= end:
+        raise ConfigError(f"organisation.opens: {opens} is not before organisation.closes, {closes}")
+    return dict.fromkeys(range(5), ((begin, end),))
+
+
+def week_of(hours: Mapping[str, Sequence[str]]) -> Hours:
+    """The hours of a week written as {"mon": ["09:00-12:30", "13:30-17:00"]}.  Raises ConfigError."""
+    week: dict[int, tuple[Interval, ...]] = {}
+    for name, spans in hours.items():
+        if name not in SHORT_WEEKDAYS:
+            raise ConfigError(f"organisation.hours: '{name}' is no day; write {in_a_row(SHORT_WEEKDAYS)}")
+        intervals = tuple(_interval(name, span) for span in spans)
+        for (_, end), (begin, _) in pairwise(intervals):
+            if begin < end:
+                raise ConfigError(f"organisation.hours.{name}: the hours overlap or stand out of order")
+        if intervals:
+            week[SHORT_WEEKDAYS.index(name)] = intervals
+    if not week:
+        raise ConfigError('organisation.hours: no day has hours; write some, as in mon = ["09:00-17:00"]')
+    return dict(sorted(week.items()))
+
+
+def _interval(day: str, span: str) -> Interval:
+    if (match := _HOURS.fullmatch(span)) is None:
+        raise ConfigError(f"organisation.hours.{day}: '{span}' is no span of hours; write one like 09:00-12:30")
+    begin = time(int(match[1]), int(match[2]))
+    end = LAST_SECOND if match[5] else time(int(match[3]), int(match[4]))
+    if begin >= end:
+        raise ConfigError(f"organisation.hours.{day}: '{span}' ends before it begins")
+    return begin, end
 
 
 def holidays_of(region: str) -> Mapping[date, str]:
@@ -140,6 +261,9 @@ def holidays_of(region: str) -> Mapping[date, str]:
     import holidays  # 130 ms: a list of cases never needs it
 
     country, _, part = region.upper().partition("-")
+    markets = holidays.list_supported_financial()
+    if country in markets and not part:
+        return holidays.financial_holidays(country)
     known = holidays.list_supported_countries(include_aliases=True)
     if country not in known:
         near = "".join(f"; did you mean {code}?" for code in get_close_matches(country, known, n=1))
@@ -147,7 +271,14 @@ def holidays_of(region: str) -> Mapping[date, str]:
     if part and part not in known[country]:
         parts = ", ".join(sorted(str(one) for one in known[country])) or "none"
         raise ConfigError(f"organisation.region: '{region}' is not a part of {country}; it has {parts}")
-    return holidays.country_holidays(country, subdiv=part or None)
+    return holidays.country_holidays(country, subdiv=part or None, language=_english(getattr(holidays, country, None)))
+
+
+def _english(names: object) -> str | None:
+    """The English of a country's names, whatever the machine's locale is; None where there is only one language."""
+    languages = getattr(names, "supported_languages", ())
+    own = getattr(names, "default_language", None)
+    return own if not languages or str(own).startswith("en") else "en_US" if "en_US" in languages else own
 
 
 def _days(key: str, days: Iterable[str]) -> frozenset[date]:

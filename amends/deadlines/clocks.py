@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
-from amends.deadlines.calendar import WorkingCalendar
-from amends.deadlines.compute import before, due
-from amends.deadlines.packs import Pack, Rule
+from amends.deadlines.calendar import SHORT_WEEKDAYS, WorkingCalendar
+from amends.deadlines.compute import Paused, before, due
+from amends.deadlines.model import Confidence, Pack, Rule, name_of
+
+BY_HAND: Final = "!"
+"""Stands after a kind of letter that meets a deadline only if a person wrote it."""
 
 
 class TickKind(StrEnum):
@@ -33,8 +37,13 @@ class PlannedTick:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDeadline:
-    """A deadline with its due instant (UTC), the reasons for it, and its ticks in order of time."""
+    """A deadline with its due instant (UTC), the reasons for it, and its ticks in order of time.
 
+    `met_by` says what meets it, as `meets` reads it.  `own` is a clock of the organisation's own, no rule's.
+    """
+
+    pack: str
+    pack_version: str
     rule_id: str
     label: str
     occurrence: int
@@ -45,20 +54,63 @@ class PlannedDeadline:
     derivation: tuple[str, ...]
     met_by: tuple[str, ...]
     ticks: tuple[PlannedTick, ...]
+    own: bool
+    mandatory: bool
+    confidence: Confidence
+    stage: str
 
 
-def plan(pack: Pack, calendar: WorkingCalendar, *, trigger: str, at: datetime) -> list[PlannedDeadline]:
+def plan(
+    pack: Pack,
+    calendar: WorkingCalendar,
+    *,
+    trigger: str,
+    at: datetime,
+    facts: Mapping[str, str] | None = None,
+    pauses: Sequence[Paused] = (),
+) -> list[PlannedDeadline]:
     """The deadlines that `trigger` starts at `at` (aware), the earliest first.
 
-    Conditional ones (`applies_if`) are left out here: a fact of the case switches them on.
+    A conditional one starts when the facts of the case, with the pack's defaults, switch it on; while a fact that
+    decides is not known it does not.
     """
+    known = pack.facts(facts or {})
     planned = [
         one
         for rule in pack.deadline
-        if rule.starts == trigger and rule.applies_if is None
-        if (one := _planned(pack, rule, calendar, at, occurrence=1)) is not None
+        if rule.starts == name_of(trigger) and rule.applies(known)
+        if (one := _planned(pack, rule, calendar, at, occurrence=1, pauses=pauses)) is not None
     ]
     return sorted(planned, key=lambda one: one.due_at)
+
+
+def plan_all(
+    packs: Iterable[Pack],
+    calendar: WorkingCalendar,
+    *,
+    trigger: str,
+    at: datetime,
+    facts: Mapping[str, str] | None = None,
+    pauses: Sequence[Paused] = (),
+) -> list[PlannedDeadline]:
+    """The same for every pack that applies to a case, all clocks together, the earliest first."""
+    planned = [
+        one for pack in packs for one in plan(pack, calendar, trigger=trigger, at=at, facts=facts, pauses=pauses)
+    ]
+    return sorted(planned, key=lambda one: one.due_at)
+
+
+def replanned(
+    pack: Pack,
+    calendar: WorkingCalendar,
+    *,
+    rule_id: str,
+    occurrence: int,
+    starts_at: datetime,
+    pauses: Sequence[Paused] = (),
+) -> PlannedDeadline | None:
+    """One occurrence of one deadline anew: after a pause, or to see what a change would move; None without a date."""
+    return _planned(pack, pack.rule(rule_id), calendar, starts_at, occurrence=occurrence, pauses=pauses)
 
 
 def next_occurrence(
@@ -69,14 +121,36 @@ def next_occurrence(
     return _planned(pack, rule, calendar, starts_at, occurrence=occurrence + 1) if rule.recurring else None
 
 
+def counting(pack: Pack, calendar: WorkingCalendar) -> WorkingCalendar:
+    """The days by which this pack counts, on the organisation's calendar."""
+    days = pack.calendar
+    week = [SHORT_WEEKDAYS.index(day) for day in days.weekdays] or None
+    return calendar.counting(weekdays=week, own_days=days.own_days)
+
+
 def _planned(
-    pack: Pack, rule: Rule, calendar: WorkingCalendar, at: datetime, *, occurrence: int
+    pack: Pack,
+    rule: Rule,
+    calendar: WorkingCalendar,
+    at: datetime,
+    *,
+    occurrence: int,
+    pauses: Sequence[Paused] = (),
 ) -> PlannedDeadline | None:
-    found = due(rule, at, calendar, out_of_hours=pack.out_of_hours_of(rule), occurrence=occurrence)
+    found = due(
+        rule,
+        at,
+        counting(pack, calendar),
+        out_of_hours=pack.out_of_hours_of(rule),
+        occurrence=occurrence,
+        pauses=pauses,
+    )
     if found is None:
         return None
-    ticks = [tick for tick in _ticks(rule, found.due_at, found.due_date, calendar) if tick.at > at]
+    ticks = [tick for tick in ticks_of(pack, rule, found.due_at, found.due_date, calendar) if tick.at > at]
     return PlannedDeadline(
+        pack=pack.id,
+        pack_version=pack.version,
         rule_id=rule.id,
         label=rule.label,
         occurrence=occurrence,
@@ -85,16 +159,62 @@ def _planned(
         due_date=found.due_date,
         basis=rule.basis,
         derivation=found.derivation,
-        met_by=rule.met_by,
+        met_by=_met_by(pack, rule),
         ticks=tuple(sorted(ticks, key=lambda tick: tick.at)),
+        own=rule.own,
+        mandatory=rule.mandatory,
+        confidence=rule.confidence,
+        stage=rule.stage,
     )
 
 
-def _ticks(rule: Rule, due_at: datetime, due_date: date, calendar: WorkingCalendar) -> Iterator[PlannedTick]:
+def ticks_of(
+    pack: Pack, rule: Rule, due_at: datetime, due_date: date, calendar: WorkingCalendar
+) -> Iterator[PlannedTick]:
+    """What the clock does about a deadline that falls then; `calendar` is the organisation's, with its office hours."""
     for warn in rule.warn:
         step = f"{warn.before.amount} {warn.before.unit}"
         yield PlannedTick(before(due_at, warn.before, calendar), TickKind.WARN, step, warn.to)
-    if rule.letter is not None:
+    if rule.letter and (kind := pack.letter_of(rule.letter).kind) is not None:
         day = calendar.this_or_previous_working_day(due_date)
-        yield PlannedTick(calendar.at(day, calendar.opens), TickKind.LETTER, rule.letter.kind, "complainant")
+        yield PlannedTick(calendar.opening_of(day), TickKind.LETTER, kind, "complainant")
     yield PlannedTick(due_at + timedelta(seconds=1), TickKind.BREACH, "", rule.on_breach)
+
+
+# What meets a deadline
+
+
+def _met_by(pack: Pack, rule: Rule) -> tuple[str, ...]:
+    """What meets a rule: kinds of letters, letters and events of the pack.
+
+    A kind stands there when whatever letter of that kind, in this stage, meets it: of "holding" alone nobody can tell
+    whether it is the letter that a rule asks for in its eighth week.
+    """
+    letters = [letter for letter in pack.letter if letter.form == "letter"]
+    here = [letter for letter in letters if not letter.stage or not rule.stage or letter.stage == rule.stage]
+    tell = ("acknowledgement", "progress-update", "holding", "final-response")  # a reply may be about anything
+    kinds = dict.fromkeys(letter.kind for letter in here if letter.kind in tell and letter.id in rule.met_by)
+    whole = [kind for kind in kinds if all(letter.id in rule.met_by for letter in here if letter.kind == kind)]
+    known = {letter.id for letter in pack.letter}
+    automatic = pack.letter_of(rule.letter).kind if rule.letter else None
+    return (
+        *(kind if _any_author(kind, rule, automatic) else f"{kind}{BY_HAND}" for kind in whole),
+        *(f"{'letter' if one in known else 'event'}:{one}" for one in rule.met_by),
+    )
+
+
+def _any_author(kind: str, rule: Rule, automatic: str | None) -> bool:
+    """Whether it is all the same who wrote it: nothing writes an answer by itself."""
+    return rule.automatic_counts or kind == automatic or kind == "final-response"
+
+
+def meets(met_by: Iterable[str], *, kind: str, letter: str = "", automatic: bool = False) -> bool:
+    """Whether a letter of this kind, or one that stands for this letter of the pack, meets a deadline."""
+    wanted = {kind, f"letter:{letter}"} if letter else {kind}
+    if not automatic:
+        wanted.add(f"{kind}{BY_HAND}")
+    return not wanted.isdisjoint(met_by)
+
+
+def meets_event(met_by: Iterable[str], event: str) -> bool:
+    return f"event:{name_of(event)}" in met_by

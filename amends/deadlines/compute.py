@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import calendar as months
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
-from amends.deadlines.calendar import WEEKEND, WorkingCalendar
-from amends.deadlines.packs import Rule, Span, Unit
+from amends.deadlines.calendar import SEARCH_LIMIT, WorkingCalendar
+from amends.deadlines.model import Extension, Rule, Span
+from amends.deadlines.words import WEEKDAYS, a_day, a_moment, counted
+from amends.kernel.errors import ConfigError, Refused
+
+_ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,89 +25,238 @@ class Due:
     derivation: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A time (aware instants) in which a case waited, why, and on whose word; `ends_at` None: it still waits."""
+
+    begins_at: datetime
+    ends_at: datetime | None
+    reason: str
+    approver: str = ""
+
+    def stops(self, instant: datetime) -> bool:
+        return self.begins_at <= instant and (self.ends_at is None or instant < self.ends_at)
+
+    def in_words(self, calendar: WorkingCalendar) -> str:
+        begin = a_moment(self.begins_at.astimezone(calendar.zone))
+        end = f"to {a_moment(self.ends_at.astimezone(calendar.zone))}" if self.ends_at is not None else "on"
+        by = f", approved by {self.approver}" if self.approver else ""
+        return f"from {begin} {end} ({self.reason}{by})"
+
+
 def due(
-    rule: Rule, trigger_at: datetime, calendar: WorkingCalendar, *, out_of_hours: str = "actual", occurrence: int = 1
+    rule: Rule,
+    trigger_at: datetime,
+    calendar: WorkingCalendar,
+    *,
+    out_of_hours: str = "actual",
+    occurrence: int = 1,
+    pauses: Sequence[Paused] = (),
 ) -> Due | None:
     """When `rule` falls due if its trigger happened at `trigger_at` (aware); None where it names no number.
 
     Occurrence n of a recurring deadline falls n times its amount after the trigger.  Day-based deadlines last to the
-    end of their last day in the calendar's zone; hours are counted exactly.
+    end of their last day in the calendar's zone; hours are counted exactly.  A pause counts only where the rule allows
+    one: then a day at whose end the clock stood still is no day of the limit.  None also while a pause still lasts.
     """
     span = rule.span
-    if span is None or span.unit in ("immediately", "none"):
+    if span is None:
         return None
+    stops = sorted(pauses, key=lambda one: one.begins_at) if rule.pause is not None else []
+    if any(stop.ends_at is None for stop in stops):
+        return None
+    found = _of_span(rule, span, trigger_at, calendar, out_of_hours, occurrence, stops)
+    if rule.other is not None:
+        second = _of_span(rule, rule.other, trigger_at, calendar, out_of_hours, occurrence, stops)
+        found = _of_two(rule.other.take, (span, found), (rule.other, second))
+    ignored = (
+        () if rule.pause is not None else tuple(f"waiting {one.in_words(calendar)} stops no clock" for one in pauses)
+    )
+    return replace(found, derivation=(*found.derivation, *ignored)) if ignored else found
+
+
+def _of_two(take: str, first: tuple[Span, Due], second: tuple[Span, Due]) -> Due:
+    (one, at), (other, then) = first, second
+    chosen, span = (then, other) if (then.due_at > at.due_at) == (take == "later") else (at, one)
+    words = (
+        *(f"{one.in_words()}: {step}" for step in at.derivation),
+        *(f"{other.in_words()}: {step}" for step in then.derivation),
+        f"the {take} of the two counts: {span.in_words()}",
+        chosen.derivation[-1],
+    )
+    return replace(chosen, derivation=words)
+
+
+def _of_span(
+    rule: Rule,
+    span: Span,
+    trigger_at: datetime,
+    calendar: WorkingCalendar,
+    out_of_hours: str,
+    occurrence: int,
+    stops: Sequence[Paused],
+) -> Due:
     amount = span.amount * occurrence
     if span.unit == "hours":
-        return _hours(trigger_at, amount, calendar)
+        return _hours(trigger_at, amount, calendar, stops)
+    if span.unit == "working_hours":
+        return _working_hours(trigger_at, amount, calendar, stops)
     day_0 = calendar.day_of_receipt(trigger_at, out_of_hours=out_of_hours)
     words = [_say_start(trigger_at, day_0, calendar)]
-    if rule.day_count == "include_trigger_day" and amount:
-        day_0 -= timedelta(days=1)  # the trigger's own day is day 1
+    inclusive = rule.day_count == "include_trigger_day" and amount > 0
+    if inclusive:
         words.append("the day of the trigger counts as day 1")
-    last = _last_day(day_0, span.unit, amount, calendar, words)
+    last = _last_day(day_0, Span(amount=amount, unit=span.unit), calendar, words, stops, inclusive=inclusive)
     rolled = _roll_over(last, rule.if_last_day_non_working, calendar)
     if rolled != last:
         why = calendar.not_working_because(last)
-        words.append(f"{_say(last)} is no working day ({why}), so it moves to {_say(rolled)}")
-    words.append(f"due by the end of {_say(rolled)} ({calendar.zone.key})")
+        words.append(f"{a_day(last)} is no working day ({why}), so it moves to {a_day(rolled)}")
+    words.append(f"due by the end of {a_day(rolled)} ({calendar.zone.key})")
     return Due(calendar.end_of(rolled), rolled, tuple(words))
 
 
-def _hours(trigger_at: datetime, amount: int, calendar: WorkingCalendar) -> Due:
-    at = trigger_at.astimezone(UTC) + timedelta(hours=amount)
+# Hours
+
+
+def _hours(trigger_at: datetime, amount: int, calendar: WorkingCalendar, stops: Sequence[Paused]) -> Due:
+    at, left = trigger_at.astimezone(UTC), timedelta(hours=amount)
+    words = [f"{counted(amount, 'hours')} after {a_moment(trigger_at.astimezone(calendar.zone))}"]
+    for stop in stops:
+        end = stop.ends_at or stop.begins_at
+        if stop.begins_at >= at + left:
+            break
+        if end > at:
+            left -= max(stop.begins_at - at, timedelta())
+            at = end.astimezone(UTC)
+            words.append(f"stood still {stop.in_words(calendar)}")
+    return _exactly(at + left, calendar, words)
+
+
+def _working_hours(trigger_at: datetime, amount: int, calendar: WorkingCalendar, stops: Sequence[Paused]) -> Due:
+    start, left = trigger_at.astimezone(UTC), timedelta(hours=amount)
+    words = [f"{counted(amount, 'working_hours')} after {a_moment(trigger_at.astimezone(calendar.zone))}"]
+    last = start
+    for begin, end in _open_from(start, calendar, stops) if left else ():
+        if end - begin >= left:
+            last = begin + left
+            break
+        left -= end - begin
+    words.extend(f"stood still {stop.in_words(calendar)}" for stop in stops if start <= stop.begins_at < last)
+    words.extend(_skipped(calendar.day_of(start), calendar.day_of(last), calendar))
+    return _exactly(last, calendar, words)
+
+
+def _open_from(
+    start: datetime, calendar: WorkingCalendar, stops: Sequence[Paused]
+) -> Iterator[tuple[datetime, datetime]]:
+    """The spells from `start` on in which somebody is in and no clock stands still, without end."""
+    day, idle = calendar.day_of(start), 0
+    while idle <= SEARCH_LIMIT:
+        spells = calendar.open_spells(day)
+        idle = 0 if spells else idle + 1
+        for begin, end in spells:
+            yield from _without(max(begin, start), end, stops)
+        day += _ONE_DAY
+    raise ConfigError("The calendar has no working day in a whole year; check organisation.closures and region.")
+
+
+def _without(begin: datetime, end: datetime, stops: Sequence[Paused]) -> Iterator[tuple[datetime, datetime]]:
+    """What is left of a spell without the pauses, which stand in order of their beginnings."""
+    for stop in stops:
+        if begin < min(stop.begins_at, end):
+            yield begin, min(stop.begins_at, end)
+        begin = max(begin, stop.ends_at or end)
+    if begin < end:
+        yield begin, end
+
+
+def _exactly(at: datetime, calendar: WorkingCalendar, words: list[str]) -> Due:
     local = at.astimezone(calendar.zone)
-    words = (
-        f"{amount} hours after {trigger_at.astimezone(calendar.zone):%a %d %b %Y %H:%M %Z}",
-        f"due {local:%a %d %b %Y %H:%M %Z}",
-    )
-    return Due(at, local.date(), words)
+    return Due(at.astimezone(UTC), local.date(), (*words, f"due {a_moment(local)}"))
 
 
-def _say(day: date) -> str:
-    return f"{day:%a %d %b %Y}"
+# Days
 
 
 def _say_start(trigger_at: datetime, day_0: date, calendar: WorkingCalendar) -> str:
     came = calendar.day_of(trigger_at)
     if came == day_0:
-        return f"day 0: {_say(day_0)}"
-    return (
-        f"day 0: {_say(day_0)}, the next working day (it came {trigger_at.astimezone(calendar.zone):%a %d %b %Y %H:%M})"
-    )
+        return f"day 0: {a_day(day_0)}"
+    local = trigger_at.astimezone(calendar.zone).replace(tzinfo=None)
+    return f"day 0: {a_day(day_0)}, the next working day (it came {a_moment(local)})"
 
 
-def _last_day(day_0: date, unit: Unit, amount: int, calendar: WorkingCalendar, words: list[str]) -> date:
-    if unit == "working_days":
-        last = nth(calendar.working_days_after(day_0), amount, day_0)
-        words.append(f"day {amount}: {_say(last)}, {amount} working {'day' if amount == 1 else 'days'} on")
+def _last_day(
+    day_0: date,
+    span: Span,
+    calendar: WorkingCalendar,
+    words: list[str],
+    stops: Sequence[Paused] = (),
+    *,
+    inclusive: bool = False,
+) -> date:
+    if span.unit in ("working_days", "business_days"):
+        days = calendar.working_days_after(day_0 - _ONE_DAY if inclusive else day_0)
+        last = nth(_running(days, calendar, stops), span.amount, day_0)
+        words.append(f"day {span.amount}: {a_day(last)}, {span.in_words()} on")
         words.extend(_skipped(day_0, last, calendar))
-        return last
-    if unit == "months":
-        last = add_months(day_0, amount)
     else:
-        last = day_0 + timedelta(days=amount * (7 if unit == "weeks" else 1))
-    words.append(f"{amount} {unit.replace('_', ' ')} on: {_say(last)}")
+        last = _calendar_day(day_0, span, inclusive=inclusive)
+        words.append(f"{span.in_words()} on: {a_day(last)}")
+        plain, before_first = last, day_0 - timedelta(days=inclusive)
+        last = nth(_running(_days_after(before_first), calendar, stops), (last - before_first).days, last)
+        if last != plain:
+            words.append(f"moved by {counted((last - plain).days, 'days')} without the clock: {a_day(last)}")
+    words.extend(f"stood still {stop.in_words(calendar)}" for stop in stops if calendar.day_of(stop.begins_at) <= last)
     return last
+
+
+def _calendar_day(day_0: date, span: Span, *, inclusive: bool) -> date:
+    """The last day of a limit in calendar time.
+
+    With the trigger's day as day 1 a limit of months ends on the day before the one of the same number (Regulation
+    1182/71, article 3(2)(c); BGB section 188(2)), or on the last day of a month that is too short.
+    """
+    if span.unit not in ("months", "years"):
+        return day_0 + timedelta(days=span.amount * (7 if span.unit == "weeks" else 1) - inclusive)
+    amount = span.amount * (12 if span.unit == "years" else 1)
+    if not inclusive:
+        return add_months(day_0, amount)
+    if day_0.day == 1:
+        return add_months(day_0, amount) - _ONE_DAY
+    return add_months(day_0 - _ONE_DAY, amount)
+
+
+def _days_after(day: date) -> Iterator[date]:
+    while True:
+        day += _ONE_DAY
+        yield day
+
+
+def _running(days: Iterator[date], calendar: WorkingCalendar, stops: Sequence[Paused]) -> Iterator[date]:
+    """Those at whose end the clock runs."""
+    return (day for day in days if not any(stop.stops(calendar.end_of(day)) for stop in stops)) if stops else days
 
 
 def nth(days: Iterator[date], n: int, day_0: date) -> date:
     """The n-th of `days`, counted from 1; `day_0` for n = 0."""
-    return next(islice(days, n - 1, None)) if n else day_0
+    return next(islice(days, n - 1, None)) if n > 0 else day_0
 
 
 def _skipped(after: date, last: date, calendar: WorkingCalendar) -> Sequence[str]:
-    """The holidays and closures passed over, by name; weekends only as a number."""
-    weekend, named = 0, []
+    """The holidays and closures passed over, by name; free weekdays only as a number."""
+    weekly, named = 0, []
     for n in range(1, (last - after).days):
         day = after + timedelta(days=n)
         why = calendar.not_working_because(day)
         if why is None:
-            continue
-        if why == WEEKEND.get(day.weekday()):
-            weekend += 1
+            if day in calendar.open_all_the_same:
+                named.append(f"counted {a_day(day)}: we are closed, but the rule knows no closures of ours")
+        elif why == WEEKDAYS[day.weekday()]:
+            weekly += 1
         else:
-            named.append(f"skipped {_say(day)}: {why}")
-    return [*([f"skipped {weekend} days of weekends"] if weekend else []), *named]
+            named.append(f"skipped {a_day(day)}: {why}")
+    return [*([f"skipped {counted(weekly, 'days')} of weekends"] if weekly else []), *named]
 
 
 def _roll_over(last: date, rule: str, calendar: WorkingCalendar) -> date:
@@ -124,12 +277,89 @@ def before(due_at: datetime, span: Span, calendar: WorkingCalendar) -> datetime:
     """The instant that lies `span` before a deadline, in office hours."""
     if span.unit == "hours":
         return calendar.in_office_hours(due_at - timedelta(hours=span.amount))
+    if span.unit == "working_hours":
+        return _working_hours_before(due_at, timedelta(hours=span.amount), calendar)
     day = calendar.day_of(due_at)
-    if span.unit == "working_days":
+    if span.unit in ("working_days", "business_days"):
         day = calendar.this_or_previous_working_day(day)
         day = nth(calendar.working_days_before(day), span.amount, day)
-    elif span.unit == "months":
-        day = add_months(day, -span.amount)
+    elif span.unit in ("months", "years"):
+        day = add_months(day, -span.amount * (12 if span.unit == "years" else 1))
     else:
         day -= timedelta(days=span.amount * (7 if span.unit == "weeks" else 1))
-    return calendar.at(calendar.this_or_previous_working_day(day), calendar.opens)
+    return calendar.opening_of(calendar.this_or_previous_working_day(day))
+
+
+def _working_hours_before(due_at: datetime, left: timedelta, calendar: WorkingCalendar) -> datetime:
+    at = calendar.in_office_hours(due_at)
+    while True:
+        begin = max(spell for spell, _ in calendar.open_spells(calendar.day_of(at)) if spell <= at)
+        if at - begin > left or not left:
+            return at - left
+        left -= at - begin
+        at = calendar.in_office_hours(begin - timedelta(seconds=1))
+
+
+# Extensions
+
+
+def latest_extension(
+    rule: Rule,
+    found: Due,
+    trigger_at: datetime,
+    calendar: WorkingCalendar,
+    *,
+    out_of_hours: str = "actual",
+) -> date | None:
+    """The last day to which the rule lets this deadline be moved; None where it names no number.
+
+    Raises Refused where it allows no extension.
+    """
+    extension = _extension_of(rule)
+    if extension.most is None:
+        return None
+    if extension.counted_from == "due":
+        return _last_day(found.due_date, extension.most, calendar, [])
+    longer = _of_span(rule, extension.most, trigger_at, calendar, out_of_hours, 1, ())
+    return longer.due_date
+
+
+def _extension_of(rule: Rule) -> Extension:
+    if rule.extension is None:
+        raise Refused(f"'{rule.action}' cannot be given more time: {rule.basis} allows none.")
+    return rule.extension
+
+
+def extended(
+    rule: Rule,
+    found: Due,
+    trigger_at: datetime,
+    calendar: WorkingCalendar,
+    *,
+    to: date,
+    reason: str,
+    approver: str,
+    out_of_hours: str = "actual",
+    times: int = 0,
+) -> Due:
+    """The deadline moved to the end of the day `to`, with the reason and whose word it was in its derivation.
+
+    `times` is how often it was moved before.  Raises Refused for what the rule does not allow.
+    """
+    extension = _extension_of(rule)
+    if not reason.strip():
+        raise Refused("More time needs a reason that the complainant can be told; write one.")
+    if times and not extension.repeatable:
+        raise Refused(f"'{rule.action}' was given more time already, and {rule.basis} allows it once.")
+    if to <= found.due_date:
+        raise Refused(f"{a_day(to)} is not later than {a_day(found.due_date)}; choose a later day.")
+    latest = latest_extension(rule, found, trigger_at, calendar, out_of_hours=out_of_hours)
+    if latest is not None and to > latest:
+        raise Refused(f"{rule.basis} lets it move to {a_day(latest)} at the latest; choose that day or an earlier one.")
+    by = f", approved by {approver}" if approver else ""
+    words = (
+        *found.derivation,
+        f"moved from {a_day(found.due_date)} to {a_day(to)} ({reason.strip()}{by})",
+        f"due by the end of {a_day(to)} ({calendar.zone.key})",
+    )
+    return Due(calendar.end_of(to), to, words)

@@ -2,43 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from amends.deadlines.calendar import WorkingCalendar
+from amends.deadlines.clocks import counting
 from amends.deadlines.compute import due
-from amends.deadlines.packs import Pack, PackFile, Rule
+from amends.deadlines.model import RECEIPT, Confidence, Pack, Rule, Span, name_of
+from amends.deadlines.packs import PackFile, Regime
+from amends.deadlines.words import a_day
 from amends.kernel.instants import iso
 
+SURE: dict[Confidence, str] = {
+    "verified": "",
+    "verified_secondary": " [from a secondary source]",
+    "memory": " [not verified]",
+    "product_default": " [our default, no rule of law]",
+}
+"""How sure a fact is, as it stands behind it wherever it is shown."""
 
-def listed(packs: Sequence[PackFile]) -> list[dict[str, Any]]:
+
+def listed(files: Iterable[PackFile], *, today: date) -> list[dict[str, Any]]:
+    """One row a pack, of the files of `packs_in`: the version that is in force today."""
+    versions: dict[str, list[Pack]] = {}
+    for file in files:
+        versions.setdefault(file.pack.id, []).append(file.pack)
     return [
         {
-            "id": file.pack.id,
-            "name": file.pack.name,
-            "jurisdiction": file.pack.jurisdiction,
-            "version": file.pack.version,
-            "verified": file.pack.verified,
+            "id": pack.id,
+            "name": pack.name,
+            "jurisdiction": pack.jurisdiction,
+            "version": pack.version,
+            "verified": pack.verified,
         }
-        for file in packs
+        for packs in versions.values()
+        for pack in [Regime(tuple(packs)).on(today)]
     ]
 
 
 def explained(
-    pack: Pack, calendar: WorkingCalendar, *, received: datetime, events: Mapping[str, datetime]
+    pack: Pack,
+    calendar: WorkingCalendar,
+    *,
+    received: datetime,
+    events: Mapping[str, datetime],
+    facts: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Every deadline of the pack, conditional ones too, in order of due date; those without one stand last."""
-    triggers = {"receipt": received, **events}
-    rows = [_row(pack, rule, calendar, triggers.get(rule.starts)) for rule in pack.deadline]
+    """Every deadline of the pack, conditional ones too, in order of due date; those without one stand last.
+
+    What the `facts` rule out is left out; without a fact, or with one that is not known, the conditional ones stay.
+    """
+    triggers = {name_of(name): at for name, at in events.items()} | {RECEIPT: received}
+    known = {name_of(name): value for name, value in (facts or {}).items()}
+    days = counting(pack, calendar)
+    rows = [
+        _row(pack, rule, days, triggers.get(rule.starts)) for rule in pack.deadline if rule.applies(known) is not False
+    ]
     return sorted(rows, key=lambda row: (row["due"] is None, row["due"] or ""))
 
 
-def _row(pack: Pack, rule: Rule, calendar: WorkingCalendar, at: datetime | None) -> dict[str, Any]:
-    found = None if at is None else due(rule, at, calendar, out_of_hours=pack.out_of_hours_of(rule))
-    if found is None:
-        why = f"'{rule.starts}' has not happened" if at is None else "the rule names no number"
-        derivation: Sequence[str] = (why,)
+def _row(pack: Pack, rule: Rule, days: WorkingCalendar, at: datetime | None) -> dict[str, Any]:
+    found = None if at is None else due(rule, at, days, out_of_hours=pack.out_of_hours_of(rule))
+    derivation: Sequence[str]
+    if at is None:
+        derivation = (f"'{rule.starts}' has not happened",)
+    elif found is None:
+        derivation = (f"the rule names no number: {_limit(rule)}",)
+    elif rule.numberless:  # a date of ours must never be taken for the rule's
+        derivation = (
+            f"the rule names no number: {_limit(rule)}",
+            *(f"our own target: {one}" for one in found.derivation),
+        )
+        found = None
     else:
         derivation = found.derivation
     return {
@@ -48,23 +84,38 @@ def _row(pack: Pack, rule: Rule, calendar: WorkingCalendar, at: datetime | None)
         "applies_if": rule.applies_if,
         "basis": rule.basis,
         "rule": in_words(rule),
-        "derivation": list(derivation),
+        "derivation": [*derivation, *_rules_own_age(pack, days, at)],
     }
+
+
+def _rules_own_age(pack: Pack, days: WorkingCalendar, at: datetime | None) -> list[str]:
+    """A word of warning where this version was not in force when the deadline began."""
+    day = days.day_of(at) if at is not None else None
+    if day is None or pack.effective_from <= day <= (pack.effective_to or day):
+        return []
+    until = f" to {a_day(pack.effective_to)}" if pack.effective_to is not None else ""
+    return [f"not in force on {a_day(day)}: this version holds from {a_day(pack.effective_from)}{until}"]
 
 
 def in_words(rule: Rule) -> str:
     """The rule as a sentence, with what is the organisation's own and how sure the fact is."""
-    span = rule.span
-    if rule.unit in ("immediately", "none"):
-        limit = "at once" if rule.unit == "immediately" else "no number"
-        if span is not None:
-            limit += f" (own target: {span.in_words()})"
+    limit = _limit(rule)
+    if rule.numberless:
+        if rule.span is not None:
+            limit += f" (own target: {rule.span.in_words()})"
+        limit += f", from {_trigger(rule)}"
     else:
-        limit = f"{'every' if rule.recurring else 'within'} {span.in_words() if span else ''}"
-    sure = {
-        "verified": "",
-        "verified_secondary": " [from a secondary source]",
-        "memory": " [not verified]",
-        "product_default": " [our default, no rule of law]",
-    }[rule.confidence]
-    return f"{rule.action}: {limit} of {rule.starts.replace('_', ' ')}{sure}"
+        limit = f"{'every' if rule.recurring else 'within'} {limit}"
+    ours = "our own target, " if rule.own and not rule.numberless else ""
+    return f"{rule.action}: {ours}{limit}{'' if ours else SURE[rule.confidence]}"
+
+
+def _trigger(rule: Rule) -> str:
+    return rule.starts.replace("_", " ")
+
+
+def _limit(rule: Rule) -> str:
+    if rule.numberless:
+        return {"immediately": "at once", "none": "no number"}.get(rule.unit, rule.unit.replace("_", " "))
+    words = f"{Span(amount=rule.amount or 0, unit=rule.unit).in_words()} of {_trigger(rule)}"
+    return words if rule.other is None else f"{words} or {rule.other.in_words()}, whichever is {rule.other.take}"

@@ -1,150 +1,24 @@
-"""Policy packs: the obligations of one regime as data, each with the paragraph it rests on.
+"""Finding policy packs: files of one regime and version, and which of them was in force on a day.
 
-The format is described for its authors in docs/policy-packs.md.  A pack is read and checked whole: every mistake is
-one sentence that names file, line and key.
+The format is described for its authors in docs/policy-packs.md.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
+from amends.config import Settings
+from amends.deadlines.check import check_file, read_tree
+from amends.deadlines.model import OwnTarget, Pack
+from amends.deadlines.words import counted
 from amends.kernel.errors import ConfigError
-
-Unit = Literal["hours", "calendar_days", "working_days", "weeks", "months", "immediately", "none"]
-Confidence = Literal["verified", "verified_secondary", "memory", "product_default"]
-DayCount = Literal["exclude_trigger_day", "include_trigger_day"]
-RollOver = Literal["none", "next_working_day", "previous_working_day"]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Span(_Part):
-    """An amount of time: 5 working_days, 8 weeks."""
-
-    amount: int = Field(ge=0)
-    unit: Unit
-
-    def in_words(self) -> str:
-        words = self.unit.replace("_", " ")
-        return f"{self.amount} {words[:-1] if self.amount == 1 else words}"
-
-
-class Warn(_Part):
-    """A warning before the deadline, moved into office hours."""
-
-    before: Span
-    to: Literal["handler", "supervisor"] = "handler"
-
-
-class AutomaticLetter(_Part):
-    """The letter the clock sends when nobody wrote: at the opening of the office on the last day."""
-
-    kind: str
-
-
-class Extension(_Part):
-    condition: str = ""
-    most: Span | None = None
-    notice_letter: str = ""
-    notice_must_contain: tuple[str, ...] = ()
-    repeatable: bool = False
-
-
-class Rule(_Part):
-    """One deadline of a pack."""
-
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    label: str = Field(min_length=1, max_length=6)
-    """What a list shows in its narrow column."""
-    action: str
-    starts: str = "receipt"
-    """The trigger: `receipt`, or an event such as `acknowledgement_sent`."""
-    applies_if: str | None = None
-    amount: int | None = Field(default=None, ge=0)
-    unit: Unit
-    target: Span | None = None
-    """The organisation's own target where the rule names no number ("immediately"); labelled as such."""
-    recurring: bool = False
-    day_count: DayCount = "exclude_trigger_day"
-    if_last_day_non_working: RollOver = "none"
-    out_of_hours: Literal["actual", "next_working_day"] | None = None
-    """Overrides the pack's rule for mail out of hours."""
-    met_by: tuple[str, ...] = ()
-    """Kinds of letters (`final-response`) that meet it."""
-    basis: str = Field(min_length=1)
-    confidence: Confidence
-    note: str = ""
-    warn: tuple[Warn, ...] = ()
-    on_breach: Literal["supervisor", "handler"] = "supervisor"
-    letter: AutomaticLetter | None = None
-    pausable: bool = False
-    extension: Extension | None = None
-
-    @model_validator(mode="after")
-    def _number(self) -> Rule:
-        numberless = self.unit in ("immediately", "none")
-        if numberless and self.amount:
-            raise ValueError(f'unit "{self.unit}" has no amount; give the organisation\'s own number as target')
-        if not numberless and self.amount is None:
-            raise ValueError("amount is missing")
-        if self.target is not None and not numberless:
-            raise ValueError("target is for a rule without a number; this one has amount")
-        if self.recurring and self.span is not None and self.span.amount == 0:
-            raise ValueError("a recurring deadline needs an amount above 0")
-        return self
-
-    @property
-    def span(self) -> Span | None:
-        """How long it is: the rule's number, else the own target, else None."""
-        if self.unit in ("immediately", "none"):
-            return self.target
-        return Span(amount=self.amount or 0, unit=self.unit)
-
-
-class Pack(_Part):
-    """The obligations of one regime, in one version."""
-
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    aliases: tuple[str, ...] = ()
-    name: str
-    jurisdiction: str
-    version: str
-    effective_from: date
-    effective_to: date | None = None
-    verified: bool
-    notes: str = ""
-    sources: tuple[str, ...] = ()
-    out_of_hours: Literal["actual", "next_working_day"] = "actual"
-    region: str | None = None
-    deadline: Annotated[tuple[Rule, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Pack:
-        ids = [rule.id for rule in self.deadline]
-        if (twice := next((one for one in ids if ids.count(one) > 1), None)) is not None:
-            raise ValueError(f"deadline '{twice}' stands there twice")
-        return self
-
-    def rule(self, rule_id: str) -> Rule:
-        """Raises ConfigError for an id that the pack does not have (any more)."""
-        for rule in self.deadline:
-            if rule.id == rule_id:
-                return rule
-        raise ConfigError(f"The policy pack {self.id} has no deadline '{rule_id}'.")
-
-    def out_of_hours_of(self, rule: Rule) -> str:
-        return rule.out_of_hours or self.out_of_hours
+from amends.kernel.share import config_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,70 +27,175 @@ class PackFile:
     pack: Pack
 
 
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """Every version of one pack, the oldest first, with the organisation's own targets."""
+
+    versions: tuple[Pack, ...]
+
+    @property
+    def id(self) -> str:
+        return self.versions[0].id
+
+    @property
+    def newest(self) -> Pack:
+        return self.versions[-1]
+
+    def on(self, day: date) -> Pack:
+        """The version in force on `day`.
+
+        Where none was, the last one before it, else the first there is: a complaint is never left without clocks.
+        """
+        begun = [pack for pack in self.versions if pack.effective_from <= day]
+        in_force = [pack for pack in begun if pack.effective_to is None or day <= pack.effective_to]
+        return (in_force or begun or list(self.versions[:1]))[-1]
+
+    def at(self, received: datetime, zone: ZoneInfo) -> Pack:
+        """The version for a complaint received then: by the day of receipt in the pack's zone, else in `zone`."""
+        place = self.newest.calendar.zone
+        return self.on(received.astimezone(ZoneInfo(place) if place else zone).date())
+
+    def version(self, name: str) -> Pack | None:
+        """The version that a case was opened under, or None if there is no file of it any more."""
+        return next((pack for pack in self.versions if pack.version == name), None)
+
+
 def read_pack(path: Path) -> Pack:
-    """The pack in a file.  Raises ConfigError with one sentence for the first mistake."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise ConfigError(f"{path}: not valid TOML: {fault}") from fault
-    except (OSError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{path}: cannot be read: {fault}") from fault
-    try:
-        return Pack.model_validate(tree)
-    except ValidationError as fault:
-        raise ConfigError(_sentence(path, text, fault)) from None
-
-
-def _sentence(path: Path, text: str, fault: ValidationError) -> str:
-    first = min(fault.errors(), key=lambda error: _line(text, error["loc"]) or 10**9)
-    loc = first["loc"]
-    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in loc)
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        known = list((Rule if loc[0] == "deadline" else Pack).model_fields)
-        near = "".join(f"; did you mean {name}?" for name in get_close_matches(str(loc[-1]), known, n=1))
-        message = f"unknown key{near}"
-    elif first["type"] == "missing":
-        message = "is missing"
-    elif not first["msg"].startswith("Value error"):
-        message = message[0].lower() + message[1:]
-    where = ":".join(str(part) for part in (path, _line(text, loc)) if part)
-    return f"{where}: {key}: {message}" if key else f"{where}: {message}"
-
-
-def _line(text: str, loc: Sequence[str | int]) -> int | None:
-    """The line (from 1) of a key, or of the n-th [[deadline]] it belongs to."""
-    lines = text.splitlines()
-    begin, end = 0, len(lines)
-    if len(loc) > 1 and loc[0] == "deadline" and isinstance(loc[1], int):
-        heads = [i for i, line in enumerate(lines) if re.match(r"\s*\[\[\s*deadline\s*\]\]", line)]
-        begin = heads[loc[1]]
-        end = heads[loc[1] + 1] if loc[1] + 1 < len(heads) else end
-        loc = loc[2:]
-    names = [part for part in loc if isinstance(part, str)]
-    for number in range(begin, end):
-        if names and re.match(rf"\s*(\[+\s*[\w.]*\.)?{re.escape(names[0])}\b", lines[number]):
-            return number + 1
-    return begin + 1 if begin or not names else None
+    """The pack in a file.  Raises ConfigError with the first mistake, and how many more there are."""
+    checked = check_file(path)
+    if checked.pack is None:
+        more = len(checked.mistakes) - 1
+        others = f" (and {counted(more, 'more mistakes')}; amendsd policy check {path} lists them)" if more else ""
+        raise ConfigError(f"{checked.mistakes[0]}{others}")
+    return checked.pack
 
 
 def packs_in(folders: Iterable[Path]) -> list[PackFile]:
-    """Every pack in these folders; of one id the first folder's stands before the others'."""
-    found: dict[str, PackFile] = {}
+    """Every version of every pack in these folders, by id and age.
+
+    A folder's packs stand before those of the same id in the folders after it.
+    """
+    found: dict[str, tuple[Path, list[PackFile]]] = {}
     for folder in folders:
         for path in sorted(folder.glob("*.toml")):
             pack = read_pack(path)
-            found.setdefault(pack.id, PackFile(path, pack))
-    return sorted(found.values(), key=lambda file: file.pack.id)
+            home, versions = found.setdefault(pack.id, (folder, []))
+            if home == folder:
+                versions.append(PackFile(path, pack))
+    return [file for _, (_, files) in sorted(found.items()) for file in _in_order(files)]
 
 
-def load_pack(name: str, folders: Sequence[Path]) -> Pack:
-    """The pack with this id or alias.  Raises ConfigError that names the ones there are."""
-    packs = [file.pack for file in packs_in(folders)]
-    for pack in packs:
-        if name in (pack.id, *pack.aliases):
-            return pack
-    known = sorted({one for pack in packs for one in (pack.id, *pack.aliases)})
+def _in_order(files: Sequence[PackFile]) -> list[PackFile]:
+    files = sorted(files, key=lambda file: file.pack.effective_from)
+    for older, newer in pairwise(files):
+        if older.pack.effective_from == newer.pack.effective_from or older.pack.version == newer.pack.version:
+            raise ConfigError(
+                f"{newer.path}: version: '{newer.pack.id}' {newer.pack.version} of {newer.pack.effective_from} stands "
+                f"in {older.path} too; give each version its own name and day"
+            )
+    return list(files)
+
+
+def load_regime(name: str, folders: Sequence[Path]) -> Regime:
+    """Every version of the pack with this id or alias.  Raises ConfigError that names the ones there are.
+
+    Only files that mention the name are checked whole: a mistake in a pack nobody uses stops nobody.
+    """
+    for folder in folders:
+        files = [PackFile(path, read_pack(path)) for path in _files_of(name, folder)]
+        if files:
+            versions = _in_order(_whole(name, files, folder))
+            return Regime(tuple(file.pack.with_targets() for file in versions))
+    known = sorted({one for folder in folders for path in folder.glob("*.toml") for one in _names(path)})
     near = "".join(f"; did you mean {one}?" for one in get_close_matches(name, known, n=1))
     raise ConfigError(f"policy.pack: there is no policy pack '{name}'{near or '; there are ' + ', '.join(known)}")
+
+
+def _files_of(name: str, folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.glob("*.toml")):
+        if name in path.read_text(encoding="utf-8", errors="replace") and name in _names(path):
+            yield path
+
+
+def _whole(name: str, files: Sequence[PackFile], folder: Path) -> Sequence[PackFile]:
+    """With the versions of the same id that do not have the alias `name`."""
+    one = files[0].pack.id
+    other = next((file for file in files if file.pack.id != one), None)
+    if other is not None:
+        raise ConfigError(f"{other.path}: aliases: '{name}' names the pack '{one}' too; take one out")
+    have = {file.path for file in files}
+    return [*files, *(PackFile(path, read_pack(path)) for path in _files_of(one, folder) if path not in have)]
+
+
+def _names(path: Path) -> list[str]:
+    """The id and aliases in a file that was not checked yet."""
+    try:
+        _, tree = read_tree(path)
+    except ConfigError:
+        return [path.stem]  # asked for by the name of its file, it tells its mistake
+    aliases = tree.get("aliases", [])
+    return [str(tree.get("id", path.stem)), *(map(str, aliases) if isinstance(aliases, list) else [])]
+
+
+def pack_folders(settings: Settings | None) -> list[Path]:
+    """Where packs are: the configured folder, then the shipped ones."""
+    own = settings.policy.folder if settings is not None else None
+    return [*([settings.path(own)] if settings is not None and own is not None else []), config_folder() / "policies"]
+
+
+def regimes_of(settings: Settings) -> list[Regime]:
+    """Every pack that the configuration names, the main one first, with the organisation's own targets in it.
+
+    Raises ConfigError for an unknown name, for one pack under two names, and for a target that fits no deadline.
+    """
+    folders, policy = pack_folders(settings), settings.policy
+    regimes: dict[str, Regime] = {}
+    for name in policy.names:
+        regime = load_regime(name, folders)
+        if regime.id in regimes:
+            raise ConfigError(f"policy.packs: '{name}' is the pack '{regime.id}', which is named already; take it out")
+        regimes[regime.id] = regime
+    for n, target in enumerate(policy.own_target):
+        name = target.pack or policy.pack
+        regime_id = load_regime(name, folders).id
+        if regime_id not in regimes:
+            raise ConfigError(f"policy.own_target.{n + 1}.pack: '{name}' is none of your packs; add it to policy.packs")
+        promise = OwnTarget(deadline=target.deadline, amount=target.amount, unit=target.unit)
+        regimes[regime_id] = _promised(regimes[regime_id], promise, f"policy.own_target.{n + 1}")
+    return list(regimes.values())
+
+
+def _promised(regime: Regime, promise: OwnTarget, key: str) -> Regime:
+    """The regime with an own target in each version that has the deadline."""
+    known = [rule.id for rule in regime.newest.deadline]
+    if promise.deadline not in known:
+        near = "".join(f"; did you mean {one}?" for one in get_close_matches(promise.deadline, known, n=1))
+        raise ConfigError(f"{key}.deadline: {regime.id} has no deadline '{promise.deadline}'{near}")
+    rule = regime.newest.rule(promise.deadline)
+    if rule.unit == promise.unit and rule.amount is not None and promise.amount >= rule.amount:
+        raise ConfigError(f"{key}.amount: {promise.amount} is no promise beside the rule's own {rule.amount}")
+    return Regime(
+        tuple(
+            pack.with_targets([promise]) if any(one.id == promise.deadline for one in pack.deadline) else pack
+            for pack in regime.versions
+        )
+    )
+
+
+def load_pack(name: str, folders: Sequence[Path], *, on: date | None = None) -> Pack:
+    """The pack with this id or alias: the version in force on a day, or the newest.  Raises ConfigError."""
+    regime = load_regime(name, folders)
+    return regime.newest if on is None else regime.on(on)
+
+
+__all__ = [
+    "Pack",
+    "PackFile",
+    "Regime",
+    "load_pack",
+    "load_regime",
+    "pack_folders",
+    "packs_in",
+    "read_pack",
+    "regimes_of",
+]

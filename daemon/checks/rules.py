@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 from amends.config import Settings
-from amends.deadlines.calendar import calendar_for
-from amends.deadlines.packs import load_pack
+from amends.deadlines.calendar import calendar_of
+from amends.deadlines.packs import regimes_of
 from amends.kernel.errors import ConfigError
-from amends.kernel.share import config_folder, templates_folder
+from amends.kernel.share import templates_folder
 from amends.letters.render import Templates
 from daemon.checks.finding import Finding, ok, warning, wrong
 
@@ -36,25 +36,21 @@ def check_letters(settings: Settings) -> Iterator[Finding]:
 def check_policy(settings: Settings, *, now: datetime) -> Iterator[Finding]:
     organisation = settings.organisation
     own = settings.policy.folder
-    folders = [*([settings.path(own)] if own else []), config_folder() / "policies"]
     if own is not None and not settings.path(own).is_dir():
         yield wrong(
             "policy", f"policy.folder: there is no folder {settings.path(own)}; make it or take the setting out."
         )
-    pack = load_pack(settings.policy.pack, folders)
     today = now.astimezone(organisation.zone).date()
-    yield from _age(pack.id, pack.effective_from, pack.effective_to, today)
-    if pack.verified:
-        yield ok("policy", f"{pack.name}, version {pack.version}, {len(pack.deadline)} deadlines.")
-    else:
-        yield warning("policy", f"{pack.id} was not verified; have somebody who knows the rules look at its deadlines.")
-    calendar = calendar_for(
-        region=organisation.region,
-        zone=organisation.zone,
-        closures=organisation.closures,
-        opens=organisation.opens,
-        closes=organisation.closes,
-    )
+    for regime in regimes_of(settings):
+        pack = regime.at(now, organisation.zone)
+        yield from _age(pack.id, pack.effective_from, pack.effective_to, today)
+        if pack.verified:
+            yield ok("policy", f"{pack.name}, version {pack.version}, {len(pack.deadline)} deadlines.")
+        else:
+            yield warning(
+                "policy", f"{pack.id} was not verified; have somebody who knows the rules look at its deadlines."
+            )
+    calendar = calendar_of(organisation)
     free = sum(1 for day in _days_of(today.year) if calendar.holidays.get(day) is not None)
     if not free and organisation.region.lower() != "none":
         yield warning(

@@ -303,6 +303,10 @@ def policy_explain(
         list[str] | None,
         typer.Option("--event", metavar="NAME=T", help="What else happened, and when; may be given again."),
     ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option("--fact", metavar="NAME=VALUE", help="A fact of the case: leaves out what it rules out."),
+    ] = None,
     as_json: Json = False,
     config: Config = None,
 ) -> int:
@@ -319,8 +323,22 @@ def policy_explain(
         region=region,
         timezone=timezone,
         events=event or [],
+        facts=fact or [],
         as_json=as_json,
     )
+
+
+@policy.command("check")
+def policy_check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A pack of your own.")],
+) -> int:
+    """Tell the author of a pack what is wrong in it.
+
+    Every mistake by line and key, and what is doubtful.  Exit status 1 if there is a mistake; doubts alone are none.
+    """
+    from daemon.cli.policies import check_pack
+
+    return check_pack(file)
 
 
 @app.command()

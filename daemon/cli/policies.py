@@ -1,20 +1,24 @@
-"""`amendsd policy list` and `amendsd policy explain`."""
+"""`amendsd policy list`, `amendsd policy explain` and `amendsd policy check`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from amends.config import Organisation, Settings
-from amends.deadlines.calendar import WorkingCalendar, calendar_for
+from amends.deadlines.calendar import WorkingCalendar, calendar_for, calendar_of
+from amends.deadlines.check import check_file
 from amends.deadlines.explain import explained, listed
-from amends.deadlines.packs import Pack, packs_in
+from amends.deadlines.model import Pack, name_of
+from amends.deadlines.packs import Regime, load_regime, pack_folders, packs_in, regimes_of
+from amends.deadlines.words import a_day, counted, in_a_row
 from amends.kernel.errors import ConfigError, NotFound
-from amends.kernel.share import config_folder
+from amends.kernel.instants import wall_clock
 from daemon.cli import say
 
 # Where most people of a country live, if it has several zones and CLDR names no primary one.
@@ -26,6 +30,7 @@ _CHIEF_ZONES: Final = {
     "MX": "America/Mexico_City",
     "RU": "Europe/Moscow",
     "US": "America/New_York",
+    "XECB": "Europe/Berlin",
     "DE": "Europe/Berlin",
     "ES": "Europe/Madrid",
     "NZ": "Pacific/Auckland",
@@ -33,14 +38,8 @@ _CHIEF_ZONES: Final = {
 }
 
 
-def folders(settings: Settings | None) -> list[Path]:
-    """Where packs are: the configured folder, then the shipped ones."""
-    own = settings.policy.folder if settings is not None else None
-    return [*([settings.path(own)] if settings is not None and own is not None else []), config_folder() / "policies"]
-
-
 def list_packs(settings: Settings | None, *, as_json: bool) -> int:
-    rows = listed(packs_in(folders(settings)))
+    rows = listed(packs_in(pack_folders(settings)), today=wall_clock().date())
     if as_json:
         say.document(rows)
     else:
@@ -49,13 +48,31 @@ def list_packs(settings: Settings | None, *, as_json: bool) -> int:
                 [
                     row["id"],
                     row["jurisdiction"],
-                    row["version"],
+                    say.harmless(row["version"]),
                     "verified" if row["verified"] else "not verified",
                     say.harmless(row["name"]),
                 ]
                 for row in rows
             ]
         )
+    return 0
+
+
+def check_pack(file: Path) -> int:
+    """Every mistake in a pack of one's own; exit status 1 if there is any.  What is only doubtful passes."""
+    checked = check_file(file, today=wall_clock().date())
+    for mistake in checked.mistakes:
+        say.line(say.harmless(mistake))
+    if checked.pack is None:
+        say.line(f"{counted(len(checked.mistakes), 'mistakes')}; the pack cannot be used.")
+        return 1
+    for doubt in checked.warnings:
+        say.line(f"warning: {say.harmless(doubt)}")
+    pack = checked.pack
+    say.line(
+        f"{pack.id}, version {say.harmless(pack.version)}: {counted(len(pack.deadline), 'deadlines')}, "
+        f"{counted(len(pack.letter), 'letters')}, {counted(len(checked.warnings), 'warnings')}; it can be used."
+    )
     return 0
 
 
@@ -67,40 +84,44 @@ def explain(
     region: str | None,
     timezone: str | None,
     events: Sequence[str],
+    facts: Sequence[str],
     as_json: bool,
 ) -> int:
     """Every deadline of the pack for mail received then, with the reasons."""
-    pack = _pack(name, folders(settings))
-    calendar = _calendar(settings, pack, region=region, timezone=timezone)
-    happened = dict(_event(one, calendar.zone) for one in events)
-    known = {rule.starts for rule in pack.deadline}
-    for trigger in happened:
-        if trigger not in known:
-            raise ConfigError(
-                f"--event: nothing in {pack.id} starts with '{trigger}'; it has {', '.join(sorted(known))}"
-            )
-    rows = explained(pack, calendar, received=_instant("--received", received, calendar.zone), events=happened)
+    regime = _regime(settings, name)
+    calendar = _calendar(settings, regime.newest, region=region, timezone=timezone)
+    came = _instant("--received", received, calendar.zone)
+    pack = regime.on(came.astimezone(calendar.zone).date())
+    happened = dict(_event(pack, one, calendar.zone) for one in events)
+    known = dict(_fact(pack, one) for one in facts)
+    rows = explained(pack, calendar, received=came, events=happened, facts=known)
     if as_json:
         say.document(rows)
         return 0
-    say.line(f"{pack.name}, version {pack.version}; days and times in {calendar.zone.key}")
+    say.line(f"{say.harmless(pack.name)}, version {say.harmless(pack.version)}; days and times in {calendar.zone.key}")
+    if not pack.verified:
+        say.line("This pack was not verified: compare its dates with the rules before you rely on them.")
     for row in rows:
         _print(row, calendar.zone)
     return 0
 
 
-def _pack(name: str, folders: Sequence[Path]) -> Pack:
-    for file in packs_in(folders):
-        if name in (file.pack.id, *file.pack.aliases):
-            return file.pack
-    raise NotFound(f"There is no policy pack '{name}'; amendsd policy list shows those there are.")
+def _regime(settings: Settings | None, name: str) -> Regime:
+    """The pack, with the organisation's own targets where the configuration names it."""
+    folders = pack_folders(settings)
+    files = packs_in(folders)
+    found = next((file.pack.id for file in files if name in (file.pack.id, *file.pack.aliases)), None)
+    if found is None:
+        raise NotFound(f"There is no policy pack '{name}'; amendsd policy list shows those there are.")
+    ours = regimes_of(settings) if settings is not None else []
+    return next((regime for regime in ours if regime.id == found), None) or load_regime(found, folders)
 
 
 def _print(row: dict[str, Any], zone: ZoneInfo) -> None:
     due = "no date"
     if row["due"] is not None:
         local = datetime.fromisoformat(row["due"]).astimezone(zone)
-        due = f"{local:%a %Y-%m-%d %H:%M}"
+        due = f"{a_day(local.date())} {local:%H:%M}"
     condition = f" (only if: {row['applies_if']})" if row["applies_if"] else ""
     say.line()
     say.line(f"{due}  {row['deadline']}{say.harmless(condition)}")
@@ -113,24 +134,19 @@ def _print(row: dict[str, Any], zone: ZoneInfo) -> None:
 def _calendar(settings: Settings | None, pack: Pack, *, region: str | None, timezone: str | None) -> WorkingCalendar:
     """The organisation's own calendar where it is the one meant, else that of the region alone."""
     own = settings.organisation if settings is not None else None
-    if own is not None and settings is not None and settings.policy.pack in (pack.id, *pack.aliases):
+    if own is not None and settings is not None and not {pack.id, *pack.aliases}.isdisjoint(settings.policy.names):
         region = region or own.region
-    region = region or pack.region or (own.region if own is not None else "none")
+    region = region or pack.calendar.region or (own.region if own is not None else "none")
     if own is not None and region.upper() == own.region.upper():
-        return calendar_for(
-            region=region,
-            zone=_zone(timezone or own.timezone),
-            closures=own.closures,
-            opens=own.opens,
-            closes=own.closes,
-        )
-    return calendar_for(region=region, zone=_zone(timezone or _zone_of(region, pack, own)))
+        calendar = calendar_of(own)
+        return replace(calendar, zone=_zone(timezone)) if timezone is not None else calendar
+    return calendar_for(region=region, zone=_zone(timezone or pack.calendar.zone or _zone_of(region, pack, own)))
 
 
 def _zone_of(region: str, pack: Pack, own: Organisation | None) -> str:
     country = region.upper().partition("-")[0]
     if country == "NONE":
-        country = (pack.region or pack.jurisdiction).upper().partition("-")[0]
+        country = (pack.calendar.region or pack.jurisdiction).upper().partition("-")[0]
     if country in _CHIEF_ZONES:
         return _CHIEF_ZONES[country]
     from babel.core import get_global
@@ -146,11 +162,28 @@ def _zone(name: str) -> ZoneInfo:
         raise ConfigError(f"--timezone: '{name}' is no time zone; write one like Europe/London") from unknown
 
 
-def _event(words: str, zone: ZoneInfo) -> tuple[str, datetime]:
+def _event(pack: Pack, words: str, zone: ZoneInfo) -> tuple[str, datetime]:
     name, equals, instant = words.partition("=")
     if not equals or not name:
         raise ConfigError(f"--event: '{words}' is not NAME=T, as in acknowledgement_sent=2026-11-23T09:00:00Z")
-    return name, _instant("--event", instant, zone)
+    if name_of(name) not in pack.triggers:
+        raise ConfigError(
+            f"--event: nothing in {pack.id} starts with '{name}'; it has {', '.join(sorted(pack.triggers))}"
+        )
+    return name_of(name), _instant("--event", instant, zone)
+
+
+def _fact(pack: Pack, words: str) -> tuple[str, str]:
+    name, equals, value = words.partition("=")
+    facts = {fact.id: fact for fact in pack.fact}
+    if not equals or not name:
+        raise ConfigError(f"--fact: '{words}' is not NAME=VALUE, as in payment_service=yes")
+    if (fact := facts.get(name_of(name))) is None:
+        known = f"it has {', '.join(facts)}" if facts else "it has none"
+        raise ConfigError(f"--fact: {pack.id} asks for no fact '{name}'; {known}")
+    if value not in fact.values:
+        raise ConfigError(f"--fact: '{value}' is no value of {fact.id}; write {in_a_row(fact.values)}")
+    return fact.id, value
 
 
 def _instant(option: str, words: str, zone: ZoneInfo) -> datetime:

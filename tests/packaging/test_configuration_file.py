@@ -42,7 +42,7 @@ def tables_of(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dic
     """Every table of a file by its name, its keys without its tables."""
     for name, value in tree.items():
         table = value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else value
-        if isinstance(table, dict):
+        if isinstance(table, dict) and table:  # {} is the value of a key
             below = dict(tables_of(table, f"{prefix}{name}."))
             yield prefix + name, {key: one for key, one in table.items() if f"{prefix}{name}.{key}" not in below}
             yield from below.items()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 import typer.main
+from pydantic import BaseModel
 
-from amends.deadlines.packs import Extension, Pack, Rule, read_pack
+from amends.deadlines import model
+from amends.deadlines.check import check_file
+from amends.letters.kinds import LetterKind
 from daemon.checks.finding import Finding
 from daemon.cli.app import app
 
@@ -77,22 +81,53 @@ def table(page: str, heading: str) -> dict[str, str]:
     return {name: rest for names, rest in rows for name in re.findall(r"`([a-z_]+)`", names)}
 
 
-@pytest.mark.parametrize(("heading", "model"), [("The pack", Pack), ("A deadline", Rule)])
-def test_every_key_of_a_pack_is_explained_and_no_other(heading: str, model: Any) -> None:
-    explained = set(table(PACKS, heading))
-    units = {"hours", "calendar_days", "weeks", "months", "working_days", "immediately", "none"}
-    assert explained - units == set(model.model_fields)
-    if model is Rule:
-        assert units <= explained
-        for key in Extension.model_fields:
-            assert key in table(PACKS, heading)["extension"]
+@pytest.mark.parametrize(
+    ("heading", "part"),
+    [
+        ("The pack", model.Pack),
+        ("The calendar", model.WorkingDays),
+        ("A deadline", model.Rule),
+        ("An extension", model.Extension),
+        ("A pause", model.Pause),
+        ("A fact", model.Fact),
+        ("An event", model.Event),
+        ("A stage", model.Stage),
+        ("A letter", model.RequiredLetter),
+        ("An own target", model.OwnTarget),
+        ("An ombudsman", model.Ombudsman),
+        ("Retention", model.Retention),
+        ("A report", model.Report),
+        ("A source", model.Source),
+    ],
+)
+def test_every_key_of_a_pack_is_explained_and_no_other(heading: str, part: type[BaseModel]) -> None:
+    assert set(table(PACKS, heading)) == set(part.model_fields)
 
 
-def test_the_example_of_a_pack_is_one(tmp_path: Path) -> None:
+def test_every_unit_and_every_choice_of_a_pack_is_explained() -> None:
+    assert set(table(PACKS, "Units")) - {"unit"} == set(get_args(model.Unit))
+    for heading, key, choices in (
+        ("A letter", "kind", model.Kind),
+        ("A letter", "must_contain", model.Check),
+        ("An event", "moment", model.Moment),
+    ):
+        for choice in get_args(choices):
+            assert f"`{choice}`" in table(PACKS, heading)[key]
+    assert all(f"`{choice}`" in PACKS for choice in get_args(model.Confidence))
+
+
+def test_a_pack_names_the_letters_that_there_are() -> None:
+    assert set(get_args(model.Kind)) == {str(kind) for kind in LetterKind if not kind.for_staff}
+
+
+def test_the_example_of_a_pack_is_one_without_a_doubt(tmp_path: Path) -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", PACKS, re.DOTALL)
     path = tmp_path / "house.toml"
     path.write_text(example, encoding="utf-8")
-    assert [rule.id for rule in read_pack(path).deadline] == ["ack", "response"]
+    checked = check_file(path, today=date(2026, 11, 24))
+    assert checked.pack is not None, checked.mistakes
+    assert not [one for one in checked.warnings if "no letter of ours meets 'visit'" not in one]
+    assert [rule.id for rule in checked.pack.deadline] == ["ack", "visit", "response", "review"]
 
 
 def test_examples_of_configuration_use_settings_that_there_are() -> None:

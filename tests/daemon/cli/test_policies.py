@@ -35,7 +35,9 @@ def test_a_complaint_of_friday_evening_counts_from_monday_and_skips_christmas(am
     )
     assert (told.status, told.err) == (0, "")
     found = {one["deadline"]: one for one in told.json}
-    assert found["ack"]["due_date"] == "2026-12-22"
+    assert found["ack"]["due"] is None and found["ack"]["due_date"] is None  # the standard names no number
+    assert "own target: 1 working day" in found["ack"]["rule"]
+    assert found["ack"]["derivation"][-1] == "our own target: due by the end of Tue 22 Dec 2026 (Europe/London)"
     assert found["response"]["due_date"] == "2027-01-21"
     assert found["response"]["due"] == "2027-01-21T23:59:59Z"
     assert set(found["ack"]) == {"deadline", "due", "due_date", "applies_if", "basis", "rule", "derivation"}
@@ -48,9 +50,9 @@ def test_without_holidays_and_in_another_zone_the_days_differ(amendsd: Run) -> N
     dublin = amendsd("policy", "explain", "iso-10002", "--received", "2026-12-18", "--region", "IE")
     assert "Europe/Dublin" in dublin.out
     sydney = amendsd(*explain, "--region", "AU-NSW").json
-    assert sydney[0]["due"] == "2026-12-21T12:59:59Z"
+    assert sydney[0]["due"] == "2027-01-06T12:59:59Z"
     tokyo = amendsd(*explain, "--region", "none", "--timezone", "Asia/Tokyo").json
-    assert tokyo[0]["due"] == "2026-12-21T14:59:59Z"
+    assert tokyo[0]["due"] == "2027-01-01T14:59:59Z"
 
 
 def test_the_configuration_adds_packs_and_closures(
@@ -63,7 +65,8 @@ def test_the_configuration_adds_packs_and_closures(
         'verified = true\n\n[[deadline]]\nid = "call"\nlabel = "CALL"\naction = "Call back"\nstarts = "receipt"\n'
         'amount = 1\nunit = "working_days"\nbasis = "Our promise"\nconfidence = "product_default"\n\n'
         '[[deadline]]\nid = "visit"\nlabel = "VISIT"\naction = "Visit"\nstarts = "assessed"\n'
-        'amount = 2\nunit = "calendar_days"\nbasis = "Our promise"\nconfidence = "product_default"\n'
+        'amount = 2\nunit = "calendar_days"\nbasis = "Our promise"\nconfidence = "product_default"\n\n'
+        '[[event]]\nid = "assessed"\nwords = "Somebody has looked at it"\n'
     )
     config = configured(policy={"folder": "packs", "pack": "house"}, organisation={"closures": ["2026-11-24"]})
     assert "house" in [one["id"] for one in amendsd("policy", "list", "--json", "--config", config).json]
