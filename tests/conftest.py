@@ -16,6 +16,7 @@ from tests.servers import need
 from tests.servers.dovecot import Account, Dovecot
 from tests.servers.postgres import Postgres
 from tests.servers.smtp import SmtpServer
+from tests.statements import compile_once
 
 MEMORY: Final = Path("/dev/shm")  # a file system of Linux that never touches a disk
 ROOM: Final = 2 * 2**30  # bytes that the tests may need there
@@ -29,6 +30,7 @@ settings.load_profile("nightly" if os.environ.get("AMENDS_NIGHTLY") else "ordina
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Requiring AUTH while not requiring TLS:UserWarning")
     _work_in_memory()
+    compile_once()
 
 
 def _work_in_memory() -> None:
