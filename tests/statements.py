@@ -1,7 +1,7 @@
 """The databases of the tests share what SQLAlchemy has compiled.
 
-Each test has a database of its own, and so an engine of its own, which would compile each statement anew: that cost more
-than half of the time of most tests.  A daemon, with its one engine, compiles each once.
+Each test has a database of its own, and so an engine of its own, which would compile each statement anew: that cost
+more than half of the time of most tests.  A daemon, with its one engine, compiles each once.
 """
 
 from __future__ import annotations
