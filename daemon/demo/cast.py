@@ -22,7 +22,7 @@ from amends.kernel.text import clean
 from daemon.demo.mailserver import HOST, Hands
 from daemon.demo.photos import photo
 
-DECISION: Final = "Our answer to your complaint"  # how the final response begins its subject
+DECISION: Final = "Our answer to your complaint"  # in the subject of a final response
 QUICK: Final = 8  # so many write in the first seconds, the rest one at a time
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -202,7 +202,7 @@ def is_automatic(letter: bytes) -> bool:
 def is_decision(letter: bytes) -> bool:
     """Whether `letter` is the final answer to a complaint; people see it by its subject."""
     headers = BytesParser(policy=default_policy).parsebytes(letter, headersonly=True)
-    return str(headers["Subject"] or "").startswith(DECISION)
+    return DECISION in str(headers["Subject"] or "")
 
 
 class Cast(threading.Thread):
