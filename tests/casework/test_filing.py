@@ -586,7 +586,7 @@ def test_nobody_waits_for_a_message_that_is_read_again(office, acknowledged, mon
             target=lambda: noted.append(handling.note(other, case.row.id, "meanwhile", actor=AMARA, now=NOW))
         )
         worker.start()
-        worker.join(5)
+        worker.join(60)
         assert not worker.is_alive()
         other.book.close()
 

@@ -39,7 +39,7 @@ def while_another_locks_in_order(office, cases, act):
         thread.start()
         wait_until_somebody_waits(office)
         CaseFile.open(office, session, cases[1], actor=AMARA, now=NOW)
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive() and faults == []
 
 

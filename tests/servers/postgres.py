@@ -83,7 +83,7 @@ class Postgres:
         if self._process is not None:
             process, self._process = self._process, None
             self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate" if hard else "fast", "-w", "stop")
-            process.wait(15)
+            process.wait(60)
 
     def close(self) -> None:
         self.stop(hard=True)

@@ -274,7 +274,7 @@ class SmtpServer:
         with self._lock:
             self._rules.clear()
 
-    def wait_for(self, count: int, *, seconds: float = 15.0) -> list[Letter]:
+    def wait_for(self, count: int, *, seconds: float = 60.0) -> list[Letter]:
         """The letters, as soon as there are `count` of them."""
         until(lambda: len(self.letters) >= count, seconds=seconds, what=f"{count} letters, have {len(self.letters)}")
         return list(self.letters)

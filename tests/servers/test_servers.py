@@ -14,6 +14,7 @@ from tests.servers.dovecot import PASSWORD, Account, Dovecot
 from tests.servers.smtp import DROP, HANG, KEEP_AND_DROP, RESET, SmtpServer, Torn
 
 MAIL = b"From: ann@example.org\r\nTo: us@example.org\r\nSubject: hello\r\nMessage-ID: <1@example.org>\r\n\r\nHello.\r\n"
+TIMEOUT = 60.0
 
 
 @pytest.mark.server("dovecot")
@@ -69,8 +70,8 @@ def test_databases_are_new_for_each_test(postgres_url: str) -> None:
 test_databases_are_new_again = test_databases_are_new_for_each_test
 
 
-def _send(server: SmtpServer) -> None:
-    with smtplib.SMTP("127.0.0.1", server.port, timeout=2) as client:
+def _send(server: SmtpServer, *, timeout: float = TIMEOUT) -> None:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=timeout) as client:
         client.sendmail("us@example.org", ["ann@example.org"], MAIL)
 
 
@@ -111,14 +112,14 @@ def test_the_smtp_server_breaks_off_where_the_script_says(
 ) -> None:
     smtp.script(step, action)  # type: ignore[arg-type]
     with pytest.raises((OSError, smtplib.SMTPException)):
-        _send(smtp)
+        _send(smtp, timeout=2 if action == HANG else TIMEOUT)
     assert len(smtp.letters) == kept
 
 
 def test_the_smtp_server_demands_a_log_in() -> None:
     server = SmtpServer(account=("us", "secret")).start()
     try:
-        with smtplib.SMTP("127.0.0.1", server.port, timeout=2) as client:
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=TIMEOUT) as client:
             client.login("us", "secret")
             client.sendmail("us@example.org", ["ann@example.org"], MAIL)
         with pytest.raises(smtplib.SMTPSenderRefused):

@@ -43,7 +43,7 @@ class Tmux:
         self._run("send-keys", "-l", words)
 
     def wait_for(self, words: str) -> None:
-        until(lambda: words in self.text, seconds=30, what=f"'{words}' on:\n{self.text}")
+        until(lambda: words in self.text, seconds=60, what=f"'{words}' on:\n{self.text}")
 
     def close(self) -> None:
         self._run("kill-server")

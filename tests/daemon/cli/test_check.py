@@ -408,7 +408,7 @@ class tls_listener:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 def _listens(port: int) -> bool:

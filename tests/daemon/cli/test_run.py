@@ -32,7 +32,7 @@ def running(config: Path, **how: object) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def test_it_makes_its_store_is_ready_and_ends_in_good_order(
@@ -44,12 +44,12 @@ def test_it_makes_its_store_is_ready_and_ends_in_good_order(
         until(lambda: process.poll() is not None or store.exists(), what="the store")
         until(
             lambda: process.poll() is not None or amendsd("status", "--json", "--config", config).status == 0,
-            seconds=30,
+            seconds=60,
             what="the daemon to be ready",
         )
         assert stat.S_IMODE(store.stat().st_mode) == 0o600
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out == ""
     told = amendsd("status", "--json", "--config", config)

@@ -86,7 +86,7 @@ def ticking(office: Office, owner: str = "first", *, woken: list[str] | None = N
         yield heart
     finally:
         heart.stop()
-        thread.join(15)
+        thread.join(60)
     assert not thread.is_alive()
     if fault:
         raise fault[0]
@@ -112,7 +112,7 @@ def test_two_clocks_on_one_store_do_everything_once(
         open_case(office, a_mail(sender=f"person{number}@example.org"), now=office.now())
     machine.passed = timedelta(days=40)
     with ticking(office, "one"), ticking(office, "two"):
-        until(lambda: nothing_is_due(office), seconds=30)
+        until(lambda: nothing_is_due(office), seconds=60)
     seen = Counter(
         (event.case_id, event.kind, event.data["deadline"], event.data.get("occurrence"), event.data.get("step"))
         for event in events(office, "deadline-warning", "deadline-breached", "escalated")
@@ -213,4 +213,4 @@ def test_a_fast_clock_is_slept_by_in_real_seconds(make_office: Callable[..., Off
     office = make_office(organisation={"demonstration": True}, clock={"speed": speed})
     open_case(office, a_mail(), now=office.now())
     with ticking(office):  # a month takes 26 seconds; the first warning falls due within a few
-        until(lambda: events(office, "deadline-warning", "letter-queued", "deadline-breached"), seconds=30)
+        until(lambda: events(office, "deadline-warning", "letter-queued", "deadline-breached"), seconds=60)

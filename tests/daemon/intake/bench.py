@@ -84,7 +84,7 @@ class Desk:
             yield pulse
         finally:
             pulse.stopping.set()
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive(), "the intake did not end"
         if pulse.raised is not None:
             raise pulse.raised

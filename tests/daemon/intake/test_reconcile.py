@@ -219,5 +219,5 @@ def test_the_duty_reconciles_after_the_first_look_and_says_when_mail_has_no_fate
         assert pulse.error == "1 message has no fate; amendsd reconcile names them and says what to do."
     finally:
         pulse.stopping.set()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()

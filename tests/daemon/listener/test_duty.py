@@ -45,7 +45,7 @@ def at_work(office: Office, outbox: Callable[[], None] = lambda: None) -> Iterat
         yield heart
     finally:
         heart.stop()
-        thread.join(20)
+        thread.join(60)
         pool.close()
     assert not thread.is_alive()
 
@@ -79,7 +79,7 @@ def test_a_complaint_becomes_a_case_with_its_acknowledgement_and_the_outbox_is_w
     with at_work(office, woken.set) as heart:
         deliver(office, MAIL)
         until(lambda: fates(office) == ["filed"])
-        assert woken.wait(10)
+        assert woken.wait(60)
         until(lambda: heart.detail["kept"] == 1)
     (letter,) = letters(office)
     assert (letter.kind, letter.state, letter.to_address) == ("acknowledgement", "queued", HER)
@@ -155,7 +155,7 @@ def test_while_nothing_can_be_filed_mail_is_kept_and_later_filed_from_its_whole_
     with at_work(office) as heart:
         deliver(office, MAIL)
         for _ in range(intake.MAX_TRIES + 2):
-            assert tried.acquire(timeout=20)
+            assert tried.acquire(timeout=60)
         until(lambda: heart.state == "failing")
         assert heart.error == "Another program is using the database; try again in a moment."
         deliver(office, MAIL + b"Another.\r\n")

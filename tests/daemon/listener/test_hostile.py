@@ -464,7 +464,7 @@ def test_killed_between_the_commit_and_the_answer_the_next_try_is_the_same_messa
         client.greet().envelope()
         client.send(stuffed(MAIL))
         assert client.line() == ""
-    assert victim.wait(20) == -signal.SIGKILL
+    assert victim.wait(60) == -signal.SIGKILL
     assert kept(office) == [trace() + MAIL]
     with listening(office), smtplib.LMTP(str(socket_of(office))) as again:
         again.sendmail(HER, [US], MAIL)

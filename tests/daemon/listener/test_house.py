@@ -56,7 +56,7 @@ def amendsd(config: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
 
 
 def answers(config: Path) -> bool:
@@ -92,7 +92,7 @@ def test_a_complaint_by_lmtp_is_acknowledged_and_the_daemon_ends_cleanly(config,
         (letter,) = smtp.wait_for(1, seconds=60)
         assert letter.rcpt_to == ("edith1@example.org",)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert not (config.parent / "amends-lmtp.sock").exists()
 
 
@@ -110,7 +110,7 @@ def test_killed_again_and_again_it_keeps_each_message_once_and_acknowledges_each
                 continue
             until(lambda: len(letters(config)) == 30 and not {"queued", "sending"} & set(letters(config).values()))
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
     assert waiting == []
     assert len(kept(open_office(load(config)))) == 30
     arrived = Counter(letter.rcpt_to[0] for letter in smtp.letters)

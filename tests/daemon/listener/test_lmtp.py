@@ -301,7 +301,7 @@ def test_one_message_that_cannot_be_stored_does_not_stand_in_the_way_of_others(o
     def store(office, items, *, now):
         if not together.is_set():
             arrived.release()
-            together.wait(20)
+            together.wait(60)
         if any(b"poison" in item.raw for item in items):
             raise ValueError("poison")
         return real(office, items, now=now)
@@ -315,7 +315,7 @@ def test_one_message_that_cannot_be_stored_does_not_stand_in_the_way_of_others(o
     monkeypatch.setattr(intake, "store", store)
     with listening(office) as network, ThreadPoolExecutor(4) as pool:
         first = pool.submit(deliver, b"first")
-        assert arrived.acquire(timeout=20)
+        assert arrived.acquire(timeout=60)
         others = [pool.submit(deliver, text) for text in (b"one", b"poison", b"two")]
         while network._keeper._orders.qsize() < 3:
             pass

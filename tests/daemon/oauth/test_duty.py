@@ -50,7 +50,7 @@ def at_work(office: Office) -> Iterator[HandPulse]:
         yield pulse
     finally:
         pulse.stopping.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive(), "the duty did not end"
 
 

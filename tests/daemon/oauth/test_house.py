@@ -79,7 +79,7 @@ def test_a_complaint_comes_in_and_its_acknowledgement_leaves_by_tokens_and_no_se
                 break
             told = amendsd("status", "--config", config)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     finally:
         if process.poll() is None:
             process.kill()

@@ -101,7 +101,7 @@ def test_one_waits_until_the_other_has_written(path):
         other.join(0.2)
         assert not read
         file.replace("new")
-    other.join(10)
+    other.join(60)
     assert read == ["new"]
 
 
@@ -167,6 +167,6 @@ def test_the_lock_of_a_killed_process_is_free(path):
     threading.Thread(target=enter, daemon=True).start()
     assert not entered.wait(0.2)
     holder.kill()
-    holder.wait(10)
+    holder.wait(60)
     holder.stdout.close()
     until(entered.is_set, what="the lock")

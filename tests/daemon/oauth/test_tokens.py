@@ -61,7 +61,7 @@ def test_however_many_threads_want_a_token_one_question_is_asked(tokens_with, to
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(found) == 12 and len(set(found)) == 1
     assert (len(token_server.asked), token_server.most_at_once) == (1, 1)
 
@@ -230,7 +230,7 @@ def test_two_processes_with_one_refresh_token_ask_one_after_the_other(settings_w
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert token_server.most_at_once == 1
     shown = [asked["refresh_token"] for asked in token_server.asked]
     assert len(set(shown)) == 4  # each with what the one before had been given

@@ -89,7 +89,7 @@ class Post:
         finally:
             heart.stop()
             outbox.wake()
-            thread.join(15)
+            thread.join(60)
         assert not thread.is_alive(), "the outbox did not end"
         if fault:
             raise fault[0]
@@ -98,7 +98,7 @@ class Post:
         """Let an outbox run into its death (the test has laid a trap for it), and be known as dead."""
         with self.at_work(self.outbox(owner)) as heart:
             thread = heart.thread  # type: ignore[attr-defined]
-            thread.join(15)
+            thread.join(60)
             assert not thread.is_alive(), "nothing killed it"
         self.dead.add(owner)
 

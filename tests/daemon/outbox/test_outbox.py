@@ -313,12 +313,12 @@ def test_an_outbox_that_overslept_its_lease_does_not_send(post: Post, monkeypatc
     def sleepy(office: object, owner: str, *args: object, **more: object) -> bool:
         if owner == "first":
             asleep.set()
-            awake.wait(15)
+            awake.wait(60)
         return before_dot(office, owner, *args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(outbox_duty.post, "before_dot", sleepy)
     with post.at_work(post.outbox("first")):
-        assert asleep.wait(15)
+        assert asleep.wait(60)
         post.clock.ahead += timedelta(minutes=16)
         post.work_until(lambda: post.letter(letter).state == "sent")
         awake.set()
@@ -388,7 +388,7 @@ def test_a_store_that_breaks_before_the_dot_lets_nothing_leave(post: Post, monke
 
         broken.setattr(outbox_duty.post, "before_dot", full)
         with pytest.raises(NeedsOperator), post.at_work(post.outbox()) as heart:
-            heart.thread.join(15)  # type: ignore[attr-defined]
+            heart.thread.join(60)  # type: ignore[attr-defined]
     assert post.server.letters == []
     post.dead.add("first")
     post.work_until(lambda: post.states() == ["sent"])
@@ -405,7 +405,7 @@ def test_what_could_not_be_written_down_is_written_when_the_store_is_back(post: 
 
         broken.setattr(outbox_duty.post, "record", full)
         with pytest.raises(NeedsOperator), post.at_work(outbox) as heart:
-            heart.thread.join(15)  # type: ignore[attr-defined]
+            heart.thread.join(60)  # type: ignore[attr-defined]
     assert post.states() == ["sending"]
     with post.at_work(outbox):  # as the supervisor starts it again
         until(lambda: post.states() == ["sent"])

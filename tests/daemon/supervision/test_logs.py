@@ -109,7 +109,7 @@ class Stuck(io.StringIO):
         self.reading = threading.Event()
 
     def write(self, text: str) -> int:
-        self.reading.wait(10)
+        self.reading.wait(60)
         return super().write(text)
 
 

@@ -100,7 +100,7 @@ def supervised(office: Office, *duties: Duty, grace: float = 5.0) -> Iterator[li
         yield unfinished
     finally:
         bell.ring()
-        thread.join(15)
+        thread.join(60)
         bell.close()
     assert not thread.is_alive()
 
@@ -197,7 +197,7 @@ def test_readiness_waits_for_every_duty_to_have_tried(office: Office, journal: J
     tried = threading.Event()
 
     def slow(pulse: Pulse) -> None:
-        tried.wait(10)
+        tried.wait(60)
         pulse.failing("The server is away.")
         while not pulse.wait(1):
             pass
@@ -219,7 +219,7 @@ def test_a_hung_duty_stops_the_feeding_of_the_watchdog_and_is_seen(office: Offic
             pulse.beat()
             pulse.wait(0.02)
             if hang.is_set():
-                on.wait(10)
+                on.wait(60)
                 hang.clear()
 
     with supervised(office, Plain(at_work, name="steady"), Plain(hang_when_told, silence=0.3)):
@@ -260,7 +260,7 @@ def test_a_duty_that_will_not_end_is_left_behind_by_name(office: Office) -> None
 
     def stubborn(pulse: Pulse) -> None:
         pulse.beat()
-        free.wait(10)
+        free.wait(60)
 
     with supervised(office, Plain(stubborn), grace=0.2) as unfinished:
         until(lambda: state(office)[0] == "running")
