@@ -350,8 +350,12 @@ _SEMICOLONS: Final = re.compile(r";[;\s]*")
 _MOST_PARAMETERS: Final = 200
 
 
-def parameters(value: str) -> tuple[str, dict[str, str]]:
-    """A field such as Content-Type as its value and its parameters, names in lower case; continued ones joined."""
+@lru_cache(maxsize=256)
+def parameters(value: str) -> tuple[str, Mapping[str, str]]:
+    """A field such as Content-Type as its value and its parameters, names in lower case; continued ones joined.
+
+    Each part is asked about it several times, and many mails write the same.
+    """
     if value.count(";") > _MOST_PARAMETERS:
         value = _SEMICOLONS.sub(";", value)
     head = value.split(";", 1)[0].strip().lower()

@@ -20,7 +20,7 @@ _UNSEEN: Final = re.compile(
     r"<(script|style|head|title)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL
 )
 _TAGS: Final = re.compile(r"<[^<>]*>?")
-_BLANKS: Final = re.compile(r"[ \t\xa0]*\n(?:[ \t\xa0]*\n)+")
+_BLANKS: Final = re.compile(r"\n{3,}")  # once the ends of lines are bare
 _HIDING: Final = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?:font-size|max-height)\s*:\s*0(?:px|pt"
     r"|em)?\s*(?:;|!|$)"
@@ -30,12 +30,11 @@ _HIDING: Final = re.compile(
 _NOT_READ: Final = frozenset(
     ["script", "style", "title", "head", "template", "noscript", "object", "embed", "iframe", "svg", "math", "select"]
 )
-_QUOTING: Final = re.compile(
-    r"gmail_quote|gmail_extra|gmail_signature|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra"
-    r"|tutanota_quote|"
-    r"WordSection1_quote|OutlookMessageHeader|moz-forward-container|mail-quote|freebirdFormviewer",
-    re.IGNORECASE,
-)
+_QUOTING_MARKS: Final = (
+    "gmail_quote", "gmail_extra", "gmail_signature", "yahoo_quoted", "moz-cite-prefix", "protonmail_quote",
+    "zmail_extra", "tutanota_quote", "wordsection1_quote", "outlookmessageheader", "moz-forward-container",
+    "mail-quote", "freebirdformviewer",
+)  # fmt: skip
 _ALL_BEHIND: Final = frozenset(
     {"divrplyfwdmsg", "appendonsend", "mail-editor-reference-message-container", "replysplit"}
 )
@@ -74,7 +73,7 @@ def only_there(html: str, plain: str) -> str:
 
 def _may_quote(html: str) -> bool:
     lower = html.lower()
-    return "blockquote" in lower or bool(_QUOTING.search(html)) or any(mark in lower for mark in _ALL_BEHIND)
+    return "blockquote" in lower or any(mark in lower for mark in (*_QUOTING_MARKS, *_ALL_BEHIND))
 
 
 def _stripped(html: str) -> str:
@@ -169,7 +168,7 @@ def _drop_quotations(tree: Any) -> None:
     for element in tree.iter():
         mark = f"{element.get('class') or ''} {element.get('id') or ''}"
         if (element.tag == "blockquote" and (element.get("type") == "cite" or element.get("cite"))) or (
-            mark != " " and _QUOTING.search(mark)
+            mark != " " and any(one in mark.lower() for one in _QUOTING_MARKS)
         ):
             gone.append(element)
         elif (element.get("id") or "").lower().removeprefix("x_") in _ALL_BEHIND:

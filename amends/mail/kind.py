@@ -279,6 +279,7 @@ _CHALLENGE: Final = re.compile(
     r"|your message (?:will|has) not be(?:en)? delivered until you (?:confirm|reply|respond))",
     re.IGNORECASE,
 )
+_CHALLENGE_WORDS: Final = ("protected by", "confirm", "verify", "delivered until")  # one is in each of them
 _SAYS_SO: Final = re.compile(
     r"(?:this is an? (?:automat(?:ic(?:ally)?|ed)|auto-?)[- ]?(?:generated )?(?:e-?mail |mail )?"
     r"(?:reply|response|answer|message|e-?mail|notification|acknowledgement)"
@@ -295,7 +296,8 @@ def _said_in_text(text: str) -> str:
     """A challenge of a spam filter, or a short note that itself says it is automatic in its first lines."""
     start = " ".join(line for line in text[:3000].split("\n") if not line.lstrip().startswith(">"))
     start = " ".join(start.split())
-    if _CHALLENGE.search(start[:1500]):
+    lower = start[:1500].lower()
+    if any(word in lower for word in _CHALLENGE_WORDS) and _CHALLENGE.search(start[:1500]):
         return "it is the challenge of a filter"
     if _SAYS_SO.match(start):
         return "its text says that it is automatic"

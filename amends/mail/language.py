@@ -137,7 +137,6 @@ _SCRIPTS: Final = (
     ("hi", re.compile("[\u0900-\u097f]")),
     ("el", re.compile("[\u0370-\u03ff]")),
 )
-_LINKS: Final = re.compile(r"\b(?:https?://|www\.)\S{1,500}|\S{1,200}@\S{1,200}")
 
 
 def language_of(text: str, among: Sequence[str] = ()) -> str | None:
@@ -145,7 +144,7 @@ def language_of(text: str, among: Sequence[str] = ()) -> str | None:
 
     Without `among` every language that we know may be the answer.  A tag such as `en-GB` counts for `en`.
     """
-    text = _LINKS.sub(" ", text[:_READ])
+    text = " ".join(word for word in text[:_READ].split() if not _is_link(word))
     wanted = {tag.lower().replace("_", "-").split("-", 1)[0] for tag in among}
     best = _by_script(text) or _by_words(text)
     if best == "nb" and "no" in wanted:
@@ -153,10 +152,14 @@ def language_of(text: str, among: Sequence[str] = ()) -> str | None:
     return best if best is not None and (not wanted or best in wanted) else None
 
 
+def _is_link(word: str) -> bool:
+    return "@" in word or "://" in word or word.startswith("www.")
+
+
 def _by_script(text: str) -> str | None:
     if text.isascii():
         return None
-    letters = len(_LETTER.findall(text))
+    letters = sum(map(str.isalpha, text))
     if len(_CYRILLIC.findall(text)) * 2 > letters > 0:
         return "uk" if _UKRAINIAN.search(text) else "ru" if _RUSSIAN.search(text) else None
     for language, script in _SCRIPTS:
@@ -168,7 +171,6 @@ def _by_script(text: str) -> str | None:
 _CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 _UKRAINIAN: Final = re.compile("[іїєґ]", re.IGNORECASE)  # letters that the neighbours do not write
 _RUSSIAN: Final = re.compile("[ыэё]", re.IGNORECASE)
-_LETTER: Final = re.compile(r"[^\W\d_]")
 
 
 def _by_words(text: str) -> str | None:

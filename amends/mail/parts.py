@@ -205,7 +205,9 @@ def _message(
     _visit(inner, found, depth=depth + 1, nested=True)
 
 
-def _leaf(part: Tree, media_type: str, given: dict[str, str], found: Contents, *, nested: bool, report: bool) -> None:
+def _leaf(
+    part: Tree, media_type: str, given: Mapping[str, str], found: Contents, *, nested: bool, report: bool
+) -> None:
     disposition = _disposition(part)
     name = _name(part)
     if media_type in _REPORTS:
@@ -257,7 +259,7 @@ _REPORTS: Final = frozenset(
 )
 
 
-def _report(part: Tree, media_type: str, given: dict[str, str], found: Contents) -> None:
+def _report(part: Tree, media_type: str, given: Mapping[str, str], found: Contents) -> None:
     """A machine's report: on delivery (RFC 3464, 6533), on a letter that was read (RFC 8098), on abuse (RFC 5965)."""
     if media_type == "message/disposition-notification":
         found.notified = True
@@ -326,7 +328,7 @@ def _fields_as_text(part: Tree) -> str:
     )
 
 
-def type_of(part: Tree) -> tuple[str, dict[str, str]]:
+def type_of(part: Tree) -> tuple[str, Mapping[str, str]]:
     """The media type of a part in lower case and its parameters; text/plain where it names none (RFC 2045 5.2)."""
     media_type, given = parameters(_field(part, "content-type"))
     media_type = "".join(media_type.split()).strip("\"'")
@@ -408,7 +410,7 @@ def _octets_of(payload: str) -> bytes:
         return payload.encode("utf-8", "replace")
 
 
-def _text_of(part: Tree, given: dict[str, str]) -> str:
+def _text_of(part: Tree, given: Mapping[str, str]) -> str:
     data = decoded(part)
     if len(data) > TEXT_KEPT * 4:
         data = data[: TEXT_KEPT * 4]

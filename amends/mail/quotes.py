@@ -97,7 +97,10 @@ def new_text(text: str, languages: Sequence[str] = ()) -> str:
     return _trimmed(_without_signature(kept))
 
 
-_HINT: Final = re.compile(r"^\s*>|[:：]\s*$|^\s*[-_=*#]{2,}|[:：]\s*\S+@|^[\s*>]*[^\n:：]{1,24}[:：]", re.MULTILINE)
+_HINT: Final = re.compile(
+    r"^[ \t]*>|[:：][ \t]*$|^[ \t]*[-_=*#]{2,}|[:：][ \t]{0,9}\S{1,200}@|^[ \t*>]{0,20}[^\n:：]{1,24}[:：]",
+    re.MULTILINE,
+)
 
 
 def _may_quote(text: str) -> bool:
@@ -253,7 +256,7 @@ def _answered_below(lines: list[str], at: int) -> bool:
         if not line:
             wrapped = False
             continue
-        if _SIGNATURE.match(lines[index]) or _SENT_FROM.match(lines[index][:200]) or _begins_quoted(lines, index):
+        if _SIGNATURE.match(lines[index]) or _is_sent_from(lines[index]) or _begins_quoted(lines, index):
             return False
         if not wrapped:
             return True
@@ -332,7 +335,7 @@ _DEVICE: Final = (
     r"|smart-?phone|(?:cell|mobile?|hand)\b|mobil|handy|tablet|t[ée]l[ée]ph?one|telef[oó]n|мобильн|телефон)"
 )
 _SENT_FROM: Final = re.compile(
-    rf"""\s*[*_<\[(-]*\s*(?:
+    rf"""[*_<\[(-]{{0,8}}\ ?(?:
       sent\ (?:from|via|with|using)\ (?![^\n]{{0,40}}\b(?:deliver|post\b|letter|copy\b))[^\n]{{1,100}}
     | sent\ (?:by|on)\ (?:the\ )?(?:my\ )?(?:go|move|sprint|{_DEVICE})[^\n]{{0,60}} | from\ my\ {_DEVICE}[^\n]{{0,30}}
     | get\ \[?outlook\ for\ [^\n]{{1,80}} | (?:diese\ nachricht\ wurde\ )?(?:von|mit)\ mein(?:em|er)\ [^\n]{{1,80}}
@@ -353,9 +356,16 @@ _SENT_FROM: Final = re.compile(
     | [^\n]{{0,20}}{_DEVICE}[^\n]{{0,20}}\ gönderildi | đã\ gửi\ từ\ [^\n]{{1,40}} | dikirim\ dari\ [^\n]{{1,40}}
     | (?:发自|發自)我的[^\n]{{1,40}} | (?:从|從)我的[^\n]{{1,40}}(?:发送|傳送|寄出)
     | [^\n]{{0,10}}{_DEVICE}(?:から送信|에서\ 보냄)[^\n]{{0,10}} | נשלח\ מה?[^\n]{{1,40}} | أرسلت\ من\ [^\n]{{1,40}}
-    )[*_>\])\s.!-]*$""",
+    )[*_>\])\s.!-]{{0,8}}$""",
     re.IGNORECASE | re.VERBOSE,
 )
+_SENT_FROM_LONGEST: Final = 160  # characters
+
+
+def _is_sent_from(line: str) -> bool:
+    return len(line) <= 1000 and len(bare := line.strip()) <= _SENT_FROM_LONGEST and _SENT_FROM.match(bare) is not None
+
+
 _CLOSING_LINES: Final = 30  # a block behind `-- ` that is longer is no signature
 _RULE_AS_SIGNATURE: Final = re.compile(r"\s*(?:_{3,}|-{3,}|\*{3,}|={3,})\s*$")
 
@@ -371,7 +381,7 @@ def _without_signature(lines: list[str]) -> list[str]:
     end = len(lines)
     while end and lines[end - 1].strip() in ("", "\u1427"):  # a tracker of mails leaves this mark
         end -= 1
-    while end and _SENT_FROM.match(lines[end - 1][:200]) and any(line.strip() for line in lines[: end - 1]):
+    while end and _is_sent_from(lines[end - 1]) and any(line.strip() for line in lines[: end - 1]):
         end -= 1
         while end and (not lines[end - 1].strip() or _SENT_RULE.match(lines[end - 1])):
             end -= 1

@@ -211,7 +211,7 @@ def _without_blocks(body: bytes) -> tuple[bytes, dict[str, memoryview]]:
     return (b"".join([*kept, body[at:]]), lifted) if lifted else (body, lifted)
 
 
-_CONTENT_FIELD: Final = re.compile(rb"^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[^\n]*\n(?:[ \t][^\n]*\n)*", re.MULTILINE)
+_CONTENT_FIELD: Final = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
 _STRUCTURE: Final = re.compile(
     rb"^(?:--([^\r\n]{1,300}?)(--)?[ \t]*\r?$"
     rb"|[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Tt][Yy][Pp][Ee][ \t]*:[ \t]*(\S[^\n]*\n(?:[ \t][^\n]*\n)*))",
@@ -230,7 +230,7 @@ def _bounded_body(values: Fields, body: bytes, defects: list[str]) -> bytes:
         defects.append(f"only the first {LINES} lines were read")
         body = body[: _end_of_line(body, LINES)]
     if several:
-        body = _CONTENT_FIELD.sub(_short_field, body)
+        body = _with_short_fields(body)
         if body.count(b"\n--") > _SEVERAL or body.lower().count(b"message/rfc822") > _SEVERAL:
             body = _bounded_structure(kind, body, defects)
     return body
@@ -246,8 +246,19 @@ def _end_of_line(body: bytes, number: int) -> int:
     return at
 
 
-def _short_field(found: re.Match[bytes]) -> bytes:
-    whole = found[0]
+def _with_short_fields(body: bytes) -> bytes:
+    """`body` with its content fields short and harmless; whatever stands at the beginning of a line may be one."""
+    lower = b"\n" + body.lower()  # what follows a line's end there stands at the same offset in `body`
+    pieces: list[bytes] = []
+    at, begin = 0, lower.find(b"\ncontent-")
+    while begin >= 0 and (found := _CONTENT_FIELD.match(body, begin)) is not None:
+        pieces += [body[at:begin], _short_field(found[0])]
+        at = found.end()
+        begin = lower.find(b"\ncontent-", at)
+    return b"".join([*pieces, body[at:]]) if pieces else body
+
+
+def _short_field(whole: bytes) -> bytes:
     if len(whole) > CONTENT_FIELD_BYTES:
         whole = whole[:CONTENT_FIELD_BYTES].rstrip(b"\r\n") + b"\r\n"
     return _harmless(whole)
