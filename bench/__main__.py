@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import rest, start, throughput
+from bench import reading, rest, start, throughput
 from bench.figures import Part, machine, markdown
 
 PARTS: Final[dict[str, Callable[[], Part]]] = {
     "throughput": throughput.measure,
     "latency": throughput.measure_latency,
+    "reading": reading.measure,
     "rest": rest.measure,
     "start": start.measure,
 }
