@@ -1,0 +1,246 @@
+"""The dates of each pack, worked out by hand from the text of its rules: never with this program's own arithmetic.
+
+Over weekends, public holidays, the turn of the year, the changes of the clock, leap days, mail out of hours and
+extensions.  A trigger is an instant: where it has no offset it is the local time of the pack; a day alone is its noon.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date, datetime, time
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from amends.deadlines.calendar import WorkingCalendar, calendar_for
+from amends.deadlines.check import check_file
+from amends.deadlines.clocks import counting, next_occurrence
+from amends.deadlines.compute import due, extended, latest_extension
+from amends.deadlines.model import Pack
+from amends.deadlines.packs import load_pack
+from amends.kernel.errors import Refused
+from amends.kernel.share import config_folder
+
+FOLDER = config_folder() / "policies"
+ZONES = {"IE": "Europe/Dublin", "AU": "Australia/Sydney", "GB": "Europe/London"}
+
+
+@cache
+def pack_of(name: str) -> Pack:
+    return load_pack(name, [FOLDER])
+
+
+@cache
+def days_of(name: str, region: str) -> WorkingCalendar:
+    pack = pack_of(name)
+    zone = pack.calendar.zone or ZONES[region[:2]]
+    return counting(pack, calendar_for(region=region, zone=ZoneInfo(zone)))
+
+
+def instant(words: str, zone: ZoneInfo) -> datetime:
+    if len(words) == 10:
+        return datetime.combine(date.fromisoformat(words), time(12), zone)
+    at = datetime.fromisoformat(words)
+    return at if at.tzinfo is not None else at.replace(tzinfo=zone)
+
+
+# pack, region, deadline, trigger, last day
+DATES = [
+    # FCA DISP: business days of the place, eight weeks without roll-over
+    ("uk-fca-disp", "GB-ENG", "src_window", "2026-12-24T18:00", "2026-12-31"),  # mail of the evening counts that day
+    ("uk-fca-disp", "GB-ENG", "psd_15bd", "2026-12-18", "2027-01-13"),
+    ("uk-fca-disp", "GB-SCT", "psd_15bd", "2026-12-18", "2027-01-14"),  # 4 January is a holiday in Scotland
+    ("uk-fca-disp", "GB-NIR", "psd_15bd", "2027-03-11", "2027-04-06"),  # 17 March is one in Northern Ireland
+    ("uk-fca-disp", "GB-ENG", "psd_15bd", "2027-03-11", "2027-04-05"),
+    ("uk-fca-disp", "GB-ENG", "final_8w", "2027-01-02", "2027-02-27"),  # a Saturday stays
+    ("uk-fca-disp", "GB-ENG", "final_8w", "2028-01-10", "2028-03-06"),  # over 29 February
+    ("uk-fca-disp", "GB-ENG", "src_window", "2027-06-30T23:30+00:00", "2027-07-06"),  # already 1 July in London
+    ("uk-fca-disp", "GB-ENG", "src_window", "2026-11-15", "2026-11-18"),  # a Sunday
+    ("uk-fca-disp", "GB-ENG", "psd_35bd", "2026-12-24", "2027-02-16"),
+    ("uk-fca-disp", "GB-ENG", "forward", "2026-08-26", "2026-09-03"),
+    # Housing Ombudsman: responses run from the acknowledgement
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s1_ack", "2026-12-18T20:00", "2026-12-29"),
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s1_ack", "2025-12-31", "2026-01-08"),
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s1_ack", "2028-02-25", "2028-03-03"),
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s1_ack", "2026-08-27T23:30+00:00", "2026-09-07"),
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s1_response", "2027-01-05", "2027-01-19"),
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s1_response", "2026-03-23", "2026-04-08"),  # Easter
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s1_response", "2026-10-23", "2026-11-06"),
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s2_ack", "2026-05-02", "2026-05-11"),
+    ("uk-housing-ombudsman-2024", "GB-ENG", "s2_response", "2026-11-30", "2026-12-30"),
+    # Councils
+    ("uk-lgsco-code", "GB-ENG", "s1_ack", "2026-04-02", "2026-04-13"),
+    ("uk-lgsco-code", "GB-ENG", "s1_ack", "2026-12-29", "2027-01-06"),
+    ("uk-lgsco-code", "GB-ENG", "s1_ack", "2028-02-25", "2028-03-03"),
+    ("uk-lgsco-code", "GB-ENG", "s1_ack", "2026-07-05T23:30+00:00", "2026-07-13"),  # already Monday in England
+    ("uk-lgsco-code", "GB-ENG", "s1_response", "2026-05-20", "2026-06-04"),
+    ("uk-lgsco-code", "GB-ENG", "s1_response", "2027-03-25", "2027-04-12"),
+    ("uk-lgsco-code", "GB-ENG", "s2_ack", "2026-08-30", "2026-09-07"),
+    ("uk-lgsco-code", "GB-ENG", "s2_response", "2026-12-18", "2027-01-20"),
+    ("uk-lgsco-code", "GB-ENG", "s2_response", "2027-04-30", "2027-06-01"),
+    # NHS: six months that begin on the day of receipt
+    ("uk-nhs-2009", "GB-ENG", "ack", "2026-12-18", "2026-12-23"),
+    ("uk-nhs-2009", "GB-ENG", "ack", "2026-12-24T17:30", "2026-12-31"),
+    ("uk-nhs-2009", "GB-ENG", "ack", "2027-03-27", "2027-04-01"),
+    ("uk-nhs-2009", "GB-ENG", "response", "2027-03-25", "2027-09-24"),
+    ("uk-nhs-2009", "GB-ENG", "response", "2027-03-01", "2027-08-31"),
+    ("uk-nhs-2009", "GB-ENG", "response", "2027-08-31", "2028-02-29"),
+    ("uk-nhs-2009", "GB-ENG", "response", "2027-09-01", "2028-02-29"),
+    ("uk-nhs-2009", "GB-ENG", "response", "2026-08-30", "2027-02-28"),
+    ("uk-nhs-2009", "GB-ENG", "response", "2026-08-15", "2027-02-14"),  # a Sunday stays
+    ("uk-nhs-2009", "GB-ENG", "response", "2026-09-30T23:30+00:00", "2027-03-31"),  # already 1 October
+    ("uk-nhs-2009", "GB-ENG", "next_day_exempt", "2026-12-11", "2026-12-14"),
+    # Ireland: Good Friday is a working day
+    ("ie-cbi-cpc-2025", "IE", "ack", "2026-12-18", "2026-12-28"),
+    ("ie-cbi-cpc-2025", "IE", "ack", "2027-03-25", "2027-04-02"),
+    ("ie-cbi-cpc-2025", "IE", "ack", "2026-07-01T23:30+00:00", "2026-07-09"),
+    ("ie-cbi-cpc-2025", "IE", "ack", "2028-02-25", "2028-03-03"),
+    ("ie-cbi-cpc-2025", "IE", "update", "2026-09-28", "2026-10-27"),  # over the October holiday and the clock's change
+    ("ie-cbi-cpc-2025", "IE", "resolve_40", "2026-12-18", "2027-02-17"),
+    ("ie-cbi-cpc-2025", "IE", "resolve_40", "2026-12-24", "2027-02-23"),
+    ("ie-cbi-cpc-2025", "IE", "outcome_5", "2027-01-29", "2027-02-08"),
+    ("ie-cbi-cpc-2025", "IE", "psr_15", "2027-03-04", "2027-03-26"),
+    ("ie-cbi-cpc-2025", "IE", "simple_5", "2026-08-01", "2026-08-10"),
+    # Australia: calendar days, and a day or 24 hours for the acknowledgement
+    ("au-asic-rg271", "AU-NSW", "ack", "2026-12-18T16:00", "2026-12-21"),
+    ("au-asic-rg271", "AU-NSW", "ack", "2026-12-24", "2026-12-29"),
+    ("au-asic-rg271", "AU-NSW", "ack", "2027-02-09T10:00", "2027-02-10"),
+    ("au-asic-rg271", "AU-NSW", "std_30", "2027-03-25", "2027-04-24"),
+    ("au-asic-rg271", "AU-NSW", "std_30", "2027-01-01T13:30+00:00", "2027-02-01"),  # already 2 January in Sydney
+    ("au-asic-rg271", "AU-NSW", "five_bd", "2027-10-01", "2027-10-11"),  # Labour Day, and the clock's change
+    ("au-asic-rg271", "AU-NSW", "credit_21", "2027-12-20", "2028-01-10"),
+    ("au-asic-rg271", "AU-NSW", "super_45", "2028-01-17", "2028-03-02"),
+    ("au-asic-rg271", "AU-NSW", "death_90", "2026-12-01", "2027-03-01"),
+    ("au-asic-rg271", "AU-NSW", "hardship_info", "2027-03-05", "2027-03-26"),
+    # No regulator: mail out of hours counts as the next working day's
+    ("iso-10002-default", "GB-ENG", "ack", "2026-12-18T16:59", "2026-12-21"),
+    ("iso-10002-default", "GB-ENG", "ack", "2026-12-18T17:00", "2026-12-22"),
+    ("iso-10002-default", "GB-ENG", "status", "2026-12-21T10:00", "2027-01-07"),
+    ("iso-10002-default", "GB-ENG", "status", "2028-02-14", "2028-02-28"),
+    ("iso-10002-default", "GB-ENG", "response", "2026-12-18T18:00", "2027-01-21"),
+    ("iso-10002-default", "GB-ENG", "response", "2026-03-02", "2026-03-30"),
+    ("iso-10002-default", "GB-ENG", "response", "2026-12-05", "2027-01-07"),  # a Saturday
+    ("iso-10002-default", "GB-ENG", "response", "2026-12-24T18:00", "2027-01-27"),
+    ("iso-10002-default", "GB-ENG", "response", "2028-02-14", "2028-03-13"),  # over 29 February
+]
+
+
+def last_day(name: str, region: str, deadline: str, trigger: str) -> date:
+    pack, days = pack_of(name), days_of(name, region)
+    rule = pack.rule(deadline)
+    found = due(rule, instant(trigger, days.zone), days, out_of_hours=pack.out_of_hours_of(rule))
+    assert found is not None
+    assert found.due_date == days.day_of(found.due_at)
+    return found.due_date
+
+
+@pytest.mark.parametrize(("name", "region", "deadline", "trigger", "expected"), DATES)
+def test_a_date_is_the_one_worked_out_by_hand(
+    name: str, region: str, deadline: str, trigger: str, expected: str
+) -> None:
+    assert last_day(name, region, deadline, trigger) == date.fromisoformat(expected)
+
+
+def test_every_pack_with_a_table_has_eight_dates_of_its_own() -> None:
+    names = [row[0] for row in DATES]
+    assert all(names.count(name) >= 8 for name in set(names))
+
+
+@pytest.mark.parametrize(
+    ("name", "deadline", "trigger", "expected"),
+    [
+        ("uk-fca-disp", "final_8w", "2027-03-05", "2027-04-30T22:59:59+00:00"),  # summer time has begun
+        ("uk-housing-ombudsman-2024", "s1_response", "2026-10-23", "2026-11-06T23:59:59+00:00"),  # and ended
+        ("au-asic-rg271", "std_30", "2027-03-15", "2027-04-14T13:59:59+00:00"),
+        ("iso-10002-default", "response", "2026-03-02", "2026-03-30T22:59:59+00:00"),
+    ],
+)
+def test_a_day_ends_at_the_local_midnight(name: str, deadline: str, trigger: str, expected: str) -> None:
+    pack = pack_of(name)
+    days = days_of(name, pack.calendar.region or "GB-ENG")
+    rule = pack.rule(deadline)
+    found = due(rule, instant(trigger, days.zone), days, out_of_hours=pack.out_of_hours_of(rule))
+    assert found is not None and found.due_at == datetime.fromisoformat(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "region", "deadline", "trigger", "latest"),
+    [
+        ("uk-fca-disp", "GB-ENG", "psd_15bd", "2026-12-18", "2027-02-10"),  # 35 business days from receipt
+        ("uk-housing-ombudsman-2024", "GB-ENG", "s1_response", "2027-01-05", "2027-02-02"),  # ten on top of ten
+        ("uk-housing-ombudsman-2024", "GB-ENG", "s2_response", "2026-11-30", "2027-01-28"),
+        ("uk-lgsco-code", "GB-ENG", "s1_response", "2026-05-20", "2026-06-18"),
+        ("ie-cbi-cpc-2025", "IE", "psr_15", "2027-03-04", "2027-04-26"),
+        ("iso-10002-default", "GB-ENG", "response", "2026-12-18T18:00", "2027-02-18"),
+        ("uk-nhs-2009", "GB-ENG", "response", "2027-03-25", None),
+        ("au-asic-rg271", "AU-NSW", "std_30", "2027-03-25", None),
+    ],
+)
+def test_an_extension_reaches_as_far_as_the_rule_lets_it(
+    name: str, region: str, deadline: str, trigger: str, latest: str | None
+) -> None:
+    pack, days = pack_of(name), days_of(name, region)
+    rule, at = pack.rule(deadline), instant(trigger, days_of(name, region).zone)
+    how = pack.out_of_hours_of(rule)
+    found = due(rule, at, days, out_of_hours=how)
+    assert found is not None
+    last = latest_extension(rule, found, at, days, out_of_hours=how)
+    assert last == (None if latest is None else date.fromisoformat(latest))
+    to = last or date(found.due_date.year + 1, 1, 4)
+    moved = extended(rule, found, at, days, to=to, reason="it is complex", approver="sam", out_of_hours=how)
+    assert moved.due_date == to
+    assert "it is complex, approved by sam" in moved.derivation[-2]
+    if last is not None:
+        with pytest.raises(Refused, match="at the latest"):
+            too_late = date.fromordinal(last.toordinal() + 1)
+            extended(rule, found, at, days, to=too_late, reason="r", approver="", out_of_hours=how)
+
+
+def test_the_second_update_in_ireland_counts_from_the_same_beginning() -> None:
+    pack = pack_of("ie-cbi-cpc-2025")
+    calendar = calendar_for(region="IE", zone=ZoneInfo("Europe/Dublin"))
+    at = instant("2026-09-28", calendar.zone)
+    second = next_occurrence(pack, calendar, rule_id="update", occurrence=1, starts_at=at)
+    assert second is not None and second.due_date == date(2026, 11, 24)
+
+
+def test_closing_the_office_moves_no_limit_of_law() -> None:
+    shut = calendar_for(region="GB-ENG", zone=ZoneInfo("Europe/London"), closures=["2026-12-24"])
+    at = instant("2026-12-21T10:00", shut.zone)
+    own, law = pack_of("iso-10002-default"), pack_of("uk-housing-ombudsman-2024")
+    ours = due(own.rule("response"), at, counting(own, shut))
+    theirs = due(law.rule("s1_ack"), at, counting(law, shut))
+    assert ours is not None and ours.due_date == date(2027, 1, 22)
+    assert theirs is not None and theirs.due_date == date(2026, 12, 30)
+    assert any("Thu 24 Dec 2026: closed" in step for step in ours.derivation)
+    assert any(step.startswith("counted Thu 24 Dec 2026: we are closed") for step in theirs.derivation)
+
+
+def test_dates_worked_out_elsewhere_agree() -> None:
+    """REGIME_VECTORS names a file of them: [{regime, deadline, trigger_date, calendar, expected_due}]."""
+    path = os.environ.get("REGIME_VECTORS")
+    if not path:
+        pytest.skip("REGIME_VECTORS names no file")
+    wrong = []
+    for one in json.loads(Path(path).read_text(encoding="utf-8")):
+        if not (FOLDER / f"{one['regime']}.toml").exists():
+            continue
+        found = last_day(one["regime"], one["calendar"], one["deadline"], one["trigger_date"])
+        if found != date.fromisoformat(one["expected_due"]):
+            wrong.append((one, found))
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_pack_is_whole_and_stands_under_its_own_name(path: Path) -> None:
+    checked = check_file(path, today=date(2026, 11, 24))
+    assert checked.pack is not None, checked.mistakes
+    assert path.stem.partition("@")[0] == checked.pack.id
+    doubts = [one for one in checked.warnings if "not verified" not in one and "compared" not in one]
+    assert not [one for one in doubts if "no deadline asks for" in one or "nobody's letter" in one]
+    for rule in checked.pack.deadline:
+        assert rule.span is not None or rule.unit == "none" or rule.numberless
+        assert len({other.label for other in checked.pack.deadline}) == len(checked.pack.deadline)
