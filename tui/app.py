@@ -8,14 +8,14 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding
 from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome, NoColor
@@ -64,8 +64,7 @@ class AmendsApp(App[None]):
 
     TITLE = "Amends"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = True
-    COMMANDS = set()  # noqa: RUF012  (ours are given to the palette when it is opened)
+    ENABLE_COMMAND_PALETTE = False  # ours looks like our other dialogs
     BINDINGS = [  # noqa: RUF012
         Binding(one, key.action.removeprefix("app."), key.short, show=False)
         for key in keys.TABLE
@@ -144,10 +143,6 @@ class AmendsApp(App[None]):
         if self._ascii is not None:
             filters.append(self._ascii)
         return [*filters, self._guard]
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """None of the toolkit's own: a screenshot would put personal data on the disk."""
-        return ()
 
     def on_mount(self) -> None:
         if self._driver is not None and not self.is_headless:
@@ -238,12 +233,14 @@ class AmendsApp(App[None]):
 
     # The frame
 
-    def top(self, place: str) -> frame.Top:
-        """What the first line says now."""
+    def top(self, place: str, *, typing: bool = False) -> frame.Top:
+        """What the first line says now; `typing`: digits are text, and lead nowhere."""
         actor, office = self.desk.actor, self.desk.office
         now = self.desk.now() if office.settings.clock.speed == 1.0 or "_anchor" in office.__dict__ else office.wall()
         demonstration = office.settings.organisation.demonstration
-        return frame.Top(place, self.health, self.tally, now, self.desk.zone, actor.login, actor.name, demonstration)
+        return frame.Top(
+            place, self.health, self.tally, now, self.desk.zone, actor.login, actor.name, demonstration, typing
+        )
 
     def status_line(self) -> tuple[list[Part], list[Part]]:
         """What was said last; beside it, or alone, the countdown of the next letter to leave."""
@@ -406,12 +403,15 @@ class AmendsApp(App[None]):
             self.call_later(place.run_action, action)
 
     def action_command_palette(self) -> None:
-        from textual.command import CommandPalette
+        from tui.commands import Command, commands
+        from tui.dialogs.palette import Palette
 
-        from tui.commands import Commands
+        def run(chosen: Command | None) -> None:
+            if chosen is not None:
+                self.call_later(chosen.run)
 
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(providers=[Commands], placeholder="What do you want to do?"))
+        if self.place is not None and not isinstance(self.screen, Palette):
+            self.push_screen(Palette(list(commands(self))), run)
 
     def action_undo(self) -> None:
         place = self.place

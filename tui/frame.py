@@ -33,6 +33,8 @@ class Top:
     login: str
     person: str
     demonstration: bool = False
+    typing: bool = False
+    """Digits go into a text: they are not shown as keys, and the names can still be clicked."""
 
 
 def top_line(top: Top, width: int) -> tuple[list[Part], list[Part]]:
@@ -60,10 +62,12 @@ def _tabs(top: Top, titles: str, gap: str) -> list[Part]:
         title = {"long": f" {entry.title}", "short": entry.title, "tiny": entry.title[0]}[titles]
         on = entry.name == top.place
         parts.append(Part(" " if not parts else gap, "bar"))
-        parts.append(Part(f"{entry.key}{title}", "bar-on" if on else "bar", f"app.go('{entry.name}')"))
-        number, sign = _number(entry.name, top.tally)
-        if number:
-            parts.append(Part(f"{sign}{number}", "late" if sign == "!" else "bar-on", f"app.go('{entry.name}')"))
+        number = "" if top.typing else entry.key
+        words = f"{number}{title}" if number else title.strip()
+        parts.append(Part(words, "bar-on" if on else "bar", f"app.go('{entry.name}')"))
+        waiting, sign = _number(entry.name, top.tally)
+        if waiting:
+            parts.append(Part(f"{sign}{waiting}", "late" if sign == "!" else "bar-on", f"app.go('{entry.name}')"))
     return parts
 
 
@@ -103,10 +107,10 @@ def queue_title(
     return left, right
 
 
-def keys_line(place: str, width: int, *, may_write: bool) -> list[Part]:
-    """The line of keys, each of which can be clicked."""
+def keys_line(place: str, width: int, *, may_write: bool, typing: bool = False) -> list[Part]:
+    """The line of keys, each of which can be clicked; while somebody types, those that are no text."""
     parts: list[Part] = [Part(" ")]
-    for key in keys.footer(place, width - 2, may_write=may_write):
+    for key in keys.footer(place, width - 2, may_write=may_write, typing=typing):
         parts += [Part(key.shown, "strong", key.action), Part(f"={key.short} ", "muted", key.action)]
     return parts
 

@@ -97,7 +97,7 @@ TABLE: Final = (
     _key(_L, "x", "mark", "Mark", "Mark this case, or take the mark away", 60),
     _key(_L, "X", "mark_to", "Mark to", "Mark from the last mark to here"),
     _key(_L, "asterisk", "mark_all", "Mark all", "Mark all cases of this list"),
-    _key(_L, "i", "preview", "Preview", "Show or hide the pane with the case beside the list"),
+    _key(_L, "i", "preview", "Preview", "The case beside the list; in a narrow window over it"),
     _key(_Q, "v", "views", "Views", "Which cases: open, mine, nobody's, late, closed and more", 65),
     _key(_Q, "full_stop", "fresh", "New", "Show what is new; the cursor stays on its case"),
     _key(_C, "right_square_bracket", "message(1)", "Next mail", "Next message or note", 5),
@@ -114,10 +114,10 @@ TABLE: Final = (
     _key(_W, "f5 ctrl+r", "review", "Review and send", "Look the letter over, then send it", 5),
     _key(_W, "f3 ctrl+n", "gap", "Next gap", "To the next [[gap]] that only you can fill", 10),
     _key(_W, "f6", "beside", "Their mail", "The complainant's mail beside the letter", 20),
-    _key(_W, "f4 ctrl+t", "decision", "Decision", "Outcome, remedy and root cause of a final response", 25),
+    _key(_W, "f4 ctrl+t", "decision", "Decision", "Outcome, remedy and root cause of a final response", 45),
     _key(_W, "ctrl+s", "keep", "Save", "Save the draft now; it also saves itself", 30),
     _key(_W, "f8", "throw_away", "Throw away", "Throw the draft away", 40),
-    _key(_W, "escape", "leave", "Leave (draft kept)", "Leave; the draft is kept", 50),
+    _key(_W, "escape", "leave", "Leave", "Leave; the draft is kept", 15),
     _key(_R, "s", "send", "Send", "Send it; for a short while u still calls it back", 5, writes=True),
     _key(_R, "e", "leave", "Edit", "Back to the letter", 10),
     _key(_R, "m", "news", "What is new", "Read what came in since you began the letter", 20),
@@ -148,6 +148,7 @@ SCREENS: Final[dict[str, tuple[Where, ...]]] = {
 """Which parts of the table each screen takes.  A part named later wins where both use a key."""
 
 # Help stays in reach while a letter is written, where letters are text.
+_F: Final = frozenset(f"f{number}" for number in range(1, 13))
 _IN_TEXT: Final = ("f1", "ctrl+q", "ctrl+l")
 
 
@@ -225,11 +226,21 @@ def shown(key: str) -> str:
     return "+".join([*(part.capitalize() for part in before), name])
 
 
-def footer(screen: str, cells: int, *, may_write: bool = True) -> list[Key]:
-    """The keys that fit into the line, the most wanted first; help is never the part that is cut."""
-    wanted = sorted(
-        (key for key in keys_of(screen) if key.foot and (may_write or not key.writes)), key=lambda k: k.foot
-    )
+def _while_typing(found: Iterable[Key]) -> Iterator[Key]:
+    """What is no text and does not move in it: function keys, Ctrl, Tab, Enter and Escape."""
+    for key in found:
+        left = tuple(one for one in key.keys if one in ("escape", "tab", "enter") or one[:5] == "ctrl+" or one in _F)
+        if left:
+            yield replace(key, keys=left, foot=key.foot or (90 if key.action == "leave" else 0))
+
+
+def footer(screen: str, cells: int, *, may_write: bool = True, typing: bool = False) -> list[Key]:
+    """The keys that fit into the line, the most wanted first; help is never the part that is cut.
+
+    `typing`: a line or a letter is written, and what is text there does nothing else.
+    """
+    here = list(_while_typing(keys_of(screen))) if typing else keys_of(screen)
+    wanted = sorted((key for key in here if key.foot and (may_write or not key.writes)), key=lambda k: k.foot)
     chosen: list[Key] = []
     used = 0
     for key in wanted:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
-
-from textual.binding import Binding, BindingType
-from textual.widget import Widget
-from textual.widgets import Input
+from collections.abc import Sequence
 
 from tui import keys, signs
-from tui.dialogs.base import Dialog
+from tui.dialogs.finder import Finder
 from tui.keys import Key
 from tui.signs import Heat
-from tui.widgets.field import Field
 from tui.widgets.rowlist import RowList
 from tui.words import Line, fit
 
@@ -54,16 +48,10 @@ class HelpList(RowList):
         return ((f" {fit(sign, 11)}", "strong"), (words, "muted"))
 
 
-class Help(Dialog[str]):
+class Help(Finder[str]):
     """Answers with the action to run, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "move(1)", "Down", show=False, priority=True),
-        Binding("up", "move(-1)", "Up", show=False, priority=True),
-        Binding("pagedown", "move(10)", "Down", show=False, priority=True),
-        Binding("pageup", "move(-10)", "Up", show=False, priority=True),
-        Binding("f1", "cancel", "Close", show=False, priority=True),
-    ]
+    ASKS = "Type to search"
 
     def __init__(self, place: str, *, may_write: bool) -> None:
         super().__init__(f"Help: {place.capitalize()}")
@@ -72,40 +60,20 @@ class Help(Dialog[str]):
         self._here.sort(key=lambda key: (key.where is keys.Where.EVERYWHERE, key.where is keys.Where.MOVING))
         self._may_write = may_write
 
-    def content(self) -> Iterator[Widget]:
-        yield Field(placeholder="Type to search", id="search")
-        found = HelpList(self._here, may_write=self._may_write)
-        found.styles.max_height = 17
-        found.styles.height = 17
-        yield found
+    def listed(self) -> RowList:
+        return HelpList(self._here, may_write=self._may_write)
 
     def hint(self) -> str:
         return "Enter=Run it  ↑↓=Move  Esc=Close (Esc never loses anything)"
 
-    def on_mount(self) -> None:
-        self.query_one("#search", Input).focus()
-
-    def on_input_changed(self, message: Input.Changed) -> None:
-        words = message.value.lower().split()
-        found = [key for key in self._here if all(word in f"{key.does} {key.short}".lower() for word in words)]
+    def find(self, words: list[str]) -> None:
         listed = self.query_one(HelpList)
-        listed.find(found)
+        listed.find([key for key in self._here if all(word in f"{key.does} {key.short}".lower() for word in words)])
         listed.show(listed.keys)
-        listed.move_to(0)
 
-    def action_move(self, by: int) -> None:
-        listed = self.query_one(HelpList)
-        listed.move_to(listed.cursor + by)
-
-    def on_input_submitted(self) -> None:
-        self._run()
-
-    def on_row_list_opened(self) -> None:
-        self._run()
-
-    def _run(self) -> None:
-        listed = self.query_one(HelpList)
-        key = listed.found[listed.cursor] if listed.cursor < len(listed.found) else None
+    def run(self, place: int) -> None:
+        found = self.query_one(HelpList).found
+        key = found[place] if place < len(found) else None
         if key is None or not key.menu:
             self.error("That is nothing to run: press its key.")
         elif key.writes and not self._may_write:

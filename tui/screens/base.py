@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
 from amends.kernel.errors import AmendsError, TryLater
 from tui import frame
@@ -37,6 +37,11 @@ class DeskScreen(Asking, Screen[None]):
     def desk(self) -> Desk:
         return self.house.desk
 
+    @property
+    def typing(self) -> bool:
+        """Whether what is typed now is text."""
+        return isinstance(self.focused, (Input, TextArea))
+
     # The frame
 
     def compose(self) -> ComposeResult:
@@ -61,9 +66,13 @@ class DeskScreen(Asking, Screen[None]):
         """The first, the status and the key line, as things stand."""
         if not self.size.width or not self.query("#keys"):  # not composed yet, or going
             return
-        self.bar("top").show(*frame.top_line(self.house.top(self.PLACE), self.size.width))
+        self.bar("top").show(*frame.top_line(self.house.top(self.PLACE, typing=self.typing), self.size.width))
         self.bar("status").show(*self.house.status_line())
-        self.bar("keys").show(frame.keys_line(self.PLACE, self.size.width, may_write=self.desk.may_write))
+        keys = frame.keys_line(self.PLACE, self.size.width, may_write=self.desk.may_write, typing=self.typing)
+        self.bar("keys").show(keys)
+
+    def on_descendant_focus(self) -> None:
+        self.show_frame()
 
     def on_resize(self) -> None:
         width, height = self.size
