@@ -8,14 +8,14 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
-from textual.widgets import Input, RadioSet
+from textual.widgets import Input
 
 from amends.cases.outcomes import Assessment, Severity
 from amends.ledger.views import CaseView
 from tui.columns import short_reference
 from tui.dialogs.base import Dialog, label
 from tui.widgets.field import Field
-from tui.widgets.ticks import Dot, Tick
+from tui.widgets.ticks import Dot, Dots, Tick
 from tui.words import name, prose
 
 
@@ -24,8 +24,6 @@ class Assess(Dialog[Assessment]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+s,ctrl+r", "accept", "Save", show=False, priority=True)]
     DEFAULT_CSS = """
-    Assess RadioSet { layout: horizontal; height: 1; border: none; padding: 0; background: transparent; width: 1fr; }
-    Assess RadioSet:focus { border: none; }
     Assess Horizontal { height: auto; }
     """
 
@@ -36,7 +34,7 @@ class Assess(Dialog[Assessment]):
     def content(self) -> Iterator[Widget]:
         now = self._case.row.severity
         yield label("Severity")
-        with RadioSet(id="severity"):
+        with Dots(id="severity"):
             for severity in Severity:
                 yield Dot(str(severity), value=str(severity) == now, id=f"s-{severity}")
         yield label("Complexity: what makes it hard (may stay empty)")
@@ -48,10 +46,10 @@ class Assess(Dialog[Assessment]):
             yield Tick("They need particular care (V)", self._case.row.vulnerable, id="vulnerable")
 
     def hint(self) -> str:
-        return "Tab=Next  ←→ Space=Choose  F5=Save  Esc=Close"
+        return "Tab=Next  ←→=Choose  Space=Tick  F5=Save  Esc=Close"
 
     def action_accept(self) -> None:
-        pressed = self.query_one("#severity", RadioSet).pressed_button
+        pressed = self.query_one("#severity", Dots).pressed_button
         if pressed is None or pressed.id is None:
             self.error("Still needed: the severity.")
             return

@@ -8,14 +8,14 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
-from textual.widgets import Input, RadioSet
+from textual.widgets import Input
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy, money
 from amends.casework.correspondence import Finding
 from amends.kernel.errors import Refused
 from tui.dialogs.base import Dialog, label, note
 from tui.widgets.field import Field
-from tui.widgets.ticks import Dot
+from tui.widgets.ticks import Dot, Dots
 
 OUTCOMES = tuple(outcome for outcome in Outcome if outcome not in WITHOUT_FINDING)
 
@@ -25,8 +25,6 @@ class Decide(Dialog[Finding]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+s,ctrl+r", "accept", "Go on", show=False, priority=True)]
     DEFAULT_CSS = """
-    Decide RadioSet { layout: horizontal; height: 1; border: none; padding: 0; background: transparent; width: 1fr; }
-    Decide RadioSet:focus { border: none; }
     Decide Horizontal { height: 1; }
     Decide #amount { width: 16; margin: 0 1 0 0; }
     Decide #currency { width: 6; margin: 0 1 0 0; }
@@ -42,7 +40,7 @@ class Decide(Dialog[Finding]):
         remedy = before.remedy if before else None
         amount = "" if remedy is None or remedy.amount is None else str(remedy.amount)
         yield label("Outcome")
-        with RadioSet(id="outcome"):
+        with Dots(id="outcome"):
             for outcome in OUTCOMES:
                 on = before is not None and before.outcome == outcome
                 yield Dot(str(outcome), value=on, id=f"o-{outcome.replace(' ', '-')}")
@@ -50,13 +48,13 @@ class Decide(Dialog[Finding]):
         yield Field(remedy.description if remedy else "", id="remedy")
         with Horizontal():
             yield note("Money, if any:", id="money-label")
-            yield Field(amount, id="amount", placeholder="2300.00")
+            yield Field(amount, id="amount", placeholder="e.g. 2300.00")
             yield Field((remedy.currency if remedy else "") or "GBP", id="currency", max_length=3)
         yield label("Root cause: why it happened (may stay empty)")
         yield Field((before.root_cause if before else "") or "", id="cause")
 
     def hint(self) -> str:
-        return "Tab=Next  ←→ Space=Choose  F5=Go on  Esc=Close"
+        return "Tab=Next  ←→=Choose  F5=Go on  Esc=Close"
 
     def on_mount(self) -> None:
         self.query_one("#money-label").styles.width = 16
@@ -65,10 +63,10 @@ class Decide(Dialog[Finding]):
         self.focus_next()
 
     def action_accept(self) -> None:
-        pressed = self.query_one("#outcome", RadioSet).pressed_button
+        pressed = self.query_one("#outcome", Dots).pressed_button
         if pressed is None or pressed.id is None:
             self.error("Still needed: the outcome.")
-            self.query_one("#outcome", RadioSet).focus()
+            self.query_one("#outcome", Dots).focus()
             return
         outcome = Outcome(pressed.id.removeprefix("o-").replace("-", " "))
         words = self.query_one("#remedy", Input).value.strip()
