@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from amends.cases.stages import Stage
 from amends.ledger.views import CaseView, LetterView, MessageView, NoteView
+from amends.letters.kinds import LetterKind
 from tui.names import LETTER_NAMES, LETTER_STATES, letter_name, letter_state, sentence
 from tui.signs import SIGNS, Bounds, Heat, age, day, due_words, heat, moment, size
 from tui.widgets.lineview import Sheet
@@ -214,7 +216,30 @@ def _gist(entry: Entry, width: int) -> Iterator[Line]:
     yield ((f"   {cut(first, width - 4 - len(files))}", role), (files, "accent"))
 
 
-# The deadlines in one line, the details, the preview
+# Where it stands, the deadlines in one line, the details, the preview
+
+
+def stage_words(case: CaseView, at: Bounds, me: str = "") -> str:
+    """The stage; while the final response has not left yet, or did not arrive, that instead of `responded`.
+
+    `me` is the login that may call its own letter back.
+    """
+    row = case.row
+    if Stage(row.stage) is not Stage.RESPONDED:
+        return row.stage
+    final = next((one for one in reversed(case.letters) if one.kind == LetterKind.FINAL_RESPONSE), None)
+    if final is None:
+        return row.stage
+    if final.state == "queued" and not final.tries and final.next_try_at is not None and final.next_try_at > at.now:
+        mine = ", u=Undo" if final.author == me else ""
+        return f"response held, leaves {final.next_try_at.astimezone(at.zone):%H:%M:%S}{mine}"
+    return {
+        "queued": "response on its way",
+        "sending": "response on its way",
+        "failed": "response NOT DELIVERED",
+        "bounced": "response CAME BACK",
+        "uncertain": "response uncertain",
+    }.get(final.state, row.stage)
 
 
 def clocks(case: CaseView, at: Bounds) -> list[Span]:
@@ -250,7 +275,7 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
             lines.append(((fit(title if not number else "", 12) + " ", "muted"), (line, role)))
 
     fact("Reference", row.reference)
-    fact("Stage", row.stage + (f", waiting {row.waiting}" if row.waiting else ""), "strong")
+    fact("Stage", stage_words(case, at) + (f", waiting {row.waiting}" if row.waiting else ""), "strong")
     if case.waiting_reason:
         fact("Waits for", prose(case.waiting_reason))
     fact(
@@ -325,13 +350,16 @@ def preview(case: CaseView, at: Bounds, width: int, *, opens: bool = True) -> Sh
     row = case.row
     lines: list[Line] = [((row.reference, "strong"), (f"  {cut(name(row.complainant_name), 30)}", "strong"))]
     lines.append(tuple(_cut_spans(clocks(case, at), width)))
-    about = [row.stage + (f", waiting {row.waiting}" if row.waiting else ""), row.severity or "not assessed"]
+    about = [
+        stage_words(case, at) + (f", waiting {row.waiting}" if row.waiting else ""),
+        row.severity or "not assessed",
+    ]
     about.append(name(row.handler) if row.handler else "nobody's")
     lines.append(((cut(" · ".join(about), width), "text"),))
     if row.vulnerable:
         lines.append((("V  needs particular care", "warn"),))
     if row.undelivered:
-        lines.append((("A letter came back: correct the address (C) or telephone.", "late"),))
+        lines.append((("A letter did not arrive: see the outbox (3), or telephone.", "late"),))
     lines.append(())
     found = entries(case)
     inward = [entry for entry in found if isinstance(entry.thing, MessageView) and entry.thing.direction == "in"]

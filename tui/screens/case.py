@@ -120,7 +120,7 @@ class CaseScreen(CaseVerbs):
             right.append(Part("  V particular care" if wide else "  V", "warn"))
         if row.waiting:
             right.append(Part(f"  waits {row.waiting}", "waiting", "wait"))
-        right.append(Part(f"  {row.stage}", "accent", "stage"))
+        right.append(Part(f"  {thread.stage_words(case, at, self.desk.actor.login)}", "accent", "stage"))
         right.append(Part(f"  {name(row.handler) if row.handler else 'nobody'} ", "text", "assign"))
         self.show_title(left, right)
         self.bar("clocks").show([Part(words, role, "details") for words, role in thread.clocks(case, at)])
@@ -202,6 +202,15 @@ class CaseScreen(CaseVerbs):
         self._details = not self.has_class("-details")
         self._draw()
         self.query_one("#details" if self._details and self.size.width < frame.WIDE else "#thread", LineView).focus()
+
+    def action_leave(self) -> None:
+        """Details that were opened are closed first."""
+        if self._details:
+            self._details = False
+            self._draw()
+            self.query_one("#thread", LineView).focus()
+        else:
+            super().action_leave()
 
     def action_history(self) -> None:
         from tui.screens.page import PageScreen
