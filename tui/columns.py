@@ -51,7 +51,7 @@ def short_reference(reference: str) -> str:
 
 def head(layout: Layout) -> Line:
     """The line over the list."""
-    words = f"       {fit('Due', layout.due)} "
+    words = f"      {fit('Due', layout.due)} "
     if layout.clock:
         words += fit("Clock", layout.clock) + " "
     words += f"{fit('Reference' if layout.reference > 9 else 'Ref', layout.reference)}    "
@@ -67,13 +67,14 @@ def row_spans(
     """One case.  Signs and words say everything; the roles only repeat it."""
     band = heat(row.due_at, at, waiting=row.waiting is not None, is_open=row.is_open)
     plain = "muted" if gone else ("strong" if row.unread else "text")
-    sign_role = "late-sign" if band is Heat.LATE else str(band)
+    sign = SIGNS[Heat.LATE] if row.undelivered else SIGNS[band]
+    sign_role = "late-sign" if sign == SIGNS[Heat.LATE] else str(band)
     due = due_words(row.due_at, at, left=left) if row.is_open else "closed"
     spans: list[Span] = [
         ("x" if marked else " ", "accent"),
         ("*" if row.unread else " ", "accent"),
         (" ", "text"),
-        (SIGNS[band], "muted" if gone else sign_role),
+        (sign, "muted" if gone else sign_role),
         (" " + fit(due, layout.due) + " ", "muted" if gone else str(band)),
     ]
     if layout.clock:

@@ -15,6 +15,8 @@ class Prefs:
     look: str = ""
     view: str = "open"
     left: bool = False
+    pane: bool = True
+    """The case beside the list, where the window is wide enough."""
 
 
 def _path() -> Path | None:
@@ -31,8 +33,13 @@ def load() -> Prefs:
         return Prefs()
     if not isinstance(tree, dict):
         return Prefs()
-    look, view, left = tree.get("look"), tree.get("view"), tree.get("left")
-    return Prefs(look if isinstance(look, str) else "", view if isinstance(view, str) else "open", left is True)
+    look, view = tree.get("look"), tree.get("view")
+    return Prefs(
+        look if isinstance(look, str) else "",
+        view if isinstance(view, str) else "open",
+        left=tree.get("left") is True,
+        pane=tree.get("pane") is not False,
+    )
 
 
 def save(prefs: Prefs) -> None:

@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from amends.cases.outcomes import Outcome
 from amends.casework import handling
+from amends.casework.post import Rejected
 from amends.ledger import views
-from tests.builders import AMARA, AUDREY, NOW, SAM, a_mail, case_of, file_mail
+from tests.builders import AMARA, AUDREY, NOW, SAM, a_mail, case_of, file_mail, post_all
 from tests.tui.desk import a_desk, at, id_of_complainant, lines_of, press, screen_of, settle
 from tui.prefs import Prefs
 
@@ -196,6 +198,59 @@ async def test_the_palette_has_our_commands_and_no_screenshot(tmp_path):
         await press(pilot, *"screenshot")
         await pilot.pause(0.3)
         assert "Save" not in screen_of(pilot)
+
+
+async def test_the_palette_runs_what_was_found_by_its_words(tmp_path):
+    async with at(a_desk(tmp_path)) as pilot:
+        await press(pilot, "colon", *"colleagues")
+        assert "Commands" in screen_of(pilot) and " n " in screen_of(pilot)
+        await press(pilot, "enter")
+        assert "Note on 000001-10 Edith Kowalski" in screen_of(pilot)
+
+
+async def test_the_titles_stand_over_their_columns(tmp_path):
+    for width in (80, 120):
+        async with at(a_desk(tmp_path), size=(width, 24)) as pilot:
+            head, row = lines_of(pilot)[2], row_of(pilot, "Edith Kowalski")
+            assert head.index("Due") == row.index("4d late") and head.index("Clock") == row.index("FINAL")
+            assert head.index("Complainant") == row.index("Edith") and "…" not in head
+
+
+async def test_in_a_narrow_window_the_case_opens_over_the_list_and_the_pane_stays_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    async with at(a_desk(tmp_path)) as pilot:
+        await press(pilot, "i")
+        assert "The boiler has been off since Friday" in screen_of(pilot) and pilot.app.prefs.pane
+        await press(pilot, "escape")
+        assert pilot.app.screen is place(pilot)
+        await press(pilot, "i", "enter")
+        assert "NW-2026-000001-10" in lines_of(pilot)[1]
+    async with at(a_desk(tmp_path), size=(140, 24)) as pilot:
+        await press(pilot, "i")
+        assert not pilot.app.prefs.pane and "received" not in screen_of(pilot)
+
+
+async def test_whoever_comes_back_from_a_case_sees_the_order_of_now_on_the_same_case(tmp_path):
+    desk = a_desk(tmp_path)
+    async with at(desk) as pilot:
+        await press(pilot, "down", "enter")
+        edith = id_of_complainant(desk.office, "Edith Kowalski")
+        handling.close(desk.office, edith, outcome=Outcome.WITHDRAWN, reason="by telephone", actor=SAM, now=NOW)
+        await press(pilot, "left")
+        await settle(pilot)
+        assert "Edith Kowalski" not in screen_of(pilot)
+        assert place(pilot).cases.current_row.complainant_name == "Sami Tanaka"
+
+
+async def test_a_letter_that_did_not_arrive_stands_first_also_on_a_closed_case(tmp_path):
+    desk = a_desk(tmp_path)
+    file_mail(desk.office, a_mail(sender="gone@exmaple.org", name="Gone Away", subject="Noise"), now=NOW)
+    post_all(desk.office, now=NOW, result=Rejected("550 5.1.2 no such domain"))
+    gone = id_of_complainant(desk.office, "Gone Away")
+    handling.close(desk.office, gone, outcome=Outcome.WITHDRAWN, reason="by telephone", actor=SAM, now=NOW)
+    async with at(desk) as pilot:
+        first = lines_of(pilot)[3]
+        assert "!! closed" in first and "Gone Away" in first and "NOT DELIVERED" in first
 
 
 async def test_a_reference_or_its_number_opens_the_case(tmp_path):

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from textual.binding import BindingType
-from textual.containers import Horizontal
-from textual.timer import Timer
-from textual.widget import Widget
 
 from amends.kernel.errors import AmendsError
-from amends.ledger.views import CaseView, Counts, QueueRow
+from amends.ledger.views import Counts, QueueRow
 from tui import frame, keys, prefs
 from tui.desk import KINDS, Desk, Kind, Snapshot, kind_named
 from tui.pulse import News
-from tui.screens.verbs import CaseVerbs
-from tui.signs import Bounds
-from tui.thread import preview
-from tui.widgets.bar import Bar, Part
-from tui.widgets.caselist import CaseList
-from tui.widgets.lineview import LineView
-from tui.widgets.rowlist import RowList
+from tui.screens.cases import CaseListing
 
 STILL_SECONDS: Final = 30.0
 """After so long without a key, on the first row and with no marks, what is new is shown by itself."""
-PREVIEW_SECONDS: Final = 0.12
 EMPTY: Final = {
     "open": "No open cases. New mail appears here by itself.",
     "mine": "Nothing of yours is open. Press v for another view, or A on a case to take it.",
@@ -63,10 +53,11 @@ def _why_gone(row: QueueRow | None) -> str:
     return f"now {row.handler}'s" if row.handler else "nobody's now"
 
 
-class QueueScreen(CaseVerbs):
+class QueueScreen(CaseListing):
     """Rows never move under the cursor: they change where they stand, and what is new waits for a key."""
 
     PLACE = "queue"
+    LIST = "list"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("queue")
 
     def __init__(self) -> None:
@@ -74,19 +65,7 @@ class QueueScreen(CaseVerbs):
         self.kind = KINDS[0]
         self.new = 0
         self._counts: Counts | None = None
-        self._later: Timer | None = None
-        self._looked_at = 0.0
-        self._pane = True
-
-    def content(self) -> Iterator[Widget]:
-        yield Bar(id="head")
-        with Horizontal():
-            yield CaseList(id="list")
-            yield LineView(id="preview")
-
-    @property
-    def cases(self) -> CaseList:
-        return self.query_one("#list", CaseList)
+        self._away = False
 
     def on_mount(self) -> None:
         self.kind = kind_named(self.house.prefs.view)
@@ -133,46 +112,13 @@ class QueueScreen(CaseVerbs):
             self.kind.title, self._counts, marked=marked, new=self.new, width=self.size.width
         )
         self.show_title(left, right)
-        heading = self.cases.heading(max(20, self.cases.size.width - 2))
-        self.bar("head").show([Part(" ", "muted"), *(Part(words, role) for words, role in heading)])
+        self.show_heading()
+
+    def marked(self) -> None:
+        self._titles()
 
     def on_resize(self) -> None:
         super().on_resize()
-        self.call_after_refresh(self._titles)
-
-    def on_case_list_wanted(self, message: CaseList.Wanted) -> None:
-        def show(rows: dict[int, QueueRow]) -> None:
-            self.cases.fill(rows, asked=message.ids)
-
-        self.ask("rows", lambda: self.desk.rows(message.ids), show, every=True, otherwise=self._rows_did_not_come)
-
-    def _rows_did_not_come(self, why: AmendsError) -> None:
-        self.cases.forget_asked()
-        self.refused(why)
-
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
-        if self._later is not None:
-            self._later.stop()
-        if self._pane and self.has_class("-wide"):
-            self._later = self.set_timer(PREVIEW_SECONDS, self._preview)
-
-    def _preview(self) -> None:
-        case_id = self.cases.current
-        if case_id is not None:
-            self.ask("preview", lambda: self.desk.case(case_id), self._show_preview)
-
-    def _show_preview(self, found: tuple[CaseView, Bounds]) -> None:
-        case, at = found
-        if case.row.id == self.cases.current:
-            self.query_one("#preview", LineView).show(lambda width: preview(case, at, width))
-
-    def action_preview(self) -> None:
-        self._pane = not self._pane
-        self.query_one("#preview").set_class(not self._pane, "-hidden")
-        if not self.has_class("-wide"):
-            self.house.say("The pane beside the list needs a window of 120 columns.")
-        elif self._pane:
-            self._preview()
         self.call_after_refresh(self._titles)
 
     # What is new
@@ -210,16 +156,25 @@ class QueueScreen(CaseVerbs):
         if not listed.keys or (still and listed.cursor == 0 and not listed.marked and (fresh.new or fresh.gone)):
             self._show(fresh.snapshot)
         self._titles()
-        if self.has_class("-wide") and self._pane and listed.current in fresh.rows:
-            self._preview()
+        if listed.current in fresh.rows:
+            self.show_pane()
 
     def minute(self) -> None:
         self.cases.left = self.house.prefs.left
         self._look_again(set())
 
+    def on_screen_suspend(self) -> None:
+        """Something covers the list: a dialog, or a screen from which somebody comes back to a list that moved on."""
+        self._away = self._away or self.house.place is not self
+
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        if self._counts is not None:
+        if self._counts is None:
+            return
+        if self._away:  # nobody's eyes are on a row now
+            self._away = False
+            self.ask("snapshot", lambda: self.desk.snapshot(self.kind), self._show)
+        else:
             self._look_again(set())
 
     def action_fresh(self) -> None:
@@ -247,50 +202,7 @@ class QueueScreen(CaseVerbs):
         self.cases.move_to(0)
         self.ask("snapshot", lambda: self.desk.snapshot(self.kind), self._show)
 
-    def action_mark(self) -> None:
-        key = self.cases.current
-        if key is not None:
-            self.cases.mark([key], on=key not in self.cases.marked)
-            self.cases.action_down()
-            self._titles()
-
-    def action_mark_to(self) -> None:
-        last = next(reversed(self.cases.marked), None)
-        start = self.cases.place_of(last)
-        if start is None:
-            self.house.say("Mark one case with x first; X then marks from there to here.")
-            return
-        first, end = sorted((start, self.cases.cursor))
-        self.cases.mark(self.cases.keys[first : end + 1], on=True)
-        self._titles()
-
-    def action_mark_all(self) -> None:
-        self.cases.mark(list(self.cases.keys), on=True)
-        self._titles()
-
-    def action_leave(self) -> None:
-        if self.cases.marked:
-            self.cases.mark(list(self.cases.marked), on=False)
-            self._titles()
-            self.house.say("The marks are gone.")
-        else:
-            super().action_leave()
-
-    # Verbs
-
-    def on_row_list_opened(self, message: RowList.Opened) -> None:
-        self.house.open_case(message.key, self.cases.keys)
-
-    def chosen(self) -> Sequence[int]:
-        return self.cases.chosen()
-
-    def looked_at(self) -> QueueRow | None:
-        return self.cases.current_row
-
-    def row_of(self, case_id: int) -> QueueRow | None:
-        return self.cases.known(case_id)
-
     def changed(self, case_ids: Sequence[int]) -> None:
-        if len(self.cases.marked) > 0 and set(case_ids) <= set(self.cases.marked):
-            self.cases.mark(list(self.cases.marked), on=False)
+        if set(case_ids) <= set(self.cases.marked):
+            self.unmark()
         self._look_again(set(case_ids))
