@@ -23,8 +23,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +36,19 @@ from amends.casework.actors import Actor
 from amends.casework.correspondence import Finding, Words
 from amends.casework.intake import unpack
 from amends.casework.office import Office
+from amends.kernel.instants import wall_clock
 from amends.ledger import views
 from amends.ledger.tables import Arrival, Case
 from amends.ledger.tables import Letter as LetterRow
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
+from bench.house import write_configuration
 from daemon.house import build
 from daemon.reading.pool import ReadingPool
 from daemon.supervision.bell import Bell
 from daemon.supervision.supervisor import Supervisor
 from daemon.supervision.systemd import Systemd
-from tests.builders import AMARA, an_office
+from tests.builders import AMARA, HANDLERS, ORGANISATION, an_office
 from tests.servers.dovecot import Account
 from tests.servers.smtp import Letter, SmtpServer
 
@@ -157,7 +157,7 @@ class Town:
         sections["letters"] = {"undo_seconds": 0, **sections.get("letters", {})}
         if sections.get("smtp", {}) is not None:
             sections["smtp"] = smtp.section(plus_addressing=True, **sections.get("smtp", {}))
-        self._office = partial(an_office, folder, wall=self.clock, mailbox=[table], **sections)
+        self._folder, self._sections = folder, {"mailbox": [table], **sections}
         self.office = self.another_office()
         """The daemon's."""
         self.desk = self.another_office()
@@ -249,10 +249,21 @@ class Town:
 
         It polls: Dovecot tells of new mail in IDLE half a second late, and there are many mails here.
         """
-        office = self._office()
+        office = an_office(self._folder, wall=self.clock, **self._sections)
         boxes = [box.model_copy(update={"idle": False, "poll_seconds": POLL}) for box in office.settings.mailbox]
         office.settings = office.settings.model_copy(update={"mailbox": tuple(boxes)})
         return office
+
+    def configuration(self) -> Path:
+        """The same as a file, for programs in processes of their own; they live by the machine's clock."""
+        settings = self.desk.settings
+        tree = {"database": {"url": settings.database.url}, "handler": HANDLERS, **self._sections}
+        tree["organisation"] = {**ORGANISATION, **tree["organisation"]}
+        return write_configuration(self._folder, {name: _list(table) for name, table in tree.items() if table})
+
+    def lives_now(self) -> None:
+        """Let the hours of the town be the machine's."""
+        self.clock.passes(wall_clock() - self.now)
 
     def until(self, seen: Callable[[], object], *, what: str = "it", seconds: float = PATIENCE) -> None:
         """As soon as `seen()`; in vain it says how the town stands."""
@@ -390,6 +401,5 @@ class Town:
         return number
 
 
-def in_words(at: datetime) -> str:
-    """An instant as a mail has it."""
-    return format_datetime(at.astimezone(UTC))
+def _list(table: Any) -> Any:
+    return list(table) if isinstance(table, tuple) else table
