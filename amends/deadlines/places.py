@@ -82,8 +82,8 @@ class _Scanner:
         place: Place = ()
         for number, name in enumerate(names):
             place = (*place, name)
+            self._mark(place, begin)
             if many and number == len(names) - 1:
-                self._mark(place, begin)
                 self.counts[place] = self.counts.get(place, -1) + 1
             if place in self.counts:
                 place = (*place, self.counts[place])
