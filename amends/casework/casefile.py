@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import make_transient_to_detached
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage, step
@@ -17,7 +16,7 @@ from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
-from amends.ledger.book import add, add_all
+from amends.ledger.book import add_all, add_loaded
 from amends.ledger.chain import Chain
 from amends.ledger.tables import Case, Deadline, Event, Message
 
@@ -67,13 +66,11 @@ class CaseFile:
         return cls._opened(office, session, row, actor=actor, now=now)
 
     @classmethod
-    def begin(cls, office: Office, session: Session, row: Case, *, actor: Actor, now: datetime) -> CaseFile:
-        """A new case; the row is in the store and has its id."""
-        values = {name: getattr(row, name) for name in Case.model_fields if name != "id"}
-        row.id = add(session, Case, values)
-        make_transient_to_detached(row)
-        session.add(row)
-        return cls._opened(office, session, row, actor=actor, now=now)
+    def begin(
+        cls, office: Office, session: Session, values: Mapping[str, Any], *, actor: Actor, now: datetime
+    ) -> CaseFile:
+        """A new case with these values; the row is in the store and has its id."""
+        return cls._opened(office, session, add_loaded(session, Case, values), actor=actor, now=now)
 
     @classmethod
     def _opened(cls, office: Office, session: Session, row: Case, *, actor: Actor, now: datetime) -> CaseFile:
@@ -296,9 +293,13 @@ class CaseFiles:
         self.actor = actor
         self.now = now
         self._files: dict[int, CaseFile] = {}
+        self._by_reference: dict[str, CaseFile] = {}
 
-    def open_all(self, case_ids: Iterable[int]) -> None:
-        """Open these with what they owe, by two statements, locked in one order: nobody waits for another."""
+    def open_all(self, case_ids: Iterable[int], *, with_owed: bool = True) -> None:
+        """Open these by as few statements as one takes, locked in one order: nobody waits for another.
+
+        `with_owed`: what they owe is looked up at once, and not when it is first asked for.
+        """
         wanted = sorted({case_id for case_id in case_ids if case_id not in self._files})
         if not wanted:
             return
@@ -306,8 +307,10 @@ class CaseFiles:
         cases = select(Case).where(col(Case.id).in_(wanted)).order_by(col(Case.id)).with_for_update()
         for row in self.session.scalars(cases.execution_options(**fresh)):
             file = CaseFile(self.office, self.session, row, actor=self.actor, now=self.now)
-            file._owed = []
-            self._files[file.id] = file
+            file._owed = [] if with_owed else None
+            self.keep(file)
+        if not with_owed:
+            return
         owed = select(Deadline).where(col(Deadline.case_id).in_(wanted), col(Deadline.settled_at).is_(None))
         for deadline in self.session.scalars(
             owed.order_by(col(Deadline.due_at), col(Deadline.id)).execution_options(**fresh)
@@ -317,17 +320,17 @@ class CaseFiles:
     def of(self, case_id: int) -> CaseFile:
         """The case, locked.  Raises NotFound."""
         if case_id not in self._files:
-            self._files[case_id] = CaseFile.open(self.office, self.session, case_id, actor=self.actor, now=self.now)
+            self.keep(CaseFile.open(self.office, self.session, case_id, actor=self.actor, now=self.now))
         return self._files[case_id]
 
     def keep(self, file: CaseFile) -> None:
-        self._files[file.id] = file
+        self._files[file.id] = self._by_reference[file.row.reference] = file
 
     def find(self, case_id: int) -> CaseFile | None:
         return self._files.get(case_id)
 
     def find_by(self, reference: str) -> CaseFile | None:
-        return next((file for file in self._files.values() if file.row.reference == reference), None)
+        return self._by_reference.get(reference)
 
     def save(self) -> None:
         """Save them all; within `together` that is left to its end."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,9 +15,10 @@ from sqlalchemy import bindparam, select, text, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
-from amends.casework import forms
+from amends.casework import ahead, forms
 from amends.casework.actors import SYSTEM, Actor
-from amends.casework.casefile import CaseFile
+from amends.casework.ahead import Ahead
+from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.gate import Answered
 from amends.casework.handling import end_waiting
 from amends.casework.kin import lock_cases, survivor_of, taken_up_by
@@ -24,14 +26,14 @@ from amends.casework.leftover import told_to_sender
 from amends.casework.office import Office
 from amends.casework.plans import earliest, planned_rows
 from amends.casework.post import note_bounce, note_receipt
-from amends.casework.threads import cases_of, remember, thread_digest
+from amends.casework.threads import cases_of, look_up, remember, thread_digest
 from amends.casework.writing import facts_of, promises, queue_automatic
 from amends.conversation.machines import Said
 from amends.conversation.match import NEW_CASE, Fate, Known, Match, Standing, decide, doubted, marked
 from amends.conversation.request import asks_for_status, says_only_that
 from amends.kernel.refs import CaseRef, find_refs
 from amends.kernel.text import clean, one_line
-from amends.ledger.book import add, add_all, add_missing
+from amends.ledger.book import add, add_all, add_missing, insert_all
 from amends.ledger.chain import new_salt
 from amends.ledger.columns import key
 from amends.ledger.seals import address_seal, complaint_seal, message_seal
@@ -106,36 +108,67 @@ def content_key(reading: Reading) -> str:
 
 def _seen_before(session: Session, arrival: Arrival, reading: Reading) -> int | None:
     """The message that this arrival is once more, if we have it; its own (when it is read again) does not count."""
-    connection = session.connection()
     words = content_key(reading)
+    known = ahead.ahead_of(session)
+    if known is None:
+        known = Ahead()
+        _look_for_twins(session, known, [(arrival, words)])
+    found = [
+        *(one for other, one in known.same_bytes.get(arrival.raw_id, ()) if other != arrival.id),
+        *known.same_words.get(words, ()),
+    ]
+    return next((one for one in found if one != arrival.message_id), None)
+
+
+def _look_for_twins(session: Session, known: Ahead, arrivals: Sequence[tuple[Arrival, str]]) -> None:
+    """What came as the same bytes, or says the same, as these arrivals with their content keys."""
+    connection = session.connection()
+    raw_ids, keys = [arrival.raw_id for arrival, _ in arrivals], [words for _, words in arrivals if words]
     if connection.dialect.name == "postgresql":  # another daemon may be filing the same message from another mailbox
-        lock = hashlib.sha256((words or f"raw {arrival.raw_id}").encode()).digest()[:8]
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int.from_bytes(lock, signed=True)})
-    found = connection.execute(
-        _TWIN, {"raw": arrival.raw_id, "arrival": arrival.id, "own": arrival.message_id or 0, "key": words or None}
-    )
-    return found.scalar()
+        names = (words or f"raw {arrival.raw_id}" for arrival, words in arrivals)
+        locks = (int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True) for name in names)
+        for lock in sorted(locks):  # in one order: two daemons never wait for one another
+            connection.execute(_LOCK, {"key": lock})
+    for raw_id, arrival_id, message_id in connection.execute(_SAME_BYTES, {"raw_ids": raw_ids}):
+        known.same_bytes.setdefault(raw_id, []).append((arrival_id, message_id or 0))
+    for words, message_id in connection.execute(_SAME_WORDS, {"keys": keys}):
+        known.same_words.setdefault(words, []).append(message_id)
 
 
-_TWIN = (  # the same bytes first, then the same words; no words are the same as NULL
-    select(col(Arrival.message_id))
-    .where(
-        col(Arrival.raw_id) == bindparam("raw"),
-        col(Arrival.id) != bindparam("arrival"),
-        col(Arrival.message_id) != bindparam("own"),
-    )
-    .union_all(
-        select(col(Message.id)).where(col(Message.content_key) == bindparam("key"), col(Message.id) != bindparam("own"))
-    )
-    .limit(1)
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+_SAME_BYTES = select(col(Arrival.raw_id), key(Arrival.id), col(Arrival.message_id)).where(
+    col(Arrival.raw_id).in_(bindparam("raw_ids", expanding=True)), col(Arrival.message_id).is_not(None)
 )
+_SAME_WORDS = select(col(Message.content_key), key(Message.id)).where(
+    col(Message.content_key).in_(bindparam("keys", expanding=True))
+)
+
+
+def look_ahead(files: CaseFiles, readings: Sequence[tuple[Arrival, Reading]]) -> Ahead:
+    """What filing these will ask, looked up at once; and the cases that they speak of, opened."""
+    office, session, known = files.office, files.session, Ahead()
+    as_theirs = [(arrival, forms.as_complainant(reading, office.settings)[0]) for arrival, reading in readings]
+    _look_for_twins(session, known, [(arrival, content_key(reading)) for arrival, reading in as_theirs])
+    said = [_evidence(office, reading) for _, reading in as_theirs]
+    ids = {reading.message_id for _, reading in as_theirs} | {one for evidence in said for one in evidence.thread}
+    threads = look_up(session, map(thread_digest, ids), known.threads)
+    known.cases = _Cases(session)
+    known.cases.learn([ref for evidence in said for ref in evidence.references])
+    known.cases.learn([case[1] for case in threads.values() if case is not None])
+    files.open_all(known.cases.living, with_owed=False)
+    return known
 
 
 def _id_used_before(session: Session, reading: Reading) -> bool:
     """Whether a message on a case has this Message-ID already; it is another one, or it would have been its twin."""
     if not reading.message_id:
         return False
-    which = {"digest": thread_digest(reading.message_id), "message_id": reading.message_id}
+    digest = thread_digest(reading.message_id)
+    if (known := ahead.ahead_of(session)) is not None:
+        if look_up(session, [digest], known.threads)[digest] is None:
+            return False
+        known.write(session)
+    which = {"digest": digest, "message_id": reading.message_id}
     return session.connection().execute(_WITH_ITS_ID, which).first() is not None
 
 
@@ -267,6 +300,40 @@ def lock_for(office: Office, session: Session, readings: Sequence[Reading]) -> N
 
 def known_of(office: Office, session: Session, reading: Reading) -> Known:
     """Collect what the store knows of the evidence in a message."""
+    said = _evidence(office, reading)
+    by_thread = cases_of(session, said.thread)
+    references = [*said.references, *by_thread.values()]
+    known = ahead.ahead_of(session)
+    cases = _Cases(session) if known is None else known.cases
+    cases.learn(references)
+    living = cases.now(references)
+    return Known(
+        by_token=cases.now(said.by_token),
+        by_own_id=cases.now(said.by_own),
+        by_thread_id={one: cases.survivor[ref] for one, ref in by_thread.items()},
+        by_subject=cases.now(said.by_subject),
+        participants={ref: cases.participants[ref] for ref in living},
+        merged={cases.survivor[ref]: ref for ref in references if cases.survivor.get(ref, ref) != ref},
+        closed_at={ref: cases.closed_at[ref] for ref in living if ref in cases.closed_at},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """The references that a message names, by what proves them, and the Message-IDs that it answers."""
+
+    by_token: list[str]
+    by_own: list[str]
+    by_subject: list[str]
+    thread: list[str]
+    """None where a token or a name of ours says more."""
+
+    @property
+    def references(self) -> list[str]:
+        return [*self.by_token, *self.by_own, *self.by_subject]
+
+
+def _evidence(office: Office, reading: Reading) -> _Evidence:
     organisation = office.settings.organisation
     addresses = {m.address for m in (*reading.to, *reading.cc)} | set(reading.delivered_to)
     by_token = [
@@ -276,18 +343,8 @@ def known_of(office: Office, session: Session, reading: Reading) -> Known:
     ]
     ids = list(dict.fromkeys([*reading.in_reply_to, *reversed(reading.references)]))
     by_own = [verified[0] for one in ids if (verified := tokens.verify_message_id(one, key=office.key)) is not None]
-    by_thread = {} if by_token or by_own else cases_of(session, ids[:60])
-    refs = find_refs(reading.subject, prefix=organisation.reference_prefix)
-    cases = _Cases(session, [*by_token, *by_own, *by_thread.values(), *map(str, refs)])
-    return Known(
-        by_token=cases.now(by_token),
-        by_own_id=cases.now(by_own),
-        by_thread_id={one: cases.survivor[ref] for one, ref in by_thread.items()},
-        by_subject=cases.now(map(str, refs)),
-        participants=cases.participants,
-        merged=cases.merged,
-        closed_at=cases.closed_at,
-    )
+    by_subject = [str(ref) for ref in find_refs(reading.subject, prefix=organisation.reference_prefix)]
+    return _Evidence(by_token, by_own, by_subject, [] if by_token or by_own else ids[:60])
 
 
 _NAMED = select(key(Case.id), col(Case.reference), col(Case.merged_into), col(Case.closed_at))
@@ -303,30 +360,44 @@ _ACCEPTED = select(col(Participant.case_id), col(Participant.address)).where(
 class _Cases:
     """What the store has on the cases of these references; one that was merged counts as the one that took it up."""
 
-    def __init__(self, session: Session, references: Sequence[str]) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._asked: set[str] = set()
         self.survivor: dict[str, str] = {}
-        self.merged: dict[str, str] = {}
         self.participants: dict[str, frozenset[str]] = {}
         self.closed_at: dict[str, datetime] = {}
-        if not references:
+        self.living: list[int] = []
+        """The ids of the cases that these references mean today."""
+
+    def opened(self, row: Case) -> None:
+        """There is this case now, of its complainant alone."""
+        self._asked.add(row.reference)
+        self.survivor[row.reference] = row.reference
+        self.participants[row.reference] = frozenset({row.complainant_address} - {""})
+
+    def learn(self, references: Sequence[str]) -> None:
+        """Look up those that were not looked up before."""
+        if not (new := [ref for ref in dict.fromkeys(references) if ref not in self._asked]):
             return
-        connection = session.connection()
-        named = list(connection.execute(_BY_REFERENCE, {"refs": list(dict.fromkeys(references))}))
+        self._asked.update(new)
+        session, connection = self._session, self._session.connection()
+        named = list(connection.execute(_BY_REFERENCE, {"refs": new}))
+        if not named:
+            return
         survivors = {row.id: survivor_of(session, row.id) if row.merged_into else row.id for row in named}
         rows = {row.id: row for row in named}
         if elsewhere := [one for one in survivors.values() if one not in rows]:
             rows |= {row.id: row for row in connection.execute(_BY_ID, {"ids": elsewhere})}
         for row in named:
             self.survivor[row.reference] = rows[survivors[row.id]].reference
-            if row.merged_into:
-                self.merged[self.survivor[row.reference]] = row.reference
         living = list(dict.fromkeys(survivors.values()))
         family = taken_up_by(session, living) | {one: one for one in living}
         people: dict[int, set[str]] = {one: set() for one in living}
         for case_id, address in connection.execute(_ACCEPTED, {"ids": list(family)}):
             people[family[case_id]].add(address)
-        self.participants = {rows[one].reference: frozenset(addresses) for one, addresses in people.items()}
-        self.closed_at = {rows[one].reference: at for one in living if (at := rows[one].closed_at) is not None}
+        self.participants |= {rows[one].reference: frozenset(addresses) for one, addresses in people.items()}
+        self.closed_at |= {rows[one].reference: at for one in living if (at := rows[one].closed_at) is not None}
+        self.living += living
 
     def now(self, references: Iterable[str]) -> tuple[str, ...]:
         """Those of them that exist, each as the case that it is today."""
@@ -341,6 +412,7 @@ def add_message(
     flags = subject.flags | clean(reading.text, multiline=True).flags
     if match.id_used_before:
         flags |= {"message-id-used-before"}
+    words = content_key(reading)
     row = {
         "case_id": case_id,
         "raw_id": arrival.raw_id,
@@ -359,7 +431,7 @@ def add_message(
         "language": reading.language,
         "kind": str(reading.kind),
         "answerable": reading.answerable,
-        "content_key": content_key(reading),
+        "content_key": words,
         "match": match.as_json(),
         "flags": sorted(flags),
         "authentication": dict(reading.authentication),
@@ -367,9 +439,11 @@ def add_message(
         "salt": salt or new_salt(),
     }
     message_id = add(session, Message, row)
-    add_all(
+    if (known := ahead.ahead_of(session)) is not None and words:
+        known.same_words.setdefault(words, []).append(message_id)
+    ahead.write(
         session,
-        Attachment,
+        insert_all(Attachment),
         [
             {"message_id": message_id, "name": a.name, "media_type": a.media_type, "size": a.size, "sha256": a.sha256}
             for a in reading.attachments
@@ -385,10 +459,8 @@ _INDEX = text("INSERT INTO search (body, case_id, message_id) VALUES (:body, :ca
 
 def index_words(session: Session, case_id: int, message_id: int | None, subject: str, words: str) -> None:
     """Let `search` find these words; the first 100,000 characters of them."""
-    session.connection().execute(
-        _INDEX,
-        {"body": f"{subject}\n{words}"[:100_000], "case_id": case_id, "message_id": message_id},
-    )
+    row = {"body": f"{subject}\n{words}"[:100_000], "case_id": case_id, "message_id": message_id}
+    ahead.write(session, _INDEX, [row])
 
 
 def _seal_of_reading(salt: str, reading: Reading) -> str:
@@ -445,7 +517,8 @@ def _attach(file: CaseFile, arrival: Arrival, reading: Reading, match: Match) ->
         standing=str(match.standing),
         digest=seal,
     )
-    remember(session, file.id, [reading.message_id, *reading.in_reply_to, *reading.references], source="mail")
+    ids = (reading.message_id, *reading.in_reply_to, *reading.references)
+    remember(session, file.id, file.row.reference, ids, source="mail")
     file.row.messages_in += 1
     return message_id
 
@@ -496,14 +569,31 @@ def _add_participant(
 
 def next_reference(session: Session, prefix: str, year: int) -> CaseRef:
     """The next number of the year, without gaps or doubles: the counter's row stays locked until we commit."""
+    known = ahead.ahead_of(session)
+    if known is not None and (prefix, year) in known.serials:  # the row is ours already
+        known.serials[prefix, year] += 1
+        return CaseRef(prefix, year, known.serials[prefix, year])
     connection, which = session.connection(), {"of_prefix": prefix, "of_year": year}
     serial = connection.execute(_RAISE_COUNTER, which).scalar()
     if serial is None:
         add_missing(session, Counter, [{"prefix": prefix, "year": year, "value": 0}])
         serial = connection.execute(_RAISE_COUNTER, which).scalar_one()
+    if known is not None:
+        known.serials[prefix, year] = serial
     return CaseRef(prefix, year, serial)
 
 
+def write_counters(session: Session, serials: Mapping[tuple[str, int], int]) -> None:
+    """Let the counters stand at the last numbers given."""
+    for (prefix, year), serial in serials.items():
+        session.connection().execute(_SET_COUNTER, {"of_prefix": prefix, "of_year": year, "serial": serial})
+
+
+_SET_COUNTER = (
+    update(Counter)
+    .where(col(Counter.prefix) == bindparam("of_prefix"), col(Counter.year) == bindparam("of_year"))
+    .values(value=bindparam("serial"))
+)
 _RAISE_COUNTER = (
     update(Counter)
     .where(col(Counter.prefix) == bindparam("of_prefix"), col(Counter.year) == bindparam("of_year"))
@@ -530,27 +620,30 @@ def open_case(
     language = reading.language if reading.language in languages else languages[0]
     deadlines = [] if arrival.history else planned_rows(office, received_at=arrival.received_at)
     first = earliest(deadlines)
-    row = Case(
-        reference=str(ref),
-        prefix=ref.prefix,
-        year=ref.year,
-        serial=ref.serial,
-        subject=reading.subject,
-        complainant_name=reading.sender.name,
-        complainant_address=reading.sender.address,
-        salt=new_salt(),
-        language=language or "en",
-        stage=str(Stage.RECEIVED),
-        received_at=arrival.received_at,
-        opened_at=now,
-        history=arrival.history,
-        pack=office.pack.id,
-        pack_version=office.pack.version,
-        next_due_at=first["due_at"] if first else None,
-        next_deadline=first["kind"] if first else None,
-        unread=0 if arrival.history else 1,
-    )
-    file = CaseFile.begin(office, session, row, actor=actor, now=now)
+    values = {
+        "reference": str(ref),
+        "prefix": ref.prefix,
+        "year": ref.year,
+        "serial": ref.serial,
+        "subject": reading.subject,
+        "complainant_name": reading.sender.name,
+        "complainant_address": reading.sender.address,
+        "salt": new_salt(),
+        "language": language or "en",
+        "stage": str(Stage.RECEIVED),
+        "received_at": arrival.received_at,
+        "opened_at": now,
+        "history": arrival.history,
+        "pack": office.pack.id,
+        "pack_version": office.pack.version,
+        "next_due_at": first["due_at"] if first else None,
+        "next_deadline": first["kind"] if first else None,
+        "unread": 0 if arrival.history else 1,
+    }
+    file = CaseFile.begin(office, session, values, actor=actor, now=now)
+    row = file.row
+    if (known := ahead.ahead_of(session)) is not None:
+        known.cases.opened(row)
     file.record(
         "opened",
         pack=row.pack,
@@ -588,6 +681,7 @@ def _acknowledge(
         in_reply_to=reading.message_id,
         references=[*reading.references, reading.message_id],
         answered=answered,
+        first=True,
     )
 
 

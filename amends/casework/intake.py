@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -19,7 +20,7 @@ from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
-from amends.casework import filing
+from amends.casework import ahead, filing
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFiles
 from amends.casework.leftover import as_left, is_left
@@ -319,7 +320,7 @@ def _file_all(
         of_persons = _filed_together(arrivals, readings) if together else []
         filed: dict[int, Filed] = {}
         files = CaseFiles(office, session, actor=SYSTEM, now=now)
-        with files.together():
+        with files.together(), _looking_ahead(files, [(arrivals[one], reading) for one, reading in of_persons]):
             for arrival_id, reading in of_persons:
                 arrival = arrivals[arrival_id]
                 reference = filing.give_fate(office, session, arrival, reading, now=now)
@@ -328,6 +329,14 @@ def _file_all(
             if arrival_id not in filed:
                 filed[arrival_id] = _file_one(office, session, arrivals[arrival_id], reading_or_reason, now)
         return [filed[arrival_id] for arrival_id, _ in readings]
+
+
+@contextmanager
+def _looking_ahead(files: CaseFiles, readings: Sequence[tuple[Arrival, Reading]]) -> Iterator[None]:
+    known = filing.look_ahead(files, readings)
+    with ahead.looking(files.session, known):
+        yield
+    filing.write_counters(files.session, known.serials)
 
 
 def _filed_together(

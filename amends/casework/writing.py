@@ -88,15 +88,17 @@ def queue_automatic(
     references: Sequence[str] = (),
     of: tuple[str, int] | None = None,
     answered: Answered | None = None,
+    first: bool = False,
 ) -> int | None:
     """Queue an automatic letter to the complainant, once for each `key`.
 
-    `of` is the deadline and the occurrence that the clock writes it for, `answered` the message that sets it off.
-    None, with the reason in the ledger, if the gate is shut.
+    `first`: the case was opened just now, so that it cannot have one.  `of` is the deadline and the occurrence that
+    the clock writes it for, `answered` the message that sets it off.  None, with the reason in the ledger, if the gate
+    is shut.
     """
     to = file.row.complainant_address
     natural = f"{file.row.reference}/{key}"
-    if _exists(file.session, natural):
+    if not first and _exists(file.session, natural):
         return None
     verdict = gate.ask(file, to, answered=answered)
     if verdict.shut is not None:
@@ -235,7 +237,7 @@ def enqueue(
         file.session.flush()
         letter_id = letter.id or 0
     if staff_to is None:
-        remember(file.session, file.id, (message_id,), source="letter")
+        remember(file.session, file.id, row.reference, (message_id,), source="letter")
     file.record(
         "letter-queued",
         letter=letter_id,

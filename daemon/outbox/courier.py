@@ -97,11 +97,11 @@ class Courier:
         return f"The mail server {self._smtp.host}:{self._smtp.port}"
 
     def _connected(self) -> Wire:
-        smtp, context = self._smtp, self._context()
+        smtp, context = self._smtp, self._context() if self._smtp.security != "none" else None
         shown = credentials(self._settings, smtp) if smtp.username else None
         wire = (
             TlsWire(context=context, local_hostname=self._hello, timeout=CONNECT_SECONDS, hurry=self._hurry)
-            if smtp.security == "tls"
+            if smtp.security == "tls" and context is not None
             else Wire(local_hostname=self._hello, timeout=CONNECT_SECONDS, hurry=self._hurry)
         )
         try:
@@ -112,13 +112,13 @@ class Courier:
         self._hello = wire.local_hostname  # finding it can ask the name servers: once is enough
         return wire
 
-    def _greet(self, wire: Wire, context: ssl.SSLContext, shown: str | Access | None) -> None:
+    def _greet(self, wire: Wire, context: ssl.SSLContext | None, shown: str | Access | None) -> None:
         code, words = wire.connect(self._smtp.host, self._smtp.port)
         if code != 220:
             raise Broken(f"it says {_said((code, words))}")
         wire.reply_within = STEP_SECONDS
         self._introduce(wire)
-        if self._smtp.security == "starttls":
+        if self._smtp.security == "starttls" and context is not None:
             if not wire.has_extn("starttls"):
                 raise Broken('it does not offer STARTTLS; set smtp.security = "tls" if it is encrypted from the start')
             wire.encrypt(context)

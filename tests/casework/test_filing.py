@@ -234,8 +234,9 @@ def test_a_mistyped_reference_opens_a_case_and_joins_none(office, acknowledged):
 def test_a_message_id_that_two_cases_know_belongs_to_the_older(office, acknowledged):
     """A second case whose first mail quotes the first one's thread takes no mail away from it."""
     other = open_case(office, a_mail(sender="bob@example.org", message_id="bob@mail.example.org"))
+    reference = case_of(office, other).row.reference
     with office.book.write() as session:
-        filing.remember(session, other, ["first@mail.example.org"], source="mail")
+        filing.remember(session, other, reference, ["first@mail.example.org"], source="mail")
     assert file_mail(office, answering(acknowledged, references=("first@mail.example.org",))).reference == (
         acknowledged.row.reference
     )

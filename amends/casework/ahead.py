@@ -1,0 +1,68 @@
+"""What one transaction that files many messages looks up for all of them at once, and what it writes at its end.
+
+A statement costs more than the row it finds.  What is kept here is what the store would answer: whatever the messages
+of the transaction add is added here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlmodel import Session
+
+_AHEAD: Final = "amends_ahead"  # in a session's info
+
+
+@dataclass(slots=True)
+class Ahead:
+    """`threads`: by digest of a Message-ID the case that it speaks of, (id, reference), or None if it speaks of none.
+    `same_bytes`: by `raw_id` the (arrival, message) of those that came as these bytes.
+    `same_words`: by content key the messages that say the same.
+    `cases`: what `filing` knows of the cases that are spoken of.
+    `serials`: by prefix and year the last number given.
+    """
+
+    threads: dict[str, tuple[int, str] | None] = field(default_factory=dict)
+    same_bytes: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    same_words: dict[str, list[int]] = field(default_factory=dict)
+    cases: Any = None
+    serials: dict[tuple[str, int], int] = field(default_factory=dict)
+    _rows: dict[Any, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def later(self, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run this statement with these rows at the end, in one go with all others of its kind."""
+        self._rows.setdefault(statement, []).extend(rows)
+
+    def write(self, session: Session) -> None:
+        for statement, rows in self._rows.items():
+            session.connection().execute(statement, rows)
+        self._rows.clear()
+
+
+def ahead_of(session: Session) -> Ahead | None:
+    found: Ahead | None = session.info.get(_AHEAD)
+    return found
+
+
+def write(session: Session, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run an INSERT whose rows no statement of this transaction reads: now, or with others at the end."""
+    if not rows:
+        return
+    if (ahead := ahead_of(session)) is not None:
+        ahead.later(statement, rows)
+    else:
+        session.connection().execute(statement, rows)
+
+
+@contextmanager
+def looking(session: Session, ahead: Ahead) -> Iterator[None]:
+    """Within the block `ahead` answers, and at its end it is written."""
+    session.info[_AHEAD] = ahead
+    try:
+        yield
+    finally:
+        del session.info[_AHEAD]
+    ahead.write(session)
