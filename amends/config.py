@@ -308,6 +308,10 @@ class Mailbox(_Server):
     max_megabytes: int = Field(default=35, ge=1, le=1000)
     """Of larger mail only the beginning is stored and filed; it stays whole on the server, in `oversized`."""
 
+    many_unknown: int = Field(default=25, ge=0, le=1_000_000)
+    """More unknown messages than this, when the server has numbered the mailbox anew or shows that the database is
+    older than the mailbox, put the database in doubt: automatic letters then wait for an operator's word."""
+
     @field_validator("since", mode="before")
     @classmethod
     def _midnight(cls, value: object) -> object:

@@ -8,8 +8,8 @@ from typing import Final
 
 import structlog
 
+from amends.casework import doubts
 from amends.casework import duty as rows
-from amends.casework import restored
 from amends.casework.office import Office, open_office
 from amends.config import Settings
 from amends.kernel.errors import ConfigError, NeedsOperator, TryLater
@@ -30,6 +30,7 @@ from daemon.supervision.duty import Duty, Wake
 from daemon.supervision.owner import our_name
 from daemon.supervision.supervisor import Supervisor, pause_after
 from daemon.supervision.systemd import Systemd
+from daemon.supervision.witness import Witness
 
 log = structlog.get_logger()
 
@@ -71,6 +72,7 @@ def _run(settings: Settings, systemd: Systemd, bell: Bell) -> int:
         if not _store_is_ready(office, systemd, bell):
             return DONE
         require_whole(office)
+        Witness(office).check()
         unfinished = Supervisor(office, build(office, pool), systemd=systemd).run(bell)
     finally:
         pool.close()
@@ -114,7 +116,7 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
     Raises ConfigError for a password, or what a token is asked for with, that cannot be found.
     """
     settings, owner = office.settings, our_name()
-    doubt = ClockDoubt(office)
+    doubt = ClockDoubt(office, kept=Witness(office).keep)
     duties: list[Duty] = []
     wake: Wake = _nobody
     if settings.smtp is not None:
@@ -144,9 +146,9 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
 
 
 def _held(office: Office) -> str | None:
-    """Why the store itself is in doubt: it was restored, and nobody has said yet that letters may leave."""
+    """Why the store itself is in doubt, and nobody has said yet that letters may leave."""
     with office.book.read() as session:
-        return restored.why_held(session)
+        return doubts.why_held(session)
 
 
 def _forget_others(office: Office, names: set[str]) -> None:

@@ -196,6 +196,23 @@ def numbers_known(office: Office, mailbox: str, uidvalidity: int, *, start: int)
         return [uid for uid in session.connection().execute(statement).scalars() if uid is not None]
 
 
+def vanished(office: Office, mailbox: str, uidvalidity: int, *, end: int, present: Collection[int]) -> tuple[Span, ...]:
+    """The numbers below `end` that were given since the last reconciliation and that neither inbox nor store has.
+
+    The first time, and under another UIDVALIDITY, nobody knows what was in the inbox before us.
+    """
+    start = accounted_to(office, mailbox, uidvalidity, end)
+    known = numbers_known(office, mailbox, uidvalidity, start=start)
+    return tuple(missing(sorted({*known, *present}), start=start, end=end))
+
+
+def accounted_to(office: Office, mailbox: str, uidvalidity: int, end: int) -> int:
+    """From which number on a missing one was not told of before; at most `end`."""
+    with office.book.read() as session:
+        seen = seen_before(session, mailbox)
+    return end if seen is None or seen.uidvalidity != uidvalidity else min(seen.next_uid, end)
+
+
 def overdue_without_fate(office: Office, mailbox: str, *, now: datetime) -> tuple[int, ...]:
     """The arrivals that were stored some time ago and are still unread, or filed on no case.  `now`: business clock."""
     no_fate = or_(

@@ -14,6 +14,20 @@ from amends.kernel.instants import iso
 from amends.ledger.tables import Letter, Meta
 
 _MARK: Final = "restored_at"
+LIFT: Final = "amendsd restore --release"
+GENERATION: Final = "store_generation"
+"""The name of the number by which a witness outside tells how far the store had come."""
+ANEW: Final = "anew"
+"""Its value in a store that was restored: what the witness knows is of another life."""
+
+
+_THEN: Final = f"take in the mail since the backup, then run: {LIFT}"
+
+
+def since(session: Session) -> datetime | None:
+    """When the store was restored, if nobody has released its letters since."""
+    at = read_meta(session, _MARK)
+    return None if at is None else datetime.fromisoformat(at)
 
 
 def hold(office: Office, *, now: datetime) -> int:
@@ -23,18 +37,21 @@ def hold(office: Office, *, now: datetime) -> int:
     """
     with office.book.write() as session:
         write_meta(session, _MARK, now.isoformat())
+        write_meta(session, GENERATION, ANEW)
     return doubt_all(office, "the database was restored from a backup; whether it had left is not known", now=now)
 
 
 def why_held(session: Session) -> str | None:
     """One sentence while the store's automatic letters are held, else None."""
-    at = read_meta(session, _MARK)
+    at = since(session)
     if at is None:
         return None
-    return (
-        f"The database was restored at {iso(datetime.fromisoformat(at))}; take in the mail since the backup, "
-        "then run: amendsd restore --release"
-    )
+    return f"The database was restored at {iso(at)}, or found to be an old one; {_THEN}"
+
+
+def lift(session: Session) -> None:
+    """The store is not in doubt any more because it was restored."""
+    session.connection().execute(delete(Meta).where(col(Meta.name) == _MARK))
 
 
 def release(office: Office) -> int | None:
@@ -42,6 +59,6 @@ def release(office: Office) -> int | None:
     with office.book.write() as session:
         if read_meta(session, _MARK) is None:
             return None
-        session.connection().execute(delete(Meta).where(col(Meta.name) == _MARK))
+        lift(session)
         waiting = select(func.count()).where(col(Letter.state) == "queued", col(Letter.automatic).is_(True))
         return session.connection().execute(waiting).scalar() or 0

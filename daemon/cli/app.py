@@ -432,6 +432,22 @@ def clock(
 
 
 @app.command()
+def doubt(
+    context: typer.Context,
+    release: Annotated[bool, typer.Option("--release", help="Let automatic letters leave again.")] = False,
+    config: Config = None,
+) -> int:
+    """Show why the database itself is in doubt, or end it.
+
+    It was restored, or is older than the mailbox, or the mailbox was numbered anew and much of it is unknown: until
+    --release, automatic letters wait.  Exit status 1 while they do.
+    """
+    from daemon.cli.doubts import doubt
+
+    return doubt(_office(context, config), release=release)
+
+
+@app.command()
 def breaker(
     context: typer.Context,
     go: Annotated[bool, typer.Option("--go", help="Let the held letters leave.")] = False,

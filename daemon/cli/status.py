@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from amends.casework import incidents, reconciling
+from amends.casework import doubts, incidents, reconciling
 from amends.casework.audit import LastVerdict, last_verdict
 from amends.casework.office import Office
 from amends.kernel.instants import iso
@@ -41,9 +41,11 @@ def status(office: Office, *, as_json: bool) -> int:
         verdict = last_verdict(session)
         reconciled = reconciling.last_verdicts(session, [box.name for box in office.settings.mailbox])
         unsettled = incidents.open_incidents(session)
+        in_doubt = doubts.doubts(session)
     shown = _document(rows, counts, following, overdue, verdict, now=now) | {
         "reconciled": [_reconciled(one) for one in reconciled],
         "incidents": [one.as_json() for one in unsettled],
+        "doubts": [one.as_json() for one in in_doubt],
     }
     if as_json:
         say.document(shown)
@@ -145,6 +147,8 @@ def _print(shown: dict[str, Any], warnings: Sequence[str], not_running: str) -> 
         line = f"mailbox {one['mailbox']}: reconciled {one['at']}: {one['without_fate']:,} of {one['messages']:,}"
         line += " without a fate"
         say.line(say.coloured(line, "31") if one["without_fate"] else line)
+    for doubt in shown["doubts"]:
+        say.line(say.coloured(f"automatic letters wait since {doubt['at']}: {say.harmless(doubt['words'])}", "31"))
     if shown["incidents"]:
         say.line(say.coloured(f"incidents: {len(shown['incidents'])}; amendsd reconcile names them", "33"))
     letters, clock, ledger = shown["outbox"], shown["clock"], shown["ledger"]

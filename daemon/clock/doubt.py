@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -81,8 +82,10 @@ def _span(jump: timedelta) -> str:
 class ClockDoubt:
     """Looks at the clock, keeps what was last believed in the store, and says whether there is doubt."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, *, kept: Callable[[], None] = lambda: None) -> None:
+        """`kept` is called each time that what is believed was written down."""
         self._office = office
+        self._told = kept
         self._name = f"clock_believed:{this_machine()}"
         self._lock = threading.RLock()
         self._sentence: str | None = None
@@ -141,6 +144,7 @@ class ClockDoubt:
                 write_meta(session, _HIGH_WATER, now.wall.isoformat())
             write_meta(session, self._name, json.dumps(asdict(now) | {"wall": now.wall.isoformat()}))
         self._kept_at = time.monotonic()
+        self._told()
 
 
 def confirm(office: Office) -> datetime:

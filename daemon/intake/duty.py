@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import structlog
 
+from amends.casework import doubts, intake, reconciling
 from amends.casework import duty as leases
-from amends.casework import intake
 from amends.casework.intake import Filed, Incoming
 from amends.casework.office import Office
 from amends.config import Mailbox
@@ -165,6 +165,13 @@ class ImapIntake:
         before = intake.last_uidvalidity(self._office, self._box.name)
         if before not in (None, line.uidvalidity):
             log.warning("intake.uidvalidity-changed", mailbox=self._box.name, before=before, now=line.uidvalidity)
+            doubts.renumbered(
+                self._office,
+                self._box.name,
+                uidvalidity=line.uidvalidity,
+                below=line.next_uid,
+                now=self._office.wall(),
+            )
         self._detail |= {"connected": True, "uidvalidity": line.uidvalidity, "held_by": None}
         self._unmovable, self._move_again_at = None, 0.0
         if line.read_only:
@@ -172,7 +179,29 @@ class ImapIntake:
         present = set(line.uids())
         gone = [uid for uid, _ in intake.unmoved(self._office, self._box.name, line.uidvalidity) if uid not in present]
         intake.mark_moved(self._office, self._box.name, line.uidvalidity, gone, now=self._office.now())
+        self._doubt_an_old_store(line, present)
         log.info("intake.connected", mailbox=self._box.name, uidvalidity=line.uidvalidity, messages=len(present))
+
+    def _doubt_an_old_store(self, line: Line, present: set[int]) -> None:
+        """Where many numbers of the inbox belong to messages that neither it nor the store has, the store is old."""
+        lost = reconciling.vanished(self._office, self._box.name, line.uidvalidity, end=line.next_uid, present=present)
+        unknown = sum(last - first + 1 for first, last in lost)
+        many, now = self._box.many_unknown, self._office.wall()
+        if doubts.behind_mailbox(self._office, self._box.name, unknown, many=many, now=now):
+            log.error("intake.store-in-doubt", mailbox=self._box.name, unknown=unknown)
+
+    def _weigh(self, line: Line, *, coming: int) -> None:
+        """Let letters wait, or not any more, where the mailbox was numbered anew."""
+        raised = doubts.weigh(
+            self._office,
+            self._box.name,
+            uidvalidity=line.uidvalidity,
+            coming=coming,
+            many=self._box.many_unknown,
+            now=self._office.wall(),
+        )
+        if raised:
+            log.warning("intake.renumbered-and-unknown", mailbox=self._box.name, uidvalidity=line.uidvalidity)
 
     def _await_news(self, line: Line, pulse: Pulse) -> None:
         if not (self._box.idle and line.can_idle):
@@ -220,6 +249,8 @@ class ImapIntake:
         self._move(line, self._still_here(line, known))
         new = [uid for uid in present if uid not in known]
         look.waiting = len(new)
+        if new:
+            self._weigh(line, coming=len(new))
         self._take_in(line, new, look, pulse)
         if stored:
             self._filer.file_stored(
@@ -231,6 +262,8 @@ class ImapIntake:
         self._fetches = {uid: count for uid, count in self._fetches.items() if uid in look.not_stored}
         still_there = set(line.uids()) if look.not_stored else set()
         unaccounted = len(look.not_stored & still_there)
+        if (new or stored) and not unaccounted and not pulse.stopping.is_set():
+            self._weigh(line, coming=0)
         self._detail |= {"waiting": 0, "unaccounted": unaccounted}
         if unaccounted == 0 and not pulse.stopping.is_set():
             self._detail["last_poll"] = iso(look.began)

@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from amends.casework import intake, reconciling
+from amends.casework import doubts, intake, reconciling
 from amends.casework.office import Office
 from amends.casework.reconciling import Mark, Marks, Place, Reconciled, Seen
 from amends.config import Mailbox
@@ -62,6 +62,9 @@ def reconcile(office: Office, box: Mailbox, effort: Effort, *, alive: Alive) -> 
         line.leave()
     unread = reconciling.overdue_without_fate(office, box.name, now=office.now())
     verdict = Reconciled(box.name, at, tuple(places), vanished, unread)
+    strange = sum(len(place.without_fate) for place in places[1:])
+    if doubts.behind_mailbox(office, box.name, strange, many=box.many_unknown, now=at):
+        log.error("intake.store-in-doubt", mailbox=box.name, unknown=strange)
     for sentence in reconciling.keep(office, verdict, seen, now=office.wall()):
         log.error("intake.incident", mailbox=box.name, why=sentence)
     log.info("intake.reconciled", mailbox=box.name, messages=verdict.messages, without_fate=verdict.without_fate)
@@ -87,10 +90,8 @@ class _Walk:
         uidvalidity, end = line.uidvalidity, line.next_uid
         present = line.uids()
         without = self._without_fate([uid for uid in present if uid < end])
-        start = self._accounted_to(uidvalidity, end)
-        known = reconciling.numbers_known(self._office, name, uidvalidity, start=start)
-        there = sorted({*known, *present, *without})
-        vanished = tuple(reconciling.missing(there, start=start, end=end))
+        there = {*present, *without}
+        vanished = reconciling.vanished(self._office, name, uidvalidity, end=end, present=there)
         gone = self._gone(uidvalidity, set(present))
         with_fate = sorted(set(present) & set(intake.known_among(self._office, name, uidvalidity, present)))
         changed, sampled = self._changed(uidvalidity, with_fate)
@@ -98,15 +99,6 @@ class _Walk:
             self._box.inbox, uidvalidity, len(present), tuple(without), tuple(changed), gone=gone, sampled=sampled
         )
         return place, vanished, Seen(uidvalidity, min([end, *without]))
-
-    def _accounted_to(self, uidvalidity: int, end: int) -> int:
-        """From which number on a missing one was not told of before; the first time, and under another UIDVALIDITY,
-
-        nobody knows what was in the inbox before us.
-        """
-        with self._office.book.read() as session:
-            seen = reconciling.seen_before(session, self._box.name)
-        return end if seen is None or seen.uidvalidity != uidvalidity else min(seen.next_uid, end)
 
     def _without_fate(self, present: Sequence[int]) -> list[int]:
         """Those of which the store knows nothing, also after the time in which they may be taken in, and which stay."""

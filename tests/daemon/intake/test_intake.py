@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from amends.casework import doubts
 from amends.casework import duty as leases
 from daemon.intake import duty
+from daemon.intake.reconcile import Effort, reconcile
 from daemon.reading.pool import Underway
 from tests.daemon.intake.bench import Desk, HandPulse, a_complaint
 from tests.servers.dovecot import Account, Dovecot
@@ -245,6 +247,59 @@ def test_uidvalidity_changes_and_nobody_is_written_to_twice(desk: Desk, mailbox:
     assert desk.acknowledgements() == 6
     assert desk.states() == {"filed": 6, "duplicate": 5}
     assert mailbox.uids() == [] and len(mailbox.uids(FILED)) == 6
+
+
+def _held(desk: Desk) -> list[str]:
+    with desk.office.book.read() as session:
+        return [one.words for one in doubts.doubts(session)]
+
+
+def test_letters_wait_when_a_renumbered_mailbox_has_many_unknown_messages(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver(a_complaint(0))
+    desk.look_once()
+    mailbox.change_uidvalidity()
+    mailbox.deliver_all([a_complaint(n) for n in range(1, 30)])
+    desk.look_once()
+    assert len(desk.cases()) == 30 and "numbered anew" in _held(desk)[0]
+    mailbox.deliver(a_complaint(99))
+    desk.look_once()
+    assert len(_held(desk)) == 1, "until somebody says so"
+
+
+def test_letters_do_not_wait_for_what_is_known_by_its_bytes_though_all_of_it_was_renumbered(
+    desk: Desk, mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox.deliver_all([a_complaint(n) for n in range(30)])
+    monkeypatch.setattr(duty.Line, "move", lambda *_: None)
+    desk.look_once()
+    monkeypatch.undo()
+    mailbox.change_uidvalidity()
+    mailbox.deliver(a_complaint(99))
+    raised: list[bool] = []
+    whole = doubts.weigh
+    monkeypatch.setattr(doubts, "weigh", lambda *a, **k: raised.append(whole(*a, **k)) or raised[-1])
+    desk.look_once()
+    assert raised == [True, False] and _held(desk) == [], "they waited while it was not known"
+    assert desk.states() == {"filed": 31, "duplicate": 30}
+
+
+def test_a_plain_backlog_is_answered_at_once_however_long(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver_all([a_complaint(n) for n in range(60)])
+    desk.look_once()
+    assert desk.acknowledgements() == 60 and _held(desk) == []
+
+
+def test_letters_wait_when_the_mailbox_shows_that_the_store_is_old(desk: Desk, mailbox: Account) -> None:
+    mailbox.deliver(a_complaint(0))
+    desk.look_once()
+    box = desk.office.settings.mailbox[0]
+    reconcile(desk.office, box, Effort(), alive=lambda: None)
+    later = [mailbox.deliver(a_complaint(n)) for n in range(1, 7)]  # what a later life of the store took in and filed
+    mailbox.remove(later)
+    desk.look_once(many_unknown=6)
+    assert _held(desk) == []
+    desk.look_once(many_unknown=5)
+    assert "knows nothing of 6 messages" in _held(desk)[0]
 
 
 def test_two_intakes_on_one_mailbox_take_turns(desk: Desk, mailbox: Account) -> None:

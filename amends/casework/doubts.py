@@ -1,0 +1,167 @@
+"""Why the store itself is in doubt.  While it is, automatic letters wait for an operator's word; a handler's do not.
+
+Three things raise such a doubt: the store was restored, or is older than what was seen of it; and the messages of a
+mailbox were numbered anew, and many of them are unknown.  (A clock in doubt is the clock's own concern.)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, func, select
+from sqlmodel import Session, col
+
+from amends.casework import restored
+from amends.casework.office import Office, read_meta, write_meta
+from amends.kernel.instants import iso, to_utc
+from amends.ledger.tables import Arrival, Letter, Meta
+
+_DOUBT: Final = "doubt:"
+_RENUMBERED: Final = "renumbered:"
+_SHOWN, _RELEASED = "behind_shown:", "behind_released:"
+"""How many messages a mailbox showed that the store lacks, and of how many of them an operator knows."""
+LIFT: Final = "amendsd doubt --release"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One reason why automatic letters wait: since when (the wall clock), in one sentence, and what lifts it."""
+
+    at: datetime
+    words: str
+    lift: str = LIFT
+
+    def as_json(self) -> dict[str, Any]:
+        return {"at": iso(self.at), "words": self.words, "lift": self.lift}
+
+
+def doubts(session: Session) -> list[Doubt]:
+    """All that stand, the oldest first."""
+    rows = session.connection().execute(
+        select(col(Meta.value)).where(col(Meta.name).startswith(_DOUBT, autoescape=True))
+    )
+    found = [Doubt(datetime.fromisoformat(kept["at"]), kept["words"]) for kept in map(json.loads, rows.scalars())]
+    if (at := restored.since(session)) is not None:
+        found.append(Doubt(at, restored.why_held(session) or "", restored.LIFT))
+    return sorted(found, key=lambda doubt: doubt.at)
+
+
+def why_held(session: Session) -> str | None:
+    """One sentence while automatic letters wait for the store's sake, else None."""
+    found = doubts(session)
+    return found[0].words if found else None
+
+
+def cast(session: Session, name: str, words: str, *, now: datetime) -> bool:
+    """Let automatic letters wait because of this; False if the same doubt stood already.  `now` is the wall clock."""
+    if read_meta(session, _DOUBT + name) is not None:
+        return False
+    write_meta(session, _DOUBT + name, json.dumps({"at": to_utc(now).isoformat(), "words": words}))
+    return True
+
+
+def clear(session: Session, name: str) -> bool:
+    """It turned out that there was no reason for this one; whether it stood."""
+    return bool(session.connection().execute(delete(Meta).where(col(Meta.name) == _DOUBT + name)).rowcount)
+
+
+def release(office: Office) -> int | None:
+    """An operator's word that automatic letters may leave; how many wait to, or None where nothing was in doubt.
+
+    The same doubt is not raised again over what was released now.
+    """
+    with office.book.write() as session:
+        if not doubts(session):
+            return None
+        names = select(col(Meta.name)).where(col(Meta.name).startswith(_RENUMBERED, autoescape=True))
+        for name in list(session.connection().execute(names).scalars()):
+            _write_mark(session, name, _read_mark(session, name) | {"released": True})
+        shown = select(col(Meta.name), col(Meta.value)).where(col(Meta.name).startswith(_SHOWN, autoescape=True))
+        for name, unknown in list(session.connection().execute(shown)):
+            write_meta(session, _RELEASED + name.removeprefix(_SHOWN), unknown)
+        restored.lift(session)
+        session.connection().execute(delete(Meta).where(col(Meta.name).startswith(_DOUBT, autoescape=True)))
+        waiting = select(func.count()).where(col(Letter.state) == "queued", col(Letter.automatic).is_(True))
+        return session.connection().execute(waiting).scalar() or 0
+
+
+# Mailboxes that were numbered anew
+
+
+def renumbered(office: Office, mailbox: str, *, uidvalidity: int, below: int, now: datetime) -> None:
+    """This mailbox has another UIDVALIDITY than before; what lies in it now has numbers below `below`."""
+    name = _RENUMBERED + mailbox
+    with office.book.write() as session:
+        if _read_mark(session, name).get("uidvalidity") != uidvalidity:
+            mark = {"uidvalidity": uidvalidity, "below": below, "at": to_utc(now).isoformat(), "released": False}
+            _write_mark(session, name, mark)
+
+
+def weigh(office: Office, mailbox: str, *, uidvalidity: int, coming: int, many: int, now: datetime) -> bool:
+    """Whether the renumbered mailbox puts the store in doubt: more than `many` of its messages are unknown.
+
+    To be asked before a look (`coming`: as many are about to be taken in, and any of them may be unknown) and after it
+    (0): the doubt is raised before their letters can leave, and is gone again when most turned out to be known.
+    """
+    name, key = _RENUMBERED + mailbox, f"renumbered/{mailbox}"
+    with office.book.read() as session:
+        mark = _read_mark(session, name)
+        if mark.get("uidvalidity") != uidvalidity or mark["released"]:
+            return False
+    with office.book.write() as session:
+        unknown = _unknown(session, mailbox, uidvalidity, mark["below"])
+        if unknown + coming <= many:
+            clear(session, key)
+            return False
+        words = (
+            f"Mailbox '{mailbox}' was numbered anew by its server, and more than {many} messages in it are unknown to "
+            f"this database, which may be older than the mailbox; look at the cases opened since "
+            f"{iso(datetime.fromisoformat(mark['at']))}, then run: {LIFT}"
+        )
+        cast(session, key, words, now=now)
+        return True
+
+
+def _unknown(session: Session, mailbox: str, uidvalidity: int, below: int) -> int:
+    """Those of the mailbox as it lay there when it was numbered anew that are not known from before."""
+    statement = select(func.count()).where(
+        col(Arrival.mailbox) == mailbox,
+        col(Arrival.uidvalidity) == uidvalidity,
+        col(Arrival.uid) < below,
+        col(Arrival.state).not_in(("duplicate", "own")),
+        col(Arrival.history).is_(False),
+    )
+    return session.connection().execute(statement).scalar() or 0
+
+
+def _read_mark(session: Session, name: str) -> dict[str, Any]:
+    kept = read_meta(session, name)
+    found: dict[str, Any] = {} if kept is None else json.loads(kept)
+    return found
+
+
+def _write_mark(session: Session, name: str, mark: dict[str, Any]) -> None:
+    write_meta(session, name, json.dumps(mark))
+
+
+# A store that is older than what was seen of it
+
+
+def behind_mailbox(office: Office, mailbox: str, unknown: int, *, many: int, now: datetime) -> bool:
+    """Raise a doubt where the mailbox shows more than `many` messages that went through it and that the store lacks.
+
+    They were filed by a later state of this store, unless somebody else took them away.
+    """
+    if unknown <= many:
+        return False
+    words = (
+        f"This database knows nothing of {unknown} messages that went through mailbox '{mailbox}', so it may be older "
+        f"than the mailbox; see amendsd reconcile, and when all is well, run: {LIFT}"
+    )
+    with office.book.write() as session:
+        released = int(read_meta(session, _RELEASED + mailbox) or 0)
+        write_meta(session, _SHOWN + mailbox, str(unknown))
+        return unknown - released > many and cast(session, f"behind/{mailbox}", words, now=now)
