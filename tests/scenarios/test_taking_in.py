@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from amends.casework import tray
+from amends.casework import doubts, tray
 from amends.kernel.refs import CaseRef
 from daemon.intake import duty
 from daemon.reading.pool import ReadingPool
 from daemon.supervision.owner import our_name
 from tests.builders import some_settings
-from tests.scenarios.town import AUTHSERV, FILED, QUARANTINE, Town, mail
+from tests.scenarios.town import AUTHSERV, FILED, OVERSIZED, QUARANTINE, Town, mail
 from tests.servers.dovecot import Account
 from tests.servers.faults import FaultProxy
 
@@ -150,6 +150,27 @@ def test_scenario_08_when_the_server_numbers_its_mail_anew_nothing_doubles_and_t
     }
 
 
+def test_scenario_08_after_new_numbers_the_letters_to_many_unknown_mails_wait_for_a_word(
+    town_with: Callable[..., Town],
+) -> None:
+    """The store may be older than the mailbox, and these people may have had their letters long ago."""
+    town = town_with(mailbox={"many_unknown": 3})
+    town.deliver(somebody(1))
+    with town.at_work():
+        town.until_quiet()
+    town.box.change_uidvalidity()
+    for n in range(10, 15):
+        town.deliver(somebody(n))
+    with town.at_work():
+        town.until(lambda: len(town.cases()) == 6)
+        town.until_filed()
+        town.until(lambda: (told := town.duty("outbox")) is not None and "numbered anew" in (told.last_error or ""))
+        assert len(town.smtp.letters) == 1
+        assert doubts.release(town.desk) == 5
+        town.until_quiet()
+    assert len(town.smtp.letters) == 6
+
+
 @pytest.fixture(scope="module")
 def faulty_readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingPool]:
     """Readers with a fault: a mail with a certain field makes them raise, also where they read its header alone."""
@@ -178,6 +199,26 @@ def test_scenario_10_a_mail_that_breaks_the_reader_is_set_aside_whole_and_filed_
     case = town.case_of(EDITH)
     assert case.messages[0].new_text == "This one is strange."
     assert case.row.received_at == aside.received_at and len(town.letters_to(EDITH)) == 1
+
+
+def test_scenario_11_of_a_mail_of_sixty_megabytes_there_is_a_case_and_both_sides_are_told(town: Town) -> None:
+    """The limit is 35 MB.  The beginning is filed, and the whole stays on the server."""
+    large = mail("My videos of the damp.\n" + "A" * 1000 + "\n", subject="Damp, on film") + b"QUJD" * 15_000_000
+    town.deliver(large)
+    town.deliver(somebody(2))
+    with town.at_work():
+        town.until_quiet()
+    case = town.case_of(EDITH)
+    assert case.row.subject == "Damp, on film" and case.row.stage == "acknowledged"
+    [defect] = [one for one in case.messages[0].defects if "too large" in one]
+    assert "60 MB" in defect and OVERSIZED in defect, "the handler is told what is not here, and where it is"
+    assert "My videos of the damp." in case.messages[0].text
+    [letter] = town.letters_to(EDITH)
+    told = letter.message.get_body(("plain",))
+    assert told is not None and "very large (60 MB)" in told.get_content(), "and so is the complainant"
+    [kept] = town.box.raws(OVERSIZED)
+    assert kept == large and len(town.bytes_of(case.messages[0])) < 1_000_000
+    assert town.case_of("ann2@example.org").row.stage == "acknowledged", "and nobody waits behind it"
 
 
 def test_scenario_12_of_two_daemons_on_one_mailbox_the_second_waits_and_names_the_first(

@@ -56,7 +56,7 @@ OURS = "complaints@northwind.example"
 AUTHSERV = "mx.northwind.example"
 START = datetime(2024, 3, 4, 9, 0, tzinfo=UTC)
 """A Monday morning in London, long ago: Dovecot gives no mail an instant that is yet to come."""
-FILED, QUARANTINE = "Amends/Filed", "Amends/Quarantine"
+FILED, QUARANTINE, OVERSIZED = "Amends/Filed", "Amends/Quarantine", "Amends/Oversized"
 PATIENCE = 60.0
 POLL = 0.05
 """Seconds between two looks at the mailbox."""
