@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
@@ -177,8 +178,9 @@ def _print(lines: Iterable[str]) -> None:
     """Lines of words; they are clean already, and this is the second wall before the terminal."""
     from amends.kernel.text import clean
 
-    for line in lines:
-        sys.stdout.write(f"{clean(line).text}\n")
+    left = iter(lines)
+    while some := list(islice(left, 500)):
+        sys.stdout.write(clean("\n".join(some), multiline=True).text + "\n")
 
 
 def _document(value: Any) -> None:

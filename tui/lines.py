@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
@@ -71,6 +72,7 @@ def table(rows: Sequence[Sequence[str]], columns: int) -> Iterator[str]:
         yield cut("  ".join([*padded, *row[-1:]]).rstrip(), columns)
 
 
+@lru_cache(maxsize=1024)  # a list says the same few stages and handlers again and again
 def name_of(text: str) -> str:
     return clean(text, identifier=True).text
 

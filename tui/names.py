@@ -6,6 +6,7 @@ Pure; imports nothing of the screens, for the commands start without them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from amends.kernel.text import clean
@@ -34,6 +35,7 @@ LETTER_STATES: Final = {
 }
 
 
+@lru_cache(maxsize=256)
 def clock_name(kind: str | None) -> str:
     return "" if kind is None else CLOCK_NAMES.get(kind, clean(kind, limit=20).text.upper())
 

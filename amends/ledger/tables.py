@@ -23,7 +23,12 @@ def _id() -> Any:
     return Field(default=None, sa_column=Column(_Id, primary_key=True, autoincrement=True))
 
 
-class Meta(SQLModel, table=True):
+class _Table(SQLModel):
+    # Rows are never validated by pydantic, and what would do it costs a tenth of a second to build at every start.
+    model_config = {"defer_build": True}  # noqa: RUF012
+
+
+class Meta(_Table, table=True):
     """One value a name: the schema's own facts, keys, the clock's anchor and high-water mark."""
 
     __tablename__ = "meta"
@@ -31,7 +36,7 @@ class Meta(SQLModel, table=True):
     value: str = Field(sa_type=Text)
 
 
-class Counter(SQLModel, table=True):
+class Counter(_Table, table=True):
     """The last serial given a prefix and year; raised in the transaction that uses it, so numbers have no gaps."""
 
     __tablename__ = "counters"
@@ -40,7 +45,7 @@ class Counter(SQLModel, table=True):
     value: int
 
 
-class Lease(SQLModel, table=True):
+class Lease(_Table, table=True):
     """Who does a duty, until when.
 
     `epoch` grows with every new owner and tells the reigns apart; an owner that lost the lease learns so when it renews
@@ -54,7 +59,7 @@ class Lease(SQLModel, table=True):
     until: datetime = Field(sa_type=Instant)
 
 
-class Duty(SQLModel, table=True):
+class Duty(_Table, table=True):
     """The health of one duty of the daemon, for `amendsd status` and the top line of the screens."""
 
     __tablename__ = "duties"
@@ -66,7 +71,7 @@ class Duty(SQLModel, table=True):
     detail: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
 
 
-class Raw(SQLModel, table=True):
+class Raw(_Table, table=True):
     """The bytes of one message as they came, once, compressed (zstd); `sha256` is of the bytes themselves."""
 
     __tablename__ = "raws"
@@ -76,7 +81,7 @@ class Raw(SQLModel, table=True):
     zstd: bytes = Field(sa_type=LargeBinary)
 
 
-class Arrival(SQLModel, table=True):
+class Arrival(_Table, table=True):
     """One message on a server (mailbox, UIDVALIDITY, UID), or one file taken in; every one of them has a fate.
 
     `state`: stored, filed, duplicate, own, quarantined, held, dismissed.  `uid` is null for a file.  `left_size` is
@@ -109,7 +114,7 @@ class Arrival(SQLModel, table=True):
     left_size: int | None = Field(default=None, sa_type=BigInteger)
 
 
-class Incident(SQLModel, table=True):
+class Incident(_Table, table=True):
     """What should not have happened to a mailbox, said once for each `key`, until it is settled."""
 
     __tablename__ = "incidents"
@@ -121,7 +126,7 @@ class Incident(SQLModel, table=True):
     settled_because: str | None = Field(default=None, sa_type=Text)
 
 
-class Case(SQLModel, table=True):
+class Case(_Table, table=True):
     """One complaint from receipt to closure, as it stands now; how it got there is in its events.
 
     `version` grows with every change that a letter-writer must know of.  `next_due_at` and `next_deadline` repeat
@@ -188,7 +193,7 @@ class Case(SQLModel, table=True):
     chain_head: str = ""
 
 
-class Participant(SQLModel, table=True):
+class Participant(_Table, table=True):
     """An address that belongs to a case; until `accepted`, nothing about the case goes to it."""
 
     __tablename__ = "participants"
@@ -200,7 +205,7 @@ class Participant(SQLModel, table=True):
     accepted: bool = True
 
 
-class Link(SQLModel, table=True):
+class Link(_Table, table=True):
     """Two cases that belong together: `case_id` is the earlier one.
 
     `kind`: related (a handler says so), split (the later one was split off), follows (it goes on after the closure).
@@ -213,7 +218,7 @@ class Link(SQLModel, table=True):
     kind: str = "related"
 
 
-class Blocked(SQLModel, table=True):
+class Blocked(_Table, table=True):
     """An address that no automatic letter goes to, since when and why; for ever, or until an instant.
 
     `case_id` is the case on which it showed.
@@ -227,7 +232,7 @@ class Blocked(SQLModel, table=True):
     case_id: int = Field(foreign_key="cases.id", sa_type=BigInteger)
 
 
-class Message(SQLModel, table=True):
+class Message(_Table, table=True):
     """One e-mail in or out.  A held one has no case yet.  The bytes are in `raws`, the rest was read from them."""
 
     __tablename__ = "messages"
@@ -263,7 +268,7 @@ class Message(SQLModel, table=True):
     read_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
-class Attachment(SQLModel, table=True):
+class Attachment(_Table, table=True):
     __tablename__ = "attachments"
     __table_args__ = (Index("ix_attachments_message", "message_id"),)
     id: int | None = _id()
@@ -274,7 +279,7 @@ class Attachment(SQLModel, table=True):
     sha256: str
 
 
-class ThreadId(SQLModel, table=True):
+class ThreadId(_Table, table=True):
     """A Message-ID (ours, theirs, or one they referred to) and the case it speaks of."""
 
     __tablename__ = "thread_ids"
@@ -283,7 +288,7 @@ class ThreadId(SQLModel, table=True):
     source: str
 
 
-class Note(SQLModel, table=True):
+class Note(_Table, table=True):
     """A staff note; never quoted in a letter."""
 
     __tablename__ = "notes"
@@ -296,7 +301,7 @@ class Note(SQLModel, table=True):
     salt: str
 
 
-class Deadline(SQLModel, table=True):
+class Deadline(_Table, table=True):
     """One obligation on one case.  `ticks` is its plan: [[instant, action, step, to], ...] in order of time.
 
     `state` is open, met, breached or cancelled; `settled_at` says since when nothing more is owed.
@@ -335,7 +340,7 @@ class Deadline(SQLModel, table=True):
     tick_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
-class Letter(SQLModel, table=True):
+class Letter(_Table, table=True):
     """An outgoing message from draft to sent or failed.
 
     `natural_key` says what the letter is for (case, kind, occurrence), so that it is written once.  The words and
@@ -390,7 +395,7 @@ class Letter(SQLModel, table=True):
     error: str | None = Field(default=None, sa_type=Text)
 
 
-class Event(SQLModel, table=True):
+class Event(_Table, table=True):
     """One sealed entry of a case's ledger; rows are only ever added (triggers refuse the rest)."""
 
     __tablename__ = "events"
