@@ -226,11 +226,16 @@ class Postman:
         self._thread.join(timeout=30)
 
 
-def until(seen: Callable[[], object], *, seconds: float, what: Callable[[], str] = lambda: "it") -> float:
-    """Wait until `seen()` is true; the seconds that took.  Raises TimeoutError with `what()`."""
+def until(
+    seen: Callable[[], object], *, seconds: float, what: Callable[[], str] = lambda: "it", every: float = 0.01
+) -> float:
+    """Wait until `seen()` is true, looking `every` so many seconds; the seconds that took.
+
+    A look that costs something must be seldom: it takes its time from the daemon.  Raises TimeoutError with `what()`.
+    """
     begin = time.monotonic()
     while not seen():
         if time.monotonic() - begin > seconds:
             raise TimeoutError(f"waited {seconds:.0f} s in vain for {what()}")
-        time.sleep(0.01)
+        time.sleep(every)
     return time.monotonic() - begin

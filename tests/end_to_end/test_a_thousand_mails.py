@@ -27,7 +27,9 @@ COMPLAINTS = 600
 WAITING_REPLIES = 340
 ANSWERS = 60
 """Replies to acknowledgements, which somebody can only write when theirs has come."""
-PATIENCE = 150.0
+PATIENCE = 300.0
+LOOKS = 0.3
+"""Seconds between two looks into the store or the mailbox, which the daemon needs more than we."""
 KILLS = 20
 
 
@@ -131,8 +133,8 @@ def test_kill_nine_at_twenty_random_moments_loses_nothing_and_doubles_nothing(fi
 def _until_all_is_done(house: House, box, smtp, post: Postman) -> None:
     """The inbox is empty, every letter has left or is settled, and every answer and copy has come home."""
     until(lambda: len(smtp.letters) >= COMPLAINTS, seconds=PATIENCE, what=lambda: f"letters: {len(smtp.letters)}")
-    until(lambda: post.idle and _settled(house), seconds=PATIENCE, what=lambda: f"the outbox: {_states(house)}")
-    until(lambda: not box.uids(), seconds=PATIENCE, what=lambda: f"an empty inbox: {box.uids()}")
+    until(lambda: post.idle and _settled(house), seconds=PATIENCE, what=lambda: f"{_states(house)}", every=LOOKS)
+    until(lambda: not box.uids(), seconds=PATIENCE, what=lambda: f"an empty inbox: {box.uids()}", every=LOOKS)
 
 
 def _settled(house: House) -> bool:

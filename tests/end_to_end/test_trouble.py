@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections import Counter
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,15 @@ from sqlalchemy import select
 
 from amends.ledger.tables import Arrival, Case, Letter
 from amends.ledger.verify import verify
-from bench.house import House, until
+from bench.house import House
+from bench.house import until as until_seen
 from bench.mails import a_mailbox
 
 pytestmark = pytest.mark.server("dovecot")
 
 MAILS = a_mailbox(complaints=5, replies=0, seed=11)
 PATIENCE = 60.0
+until = partial(until_seen, every=0.1)  # a look into the store takes its time from the daemon
 PLAIN = {"plus_addressing": False}
 
 

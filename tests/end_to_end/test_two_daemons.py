@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 from sqlalchemy import select
 
 from amends.ledger.tables import Arrival, Case, Letter
 from amends.ledger.verify import verify
-from bench.house import House, until
+from bench.house import House
+from bench.house import until as until_seen
 from bench.mails import a_mailbox
 
 pytestmark = [pytest.mark.server("dovecot", "postgres"), pytest.mark.slow]
 
-PATIENCE = 120.0
+PATIENCE = 180.0
+until = partial(until_seen, every=0.3)  # a look into the store takes its time from the daemons
 
 
 def test_two_daemons_share_a_store_and_one_goes_on_when_the_other_is_killed(mailbox, smtp, postgres, tmp_path):
