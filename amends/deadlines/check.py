@@ -87,7 +87,9 @@ def _sentence(path: Path, line: int, place: Place, message: str) -> str:
 
 def _of_shape(fault: ValidationError) -> Iterator[Mistake]:
     for error in fault.errors():
-        place = tuple(part for part in error["loc"])
+        if error["type"] == "too_short" and error["input"]:
+            continue  # there are some, but each of them has a mistake, which is told by itself
+        place = tuple(error["loc"])
         yield place, _said(place, dict(error))
 
 

@@ -96,16 +96,24 @@ def _in_order(files: Sequence[PackFile]) -> list[PackFile]:
     return list(files)
 
 
-def load_regime(name: str, folders: Sequence[Path]) -> Regime:
-    """Every version of the pack with this id or alias.  Raises ConfigError that names the ones there are.
+def find_regime(name: str, folders: Sequence[Path]) -> Regime | None:
+    """Every version of the pack with this id or alias, or None.
 
-    Only files that mention the name are checked whole: a mistake in a pack nobody uses stops nobody.
+    Only files that mention the name are checked whole: a mistake in a pack nobody uses stops nobody.  Raises
+    ConfigError for a mistake in this one.
     """
     for folder in folders:
         files = [PackFile(path, read_pack(path)) for path in _files_of(name, folder)]
         if files:
             versions = _in_order(_whole(name, files, folder))
             return Regime(tuple(file.pack.with_targets() for file in versions))
+    return None
+
+
+def load_regime(name: str, folders: Sequence[Path]) -> Regime:
+    """The same.  Raises ConfigError that names the packs there are where there is none of this name."""
+    if (regime := find_regime(name, folders)) is not None:
+        return regime
     known = sorted({one for folder in folders for path in folder.glob("*.toml") for one in _names(path)})
     near = "".join(f"; did you mean {one}?" for one in get_close_matches(name, known, n=1))
     raise ConfigError(f"policy.pack: there is no policy pack '{name}'{near or '; there are ' + ', '.join(known)}")
@@ -192,6 +200,7 @@ __all__ = [
     "Pack",
     "PackFile",
     "Regime",
+    "find_regime",
     "load_pack",
     "load_regime",
     "pack_folders",

@@ -15,7 +15,7 @@ from amends.deadlines.calendar import WorkingCalendar, calendar_for, calendar_of
 from amends.deadlines.check import check_file
 from amends.deadlines.explain import explained, listed
 from amends.deadlines.model import Pack, name_of
-from amends.deadlines.packs import Regime, load_regime, pack_folders, packs_in, regimes_of
+from amends.deadlines.packs import Regime, find_regime, pack_folders, packs_in, regimes_of
 from amends.deadlines.words import a_day, counted, in_a_row
 from amends.kernel.errors import ConfigError, NotFound
 from amends.kernel.instants import wall_clock
@@ -108,13 +108,11 @@ def explain(
 
 def _regime(settings: Settings | None, name: str) -> Regime:
     """The pack, with the organisation's own targets where the configuration names it."""
-    folders = pack_folders(settings)
-    files = packs_in(folders)
-    found = next((file.pack.id for file in files if name in (file.pack.id, *file.pack.aliases)), None)
-    if found is None:
+    regime = find_regime(name, pack_folders(settings))
+    if regime is None:
         raise NotFound(f"There is no policy pack '{name}'; amendsd policy list shows those there are.")
     ours = regimes_of(settings) if settings is not None else []
-    return next((regime for regime in ours if regime.id == found), None) or load_regime(found, folders)
+    return next((one for one in ours if one.id == regime.id), regime)
 
 
 def _print(row: dict[str, Any], zone: ZoneInfo) -> None:

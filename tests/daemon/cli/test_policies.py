@@ -88,6 +88,9 @@ def test_the_configuration_adds_packs_and_closures(
         (("iso-10002", "--received", "2026-11-23", "--region", "XX"), 2, "is no region"),
         (("iso-10002", "--received", "2026-11-23", "--timezone", "Mars/Base"), 2, "is no time zone"),
         (("iso-10002", "--received", "2026-11-23", "--event", "x"), 2, "is not NAME=T"),
+        (("iso-10002", "--received", "2026-11-23", "--fact", "x"), 2, "is not NAME=VALUE"),
+        (("iso-10002", "--received", "2026-11-23", "--fact", "x=yes"), 2, "asks for no fact 'x'; it has none"),
+        (("uk-fca-disp", "--received", "2026-11-23", "--fact", "payment_service=2"), 2, "write yes or no"),
         (
             ("iso-10002", "--received", "2026-11-23", "--event", "x=2026-11-23"),
             2,
@@ -99,6 +102,73 @@ def test_a_wrong_question_is_one_sentence(words: tuple[str, ...], status: int, s
     told = amendsd("policy", "explain", *words)
     assert told.status == status
     assert sentence in told.sentence
+
+
+def test_a_fact_leaves_out_what_it_rules_out_and_an_event_starts_what_waits_for_it(amendsd: Run) -> None:
+    words = ("policy", "explain", "uk-fca-disp", "--received", "2026-12-18", "--json")
+    both = {one["deadline"]: one for one in amendsd(*words).json}
+    assert both["final_8w"]["applies_if"] == "not PSD/EMD complaint" and both["psd_15bd"]["due_date"] == "2027-01-13"
+    assert both["forward"]["due"] is None and both["ack"]["due"] is None
+    paid = {one["deadline"]: one for one in amendsd(*words, "--fact", "payment_service=yes").json}
+    assert "final_8w" not in paid and paid["psd_15bd"]["due"] == "2027-01-13T23:59:59Z"
+    told = amendsd(*words, "--event", "other respondent identified=2026-12-21T10:00").json
+    assert {one["deadline"]: one["due_date"] for one in told}["forward"] == "2026-12-30"
+    scotland = amendsd(*words, "--region", "GB-SCT").json
+    assert {one["deadline"]: one["due_date"] for one in scotland}["psd_15bd"] == "2027-01-14"
+
+
+def test_an_own_target_is_shown_beside_the_rule(amendsd: Run, configured: Callable[..., Path]) -> None:
+    config = configured(
+        **{
+            "policy": {"pack": "iso-10002", "packs": ["uk-lgsco-code"]},
+            "policy.own_target": [
+                {"deadline": "response", "amount": 10, "unit": "working_days"},
+                {"pack": "uk-lgsco-code", "deadline": "s1_ack", "amount": 2, "unit": "working_days"},
+            ],
+        }
+    )
+    told = amendsd("policy", "explain", "iso-10002", "--received", "2026-11-23T10:00", "--json", "--config", config)
+    due = {one["deadline"]: one["due_date"] for one in told.json}
+    assert (due["response.own"], due["response"]) == ("2026-12-07", "2026-12-21")
+    told = amendsd("policy", "explain", "uk-lgsco-code", "--received", "2026-11-23T10:00", "--json", "--config", config)
+    due = {one["deadline"]: one["due_date"] for one in told.json}
+    assert (due["s1_ack.own"], due["s1_ack"]) == ("2026-11-25", "2026-11-30")
+
+
+def test_the_author_of_a_pack_is_told_every_mistake_and_what_is_doubtful(amendsd: Run, tmp_path: Path) -> None:
+    path = tmp_path / "house.toml"
+    text = (
+        'id = "house"\nname = "Ours"\njurisdiction = "*"\nversion = "1"\neffective_from = 2026-01-01\n'
+        'verified = true\n\n[[deadline]]\nid = "call"\nlabel = "CALL"\naction = "Call back"\n'
+        'amount = 1\nunit = "working_days"\nbasis = "Our promise"\nconfidence = "product_default"\n'
+    )
+    path.write_text(text)
+    told = amendsd("policy", "check", path)
+    assert (told.status, told.err) == (0, "")
+    assert f"warning: {path}:9: deadline.1.id: nobody's letter can meet 'call'" in told.out
+    assert told.out.endswith("house, version 1: 1 deadline, 0 letters, 2 warnings; it can be used.\n")
+    path.write_text(text.replace("amount = 1", "amuont = 1").replace("verified = true", "verified = maybe"))
+    assert "not valid TOML" in amendsd("policy", "check", path).sentence
+    path.write_text(text.replace("amount = 1", "amuont = 1").replace('jurisdiction = "*"', "jurisdiction = 7"))
+    told = amendsd("policy", "check", path)
+    assert told.status == 1
+    assert told.out.splitlines() == [
+        f"{path}:3: jurisdiction: input should be a valid string (it is 7)",
+        f"{path}:12: deadline.1.amuont: unknown key; did you mean amount?",
+        "2 mistakes; the pack cannot be used.",
+    ]
+
+
+def test_a_broken_pack_that_is_not_asked_for_hinders_no_explanation(
+    amendsd: Run, configured: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "broken.toml").write_text('id = "broken"\n')
+    config = configured(policy={"folder": "packs"})
+    assert amendsd("policy", "explain", "iso-10002", "--received", "2026-11-23", "--config", config).status == 0
+    assert (
+        "is missing" in amendsd("policy", "explain", "broken", "--received", "2026-11-23", "--config", config).sentence
+    )
 
 
 def test_a_configuration_that_is_named_must_exist(amendsd: Run) -> None:
