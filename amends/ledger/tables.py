@@ -25,7 +25,7 @@ def _id() -> Any:
 
 class _Table(SQLModel):
     # Rows are never validated by pydantic, and what would do it costs a tenth of a second to build at every start.
-    model_config = {"defer_build": True}  # noqa: RUF012
+    model_config = {"defer_build": True}
 
 
 class Meta(_Table, table=True):
