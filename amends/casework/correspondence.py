@@ -218,6 +218,8 @@ def _checks(session: Session, letter: Letter, row: Case, finding: Finding | None
         yield Check(True, True, "The address can be written to")
     except Refused as unfit:
         yield Check(False, True, str(unfit))
+    if (shut := gate.why_blocked(session, letter.to_address, now=now)) is not None:
+        yield Check(False, False, f"This may not arrive: {shut}. Correct the address, or telephone as well")
     yield Check(
         bool(letter.body.strip()), True, "The letter has words" if letter.body.strip() else "The letter is empty"
     )

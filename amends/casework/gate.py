@@ -286,6 +286,14 @@ def blocked(session: Session, *, now: datetime) -> list[BlockedAddress]:
     return [BlockedAddress(*row) for row in session.connection().execute(statement)]
 
 
+def why_blocked(session: Session, address: str, *, now: datetime) -> str | None:
+    """Why no automatic letter goes to this address now, or None."""
+    statement = select(col(Blocked.because)).where(
+        col(Blocked.address) == address, or_(col(Blocked.until).is_(None), col(Blocked.until) > now)
+    )
+    return session.connection().execute(statement).scalar()
+
+
 def names_no_address(answer: str) -> bool:
     """Whether a server refused a letter because there is no such address, and not for what the letter says."""
     return _NO_SUCH_ADDRESS.match(answer) is not None
