@@ -99,7 +99,7 @@ def test_the_end_of_a_secret_is_told_in_the_row_and_once_in_the_log(
     now = datetime(END.year, END.month, END.day, 12, tzinfo=UTC) - timedelta(days=days_before)
     token_server.life = 1
     with structlog.testing.capture_logs() as lines, at_work(office_with(now=now, secret_expires=END)) as pulse:
-        until(lambda: len(token_server.asked) >= 3, what="some looks")
+        until(lambda: len(token_server.asked) >= 3 and "warnings" in pulse.detail, what="some looks and the row")
     [warning] = pulse.detail["warnings"]
     assert warning.startswith(f"mailbox 'complaints': The client secret {words}")
     assert [(line["log_level"], line["where"]) for line in lines if line["event"] == "oauth.ends"] == [
