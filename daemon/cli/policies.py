@@ -39,14 +39,16 @@ _CHIEF_ZONES: Final = {
 
 
 def list_packs(settings: Settings | None, *, as_json: bool) -> int:
-    rows = listed(packs_in(pack_folders(settings)), today=wall_clock().date())
+    files = packs_in(pack_folders(settings))
+    rows = listed(files, today=wall_clock().date())
+    short = {file.pack.id: ", ".join(file.pack.aliases) for file in files}
     if as_json:
         say.document(rows)
     else:
         say.table(
             [
                 [
-                    row["id"],
+                    row["id"] + say.harmless(f" (short: {short[row['id']]})" if short[row["id"]] else ""),
                     row["jurisdiction"],
                     say.harmless(row["version"]),
                     "verified" if row["verified"] else "not verified",
