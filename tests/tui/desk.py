@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from tui.desk import Desk
 from tui.health import UNKNOWN
 from tui.prefs import Prefs
 
+PATIENCE = 60.0  # seconds
 COMPLAINTS = (
     ("Edith Kowalski", "No heating since Friday", 33, "The boiler has been off since Friday and I am 81."),
     ("Sami Tanaka", "Refund promised, not paid", 29, "You promised a refund of £35 on 2 October."),
@@ -119,9 +121,9 @@ async def at(desk: Desk, *, size: tuple[int, int] = (80, 24), prefs: Prefs | Non
     app = AmendsApp(desk, chosen=prefs or Prefs(look="night"), watch=0.05)
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        for _ in range(100):  # the watch has looked once
-            if app.health is not UNKNOWN:
-                break
+        end = time.monotonic() + PATIENCE
+        while app.health is UNKNOWN:  # the watch has not looked yet
+            assert time.monotonic() < end, "the watch never looked"
             await pilot.pause(0.05)
         await settle(pilot)
         yield pilot
@@ -129,11 +131,12 @@ async def at(desk: Desk, *, size: tuple[int, int] = (80, 24), prefs: Prefs | Non
 
 async def settle(pilot: Pilot[None]) -> None:
     """Wait until no worker runs and no message waits."""
-    for _ in range(200):
-        await pilot.pause()
-        if not any(worker.is_running for worker in pilot.app.workers if worker.group != "warm"):
-            break
+    end = time.monotonic() + PATIENCE
+    await pilot.pause()
+    while busy := [worker for worker in pilot.app.workers if worker.is_running and worker.group != "warm"]:
+        assert time.monotonic() < end, busy
         await pilot.pause(0.01)
+        await pilot.pause()
     await pilot.pause()
 
 

@@ -34,6 +34,8 @@ from daemon.demo.cast import read_script
 from daemon.demo.earlier import read_earlier
 from tests.house import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = read_script()
 PATIENCE = 180.0
 
