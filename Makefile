@@ -1,4 +1,4 @@
-# make demo | test | check | bench | wheel | lock
+# make demo | test | check | bench | fuzz | wheel | lock
 #
 # Each target makes .venv by itself: when there is none, and anew when the lock changed.  It needs Python 3.11 or
 # newer with its venv module (Debian: python3-venv) and pip's way to a package index, which pip's own settings give.
@@ -17,13 +17,14 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
 	--extra postgres --extra demo --extra oauth
 
-.PHONY: help demo test check format bench wheel lock clean
+.PHONY: help demo test check format bench fuzz wheel lock clean
 
 help:
 	@echo "make demo    see it: an embedded mail server, people who complain, and the handlers' screen"
 	@echo "make test    the tests, on every core; ARGS='-k words' passes options to pytest, and -n0 takes one core"
 	@echo "make check   ruff, mypy and the rules of import"
 	@echo "make bench   measure, and write the table of docs/performance.md; ARGS=--help lists the parts"
+	@echo "make fuzz    mail made up by a fuzzer for half an hour (FUZZ_MINUTES), then threads made up at random"
 	@echo "make wheel   build dist/*.whl"
 	@echo "make lock    write the lock files anew from pyproject.toml; ARGS=--upgrade takes newer releases"
 
@@ -46,13 +47,18 @@ format: $(VENV)/.installed
 bench: $(VENV)/.installed
 	@$(PY) -m bench $(ARGS)
 
+fuzz: $(VENV)/.fuzz
+	@$(PY) -m fuzz
+
 wheel: $(VENV)/.installed
 	@$(PY) -m hatchling build --target wheel --directory dist
 
 lock: $(VENV)/.installed
 	@$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
 	$(COMPILE) $(ARGS) --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
-	sed -i '/^#/d' requirements.lock requirements-dev.lock
+	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate $(ARGS) --group pyproject.toml:fuzz --output-file requirements-fuzz.lock
+	sed -i '/^#/d' requirements.lock requirements-dev.lock requirements-fuzz.lock
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
@@ -76,4 +82,9 @@ $(VENV)/.locked: requirements-dev.lock
 		exit 2
 	}
 	$(PY) -m pip install --quiet --require-hashes --requirement requirements-dev.lock
+	touch $@
+
+# The fuzzer alone, beside the rest: the tests do without it.
+$(VENV)/.fuzz: $(VENV)/.installed requirements-fuzz.lock
+	@$(PY) -m pip install --quiet --no-deps --require-hashes --requirement requirements-fuzz.lock
 	touch $@
