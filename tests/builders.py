@@ -12,6 +12,7 @@ A mail is a `Reading` and has bytes that say the same (`bytes_of`), so that veri
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import itertools
 import shutil
@@ -66,6 +67,7 @@ _numbers = itertools.count(1)
 def _template_store() -> Path:
     """A SQLite store at the present schema, made once a process and copied for each test."""
     folder = Path(tempfile.mkdtemp(prefix="amends-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     book = Book(f"sqlite:///{folder / 'template.db'}")
     migrate(book)
     book.close()
