@@ -14,6 +14,7 @@ from amends.cases.stages import Stage, step
 from amends.casework.actors import Actor
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
+from amends.deadlines.clocks import meets
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
 from amends.ledger.book import add_all, add_loaded
@@ -133,18 +134,21 @@ class CaseFile:
         letter_kind: str,
         *,
         at: datetime,
+        automatic: bool = False,
         of: tuple[str, int] | None = None,
         last: bool = False,
         written_at: datetime | None = None,
     ) -> None:
         """A letter of this kind was sent at `at`: what it meets is met, in time or late.
 
+        An `automatic` letter meets only what the pack lets it: it is never an answer.
         A letter that the clock wrote `of` (deadline, occurrence) meets that one and those before it: it promised the
         next.  Any other meets what has begun to run.  What recurs goes on with its next occurrence, but after the
         `last` letter of a case.  What a review started after the letter was `written_at` is owed all the same.
         """
         for deadline in self.unmet():
-            if letter_kind not in deadline.met_by or self._is_of_later_review(deadline, written_at):
+            met = meets(deadline.met_by, kind=letter_kind, automatic=automatic)
+            if not met or self._is_of_later_review(deadline, written_at):
                 continue
             if of is not None and deadline.kind == of[0]:
                 meant = deadline.occurrence <= of[1]

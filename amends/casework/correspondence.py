@@ -22,6 +22,7 @@ from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
 from amends.casework.post import note_arrival
 from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
+from amends.deadlines.clocks import meets
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
 from amends.ledger.book import add
@@ -129,13 +130,13 @@ def draft(
 
 
 def _met_by_this(session: Session, deadline: Deadline, kind: LetterKind, now: datetime) -> bool:
-    return kind in deadline.met_by and begins_at(session, deadline) <= now
+    return meets(deadline.met_by, kind=kind) and begins_at(session, deadline) <= now
 
 
 def _next_word(office: Office, session: Session, unmet: Sequence[Deadline], kind: LetterKind) -> datetime | None:
     """Until when the next word is owed once this letter has met the present update: what the letter may promise."""
     for deadline in reversed(unmet):
-        if kind in deadline.met_by and LetterKind.PROGRESS_UPDATE in deadline.met_by:
+        if meets(deadline.met_by, kind=kind) and meets(deadline.met_by, kind=LetterKind.PROGRESS_UPDATE):
             following = following_row(office, session, deadline)
             return None if following is None else following["due_at"]
     return None

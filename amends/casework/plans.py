@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from amends.casework.office import Office
-from amends.deadlines.clocks import PlannedDeadline, next_occurrence, plan
+from amends.deadlines.clocks import PlannedDeadline, meets, next_occurrence, plan
 from amends.ledger.tables import Deadline
 
 
@@ -48,7 +48,7 @@ def planned_rows(
     """
     rows = []
     for planned in plan(office.pack, office.calendar, trigger="receipt", at=received_at):
-        if review and "acknowledgement" in planned.met_by:
+        if review and meets(planned.met_by, kind="acknowledgement"):
             continue
         before = last_occurrence(session, case_id, planned.rule_id) if session is not None and case_id else 0
         rows.append(row_of(planned, occurrence=before + planned.occurrence))

@@ -16,6 +16,7 @@ from amends.casework.casefile import CaseFile
 from amends.casework.gate import Answered
 from amends.casework.office import Office
 from amends.casework.threads import remember
+from amends.deadlines.clocks import meets
 from amends.ledger.book import add
 from amends.ledger.chain import new_salt
 from amends.ledger.seals import bytes_seal, letter_seal
@@ -60,9 +61,9 @@ def promises(deadlines: Iterable[tuple[datetime, Sequence[str]]]) -> tuple[datet
     answer: datetime | None = None
     update: datetime | None = None
     for due_at, met_by in deadlines:
-        if LetterKind.PROGRESS_UPDATE in met_by:
+        if meets(met_by, kind=LetterKind.PROGRESS_UPDATE):
             update = due_at if update is None else min(update, due_at)
-        elif LetterKind.FINAL_RESPONSE in met_by:
+        elif meets(met_by, kind=LetterKind.FINAL_RESPONSE):
             answer = due_at if answer is None else min(answer, due_at)
     return answer, update
 
