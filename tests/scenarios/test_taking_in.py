@@ -255,11 +255,11 @@ def test_scenario_13_a_line_that_breaks_within_a_mail_twenty_times_is_taken_up_a
         town = town_with(mailbox={"port": proxy.port})
         for _ in range(20):
             proxy.after_bytes(30_000, "close")
-        town.deliver_all(somebody(n, text="The lift is broken.\n" * 1000) for n in range(18))
+        town.deliver_all(somebody(n, text="The lift is broken.\n" * 1000) for n in range(22))
         with town.at_work():
-            town.until(lambda: len(town.smtp.letters) == 18)
+            town.until(lambda: len(town.smtp.letters) == 22)
             town.until(lambda: town.intake() == (True, 0, 0), what="the figures to say that nothing is left")
         assert len(proxy.struck) == 20
-    assert sorted(case.row.subject for case in town.cases()) == sorted(f"Complaint {n}" for n in range(18))
-    assert Counter(town.fates()) == {"filed": 18}
+    assert sorted(case.row.subject for case in town.cases()) == sorted(f"Complaint {n}" for n in range(22))
+    assert Counter(town.fates()) == {"filed": 22}
     assert all(len(case.messages[0].text) > 19_000 for case in town.cases())
