@@ -44,6 +44,10 @@ class WorkingCalendar:
     openings: frozenset[date] = frozenset()
     hours: Hours = field(default_factory=lambda: OFFICE_HOURS)
     open_all_the_same: frozenset[date] = frozenset()
+    _known: dict[date, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _counting: dict[tuple[object, ...], WorkingCalendar] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def counting(self, *, weekdays: Collection[int] | None = None, own_days: bool = True) -> WorkingCalendar:
         """The calendar by which a rule counts.
@@ -51,10 +55,18 @@ class WorkingCalendar:
         With `weekdays` those are its working week, whatever the office's is; without `own_days` the organisation's
         closures and openings change nothing: nobody can lengthen a limit of law by locking the door.
         """
+        if own_days and weekdays is None:
+            return self
+        key = (own_days, None if weekdays is None else tuple(sorted(weekdays)))
+        if key not in self._counting:
+            self._counting[key] = self._counted(weekdays, own_days=own_days)
+        return self._counting[key]
+
+    def _counted(self, weekdays: Collection[int] | None, *, own_days: bool) -> WorkingCalendar:
         usual = next(iter(self.hours.values()))
         week = {day: self.hours.get(day, usual) for day in sorted(weekdays)} if weekdays is not None else self.hours
         if own_days:
-            return self if weekdays is None else replace(self, hours=week)
+            return replace(self, hours=week)
         return replace(self, hours=week, closures=frozenset(), openings=frozenset(), open_all_the_same=self.closures)
 
     def day_of(self, instant: datetime) -> date:
@@ -63,6 +75,12 @@ class WorkingCalendar:
 
     def not_working_because(self, day: date) -> str | None:
         """Why `day` is no working day, in words, or None if it is one."""
+        try:
+            return self._known[day]  # a date is asked for again with every case, and `holidays` is slow to answer
+        except KeyError:
+            return self._known.setdefault(day, self._why_not(day))
+
+    def _why_not(self, day: date) -> str | None:
         if day in self.openings:
             return None
         if day in self.closures:

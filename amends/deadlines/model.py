@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated, Final, Literal, Self, get_args
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -198,10 +199,14 @@ class Rule(_Part):
         """Whether its number is the organisation's own, and no rule's."""
         return self.beside or (self.numberless and self.target is not None)
 
-    @property
+    @cached_property
     def span(self) -> Span | None:
         """How long it is: the rule's number, else the own target, else None."""
         return self.target if self.numberless else Span(amount=self.amount or 0, unit=self.unit)
+
+    def changed(self, **update: Any) -> Rule:
+        """The same with other values, and nothing kept that was worked out from the old ones."""
+        return Rule(**({name: getattr(self, name) for name in Rule.model_fields} | update))
 
     def applies(self, facts: Mapping[str, str]) -> bool | None:
         """Whether these facts switch it on; None while one that decides is not known."""
@@ -459,7 +464,7 @@ class Pack(_Part):
         for rule in (one for one in self.deadline if one.id.removesuffix(OWN) not in promised or not one.beside):
             promise = promised.get(rule.id)
             if promise is not None and rule.numberless:
-                rules.append(rule.model_copy(update={"target": promise.span}))
+                rules.append(rule.changed(target=promise.span))
                 continue
             rules.append(rule)
             if promise is not None:
@@ -468,21 +473,19 @@ class Pack(_Part):
 
 
 def _beside(rule: Rule, target: OwnTarget) -> Rule:
-    return rule.model_copy(
-        update={
-            "id": rule.id + OWN,
-            "label": target.label or f"{rule.label[:5]}*",
-            "amount": target.amount,
-            "unit": target.unit,
-            "other": None,
-            "mandatory": False,
-            "basis": target.basis or f"our own target beside {rule.basis}",
-            "confidence": "product_default",
-            "source": "",
-            "note": "",
-            "warn": target.warn,
-            "letter": "",
-            "extension": None,
-            "pause": None,
-        }
+    return rule.changed(
+        id=rule.id + OWN,
+        label=target.label or f"{rule.label[:5]}*",
+        amount=target.amount,
+        unit=target.unit,
+        other=None,
+        mandatory=False,
+        basis=target.basis or f"our own target beside {rule.basis}",
+        confidence="product_default",
+        source="",
+        note="",
+        warn=target.warn,
+        letter="",
+        extension=None,
+        pause=None,
     )

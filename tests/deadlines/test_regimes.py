@@ -169,6 +169,8 @@ def test_an_own_target_of_a_rule_without_a_number_takes_the_place_of_the_packs()
     twice = again.with_targets([Promise(deadline="status", amount=4, unit="working_days")])
     assert [rule.id for rule in twice.deadline].count("status.own") == 1
     assert twice.rule("status.own").amount == 4
+    found = {one.rule_id: one.due_date for one in plan(twice, ENGLAND, trigger="receipt", at=AT)}
+    assert found["status.own"] == date(2026, 12, 24) and found["status"] == date(2027, 1, 6)
 
 
 # Versions
