@@ -171,6 +171,13 @@ class Desk:
         people = [(p.login, p.name) for p in self.office.settings.handler if p.role != "auditor"]
         return people or [(self.actor.login, self.actor.name)]
 
+    def why_blocked(self, address: str) -> str | None:
+        """Why no automatic letter goes to this address, or None."""
+        from amends.casework import gate
+
+        with self.office.book.read() as session:
+            return gate.why_blocked(session, address, now=self.now())
+
     # Letters
 
     def begun(self, case_id: int, kind: LetterKind) -> LetterView | None:

@@ -283,6 +283,12 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
         f"{moment(row.received_at, at.now, at.zone)}, open for {max(0, (at.now - row.received_at).days)} days",
     )
     fact("From", f"{name(row.complainant_name)} <{name(row.complainant_address)}>")
+    if case.merged_into:
+        fact("Merged into", case.merged_into, "warn")
+    for taken in case.merged:
+        fact("Took up", taken)
+    for other, kind in case.links:
+        fact("Linked", f"{other} ({kind})")
     fact("Handler", name(row.handler) if row.handler else "nobody")
     fact("Severity", row.severity or "not assessed")
     if row.vulnerable:

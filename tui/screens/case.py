@@ -46,6 +46,7 @@ class CaseScreen(CaseVerbs):
         self._quotes = False
         self._details: bool | None = None
         self._news = ""
+        self._blocked: str | None = None
         self._follow = False
         self._unread: frozenset[int] = frozenset()
 
@@ -83,6 +84,7 @@ class CaseScreen(CaseVerbs):
         self._news = ""
         self._draw()
         self.query_one("#thread", LineView).reveal(self.current)
+        self._look_whether_blocked(self.case)
         self.house.hurry()
 
     def _again(self, found: tuple[CaseView, Bounds]) -> None:
@@ -100,8 +102,19 @@ class CaseScreen(CaseVerbs):
             self.current = len(thread.entries(self.case)) - 1
             self._unfolded.add(self.current)
         self._draw()
+        self._look_whether_blocked(self.case)
         if follow:
             self.query_one("#thread", LineView).reveal(self.current)
+
+    def _look_whether_blocked(self, case: CaseView) -> None:
+        address = case.row.complainant_address
+
+        def known(because: str | None) -> None:
+            if because != self._blocked:
+                self._blocked = because
+                self._draw()
+
+        self.ask("blocked", lambda: self.desk.why_blocked(address), known)
 
     # Drawing
 
@@ -149,6 +162,10 @@ class CaseScreen(CaseVerbs):
     def _banner(self, case: CaseView) -> str:
         if case.row.undelivered:
             return "A letter did not arrive. In the outbox (3): C corrects the address and sends it there."
+        if case.merged_into:
+            return f"Merged into {case.merged_into}: answers arrive and are written there. m=Take it back"
+        if self._blocked is not None:
+            return f"No automatic letters go to their address: {prose(self._blocked)}. C=Correct it, b=Unblock"
         if any(not person.accepted for person in case.participants):
             return "Somebody who is not a participant has written: p=People"
         if any(one.state == "draft" and one.author == self.desk.actor.login for one in case.letters):
@@ -262,6 +279,67 @@ class CaseScreen(CaseVerbs):
             lambda: handling.accept(desk.office, case_id, address, actor=desk.actor, now=desk.now()),
             lambda _: self._did(case_id, f"{name(address)} is a participant now."),
         )
+
+    def action_split(self) -> None:
+        """The message that is looked at leaves the case."""
+        from tui.dialogs.choose import Choose, Option
+
+        if self.case is None or self._one("split") is None:
+            return
+        thing = thread.entries(self.case)[self.current].thing
+        if not isinstance(thing, MessageView) or thing.direction != "in":
+            self.house.say("Only mail that came in can be split off: go to it with ] or [ first.")
+            return
+        reference = self.case.row.reference
+        options = [
+            Option(False, "A case of its own", "clocks from its receipt, linked with this one"),
+            Option(True, "Into the tray", "somebody says there where it belongs"),
+        ]
+        intro = (
+            f"“{prose(thing.subject) or '(no subject)'}” from {name(thing.from_address)} leaves {reference}; the "
+            "history keeps that it was here. Answers to it follow it."
+        )
+        title = f"Split message {self.current + 1} off {reference}"
+        self.offer(Choose(title, options, intro=intro), lambda hold: self._split(thing.id, hold))
+
+    def _split(self, message_id: int, hold: bool) -> None:
+        from amends.casework import merging
+
+        desk, case_id = self.desk, self.case_id
+
+        def done(new: str | None) -> None:
+            self.current = max(0, self.current - 1)
+            self._did(case_id, f"Split off: it is case {new} now." if new else "Split off: it waits in the tray (4).")
+            self._follow = False
+
+        self.do(
+            lambda: merging.split(desk.office, case_id, message_id, hold=hold, actor=desk.actor, now=desk.now()), done
+        )
+
+    def action_unblock(self) -> None:
+        from tui.dialogs.confirm import Confirm
+
+        if self.case is None or self._one("unblock") is None:
+            return
+        if self._blocked is None:
+            self.house.say("Their address is not blocked.")
+            return
+        desk, case_id, address = self.desk, self.case_id, self.case.row.complainant_address
+
+        def answered(yes: bool) -> None:
+            if yes:
+                from amends.casework import gate
+
+                self.do(
+                    lambda: gate.clear(desk.office, address, actor=desk.actor, now=desk.now()),
+                    lambda _: self._did(case_id, f"Automatic letters go to {name(address)} again."),
+                )
+
+        words = (
+            f"It was blocked, for {prose(self._blocked)}. From now on acknowledgements and updates go to it "
+            "again; if it is wrong they come back again. To correct it press C instead."
+        )
+        self.offer(Confirm(f"Let letters go to {name(address)} again?", words, yes="Unblock it", no="No"), answered)
 
     def action_correct(self) -> None:
         from tui.dialogs.ask import AskLine

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from textual.binding import BindingType
 
+from amends.conversation.match import Standing
 from amends.ledger.views import ArrivalView, MessageView
 from tui import keys
 from tui.columns import short_reference
@@ -141,6 +143,52 @@ class TrayScreen(Listing):
         words = f"A new case is opened; its clocks run from receipt, {when}. They are told so if they may be answered."
         self.sure("Is it a complaint?", words, "Open a case", file)
 
+    def action_belongs(self) -> None:
+        """Yes to the one case that it names, at once; where it came late, or names several, first ask which it is."""
+        from tui.dialogs.choose import Choose, Option
+
+        one = self._chosen()
+        if one is None:
+            return
+        named = candidates_of(one)
+        if not named:
+            self.house.say("It names no case. m joins it to one that you name, c opens a new one.")
+        elif proposals_of(one):
+            reference = named[0]
+            options = [
+                Option(
+                    lambda: self._join(one, reference), "Put it there", "the case stays closed; it counts as unread"
+                ),
+                Option(lambda: self._review(one, reference), "Review", "take the case up again; deadlines start anew"),
+                Option(
+                    lambda: self._new_linked(one, reference), "A new case", "another matter; linked with the old one"
+                ),
+            ]
+            title = f"It came long after {reference} was closed"
+            self.offer(Choose(title, options), lambda go_on: go_on())
+        elif len(named) == 1:
+            self._join(one, named[0])
+        else:
+            self.action_join()
+
+    def _review(self, one: ArrivalView, reference: str) -> None:
+        from amends.casework import tray
+
+        desk = self.desk
+        self.do(
+            lambda: tray.review(desk.office, one.id, reference, actor=desk.actor, now=desk.now()),
+            lambda _: self.did(f"{reference} is taken up again as a review; its deadlines run from now."),
+        )
+
+    def _new_linked(self, one: ArrivalView, reference: str) -> None:
+        from amends.casework import tray
+
+        desk = self.desk
+        self.do(
+            lambda: tray.file_as_complaint(desk.office, one.id, linked_to=reference, actor=desk.actor, now=desk.now()),
+            lambda new: self.did(f"It is case {new} now, linked with {reference}; its clocks run from receipt."),
+        )
+
     def action_join(self) -> None:
         from tui.dialogs.ask import AskLine
         from tui.dialogs.choose import Choose, Option
@@ -158,11 +206,11 @@ class TrayScreen(Listing):
             else:
                 self._join(one, reference)
 
-        candidates = [str(candidate["case"]) for candidate in one.candidates if candidate.get("case")]
+        candidates = candidates_of(one)
         if not candidates:
             named("other")
             return
-        options = [Option(reference, short_reference(reference), reference) for reference in dict.fromkeys(candidates)]
+        options = [Option(reference, short_reference(reference), reference) for reference in candidates]
         options.append(Option("other", "Another case…"))
         self.offer(Choose("To which case does it belong?", options), named)
 
@@ -176,7 +224,10 @@ class TrayScreen(Listing):
             tray.join(desk.office, one.id, case.row.reference, actor=desk.actor, now=desk.now())
             return case.row.reference
 
-        self.do(join, lambda reference: self.did(f"It is part of {reference} now."))
+        self.do(
+            join,
+            lambda reference: self.did(f"It is part of {reference} now. If that was wrong: S splits it off there."),
+        )
 
     def action_put_away(self) -> None:
         from tui.dialogs.ask import AskLine
@@ -211,14 +262,49 @@ class TrayScreen(Listing):
         self.do(again, lambda state: self.did(READ_AGAIN.get(state, f"Read again: it is {state}.")))
 
 
+def candidates_of(one: ArrivalView) -> list[str]:
+    """The references of the cases to which it may belong, each once."""
+    return list(dict.fromkeys(str(candidate["case"]) for candidate in one.candidates if candidate.get("case")))
+
+
+def proposals_of(one: ArrivalView) -> bool:
+    """Whether it came long after its case was closed: then joining is one of three things that may be meant."""
+    return any(candidate.get("proposals") for candidate in one.candidates)
+
+
+def _evidence(candidate: Mapping[str, Any]) -> str:
+    """Which case, by which part of the mail, and how sure that is."""
+    case, evidence, because = (prose(str(candidate.get(key) or "")) for key in ("case", "evidence", "because"))
+    words = f"Perhaps {case}: {because}." if because else f"Perhaps {case}."
+    if evidence:
+        header = "Subject" if "subject" in because else "In-Reply-To" if "answers" in because else "Evidence"
+        words += f" {header}: {evidence}"
+    if candidate.get("confidence"):
+        words += f" (confidence {prose(str(candidate['confidence']))})"
+    return words
+
+
+def _what_to_do(one: ArrivalView) -> str:
+    named = candidates_of(one)
+    if not named:
+        return ""
+    if proposals_of(one):
+        return "y asks what it is: part of the closed case, a review of it, or a new linked case."
+    stranger = any(candidate.get("standing") == Standing.THIRD_PARTY for candidate in one.candidates)
+    as_whom = ", as a third party's; p there accepts them as a participant" if stranger else ""
+    which = named[0] if len(named) == 1 else "one of them"
+    return f"y joins it to {which}{as_whom}. c opens a new case. m joins it to another."
+
+
 def about(one: ArrivalView, message: MessageView | None, raw: str, at: Bounds, width: int) -> Sheet:
     """Why it waits, what it might belong to, and its words, made harmless."""
     lines: list[Line] = [((" " + WHY.get(one.state, prose(one.state)), "strong"),)]
     lines.extend(((" " + line, "warn"),) for line in wrap(f"Why: {prose(one.reason)}", width - 2))
     lines.append(((f" Received {moment(one.received_at, at.now, at.zone)}: the clocks count from then.", "muted"),))
     for candidate in one.candidates:
-        words = f"Perhaps {prose(str(candidate.get('case', '')))}: {prose(str(candidate.get('because', '')))}"
-        lines.extend(((" " + line, "accent"),) for line in wrap(words, width - 2))
+        lines.extend(((" " + line, "accent"),) for line in wrap(_evidence(candidate), width - 2))
+    if (advice := _what_to_do(one)) and one.state == "held":
+        lines.extend(((" " + line, "text"),) for line in wrap(advice, width - 2))
     lines.append(())
     if message is None:
         lines.append(((" It could not be read. The beginning of its bytes, made harmless:", "muted"),))

@@ -369,6 +369,16 @@ class CaseVerbs(DeskScreen):
 
         self.offer(Close(self._named(row), outcome), answered)
 
+    # Other cases
+
+    def action_kin(self) -> None:
+        """Merge, link, and their ways back."""
+        from tui.screens import kin
+
+        row = self._one("kin")
+        if row is not None:
+            self.ask("kin", lambda: self.desk.case(row.id)[0], lambda case: kin.offer(self, case), opens=True)
+
     def action_copy(self) -> None:
         row = self.looked_at()
         if row is not None:
