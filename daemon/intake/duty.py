@@ -47,6 +47,8 @@ SUSPECT_FROM: Final = 2
 MAX_FETCHES: Final = 5
 """After so many fetches that failed or cost us the line, a message is set aside by its header, or without it."""
 MOVE_AGAIN_AFTER: Final = 3600.0
+PASS_SECONDS: Final = 1800.0
+"""For one look with all that it takes in; what is left is taken up over a new line, and nothing is done twice."""
 _FILED, _SET_ASIDE, _LEFT = "filed", "set aside", "left"
 """The sorts of mail that leave the inbox, each for a folder of its own."""
 
@@ -66,9 +68,13 @@ class _Batch:
 
 @dataclass(slots=True)
 class _Look:
-    """One look at the mailbox: when it began, on the business clock, and what became of what it found."""
+    """One look at the mailbox: when it began, on the business clock, and what became of what it found.
+
+    `ends_at` is its limit, on the monotonic clock.
+    """
 
     began: datetime
+    ends_at: float
     waiting: int = 0
     not_stored: set[int] = field(default_factory=set)
 
@@ -242,7 +248,7 @@ class ImapIntake:
     # one look
 
     def _look(self, line: Line, pulse: Pulse) -> None:
-        look = _Look(began=self._office.now())
+        look = _Look(began=self._office.now(), ends_at=time.monotonic() + PASS_SECONDS)
         present = line.uids()
         known = intake.known_among(self._office, self._box.name, line.uidvalidity, present)
         stored = any(one.state == "stored" for one in known.values())
@@ -292,10 +298,16 @@ class ImapIntake:
             self._detail["waiting"] = max(look.waiting, 0)
             self._say(pulse)
             self._keep_lease()
-            if pulse.stopping.is_set():
+            if pulse.stopping.is_set() or time.monotonic() > look.ends_at:
                 break
         if before is not None:
             self._file(before, line)
+        if look.waiting > 0 and time.monotonic() > look.ends_at:
+            self._failures = 0  # it got on
+            raise Lost(
+                f"Taking in what waits took longer than {PASS_SECONDS / 60:.0f} minutes; "
+                f"the other {look.waiting} messages are taken in over a new connection."
+            )
 
     def _store(self, incoming: Sequence[Incoming]) -> _Batch:
         now = self._office.now()

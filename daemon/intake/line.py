@@ -88,6 +88,7 @@ class Line:
         self._prefix, self._delimiter = "", "/"
         self.uidvalidity = 0
         self.read_only = False
+        self._keeps_keywords = True
         self.alive: Callable[[], None] = _nobody_asks
         """Called at each step and with all that comes, so every minute at least while the server is at work."""
 
@@ -155,7 +156,9 @@ class Line:
             ) from refused
 
     def _refusal(self, refused: LoginError) -> str:
-        """The server's words; raises Lost if they speak of the hour and not of the log-in."""
+        """The server's words; raises Lost if they speak of the hour and not of the log-in, or are none of its own."""
+        if isinstance(refused.__context__, IMAP4.abort):  # the line broke; imapclient calls that a refusal too
+            raise refused.__context__
         said = _said(refused)
         if _PASSING.search(said) or _BACKOFF.search(said):
             raise Lost(f"The server cannot log us in now: {said}") from refused
@@ -207,11 +210,17 @@ class Line:
             self._client.subscribe_folder(folder)
 
     def _select(self, name: str, *, readonly: bool = False) -> None:
-        answer: Mapping[bytes, Any] = self._client.select_folder(self.folder(name), readonly=readonly)
+        folder = self.folder(name)
+        try:
+            answer: Mapping[bytes, Any] = self._client.select_folder(folder, readonly=readonly)
+        except IMAP4.readonly:  # we have no right to change it; to read it is worth much
+            answer = self._client.select_folder(folder, readonly=True)
         self.uidvalidity = int(answer[b"UIDVALIDITY"])
         self._exists = int(answer.get(b"EXISTS", 0))
         self._next_uid = int(answer.get(b"UIDNEXT", 1))
         self.read_only = not answer.get(b"READ-WRITE", False)
+        kept = answer.get(b"PERMANENTFLAGS")
+        self._keeps_keywords = kept is None or b"\\*" in kept  # RFC 3501, 7.1: without the word all are kept
 
     def examine(self, name: str) -> None:
         """Look into this folder from now on, without the right to change it.  Raises NotDone if there is none."""
@@ -300,14 +309,15 @@ class Line:
 
     @property
     def keeps_filed_mail(self) -> bool:
-        """Whether filed mail stays in the inbox with a keyword, because this server could not take it away safely."""
+        """Whether filed mail stays in the inbox, because this server could not take it away safely."""
         return not self._client.has_capability("MOVE") and not self._client.has_capability("UIDPLUS")
 
     def move(self, uids: Sequence[int], name: str) -> None:
         """Take these messages out of the inbox; one that is not there any more counts as moved (RFC 6851).
 
-        Without MOVE they are copied and expunged by UID (RFC 4315); without that too they stay and get a keyword: a
-        plain EXPUNGE would remove what other people have marked.  Raises NotDone when the server will not.
+        Without MOVE they are copied and expunged by UID (RFC 4315); without that too they stay and get a keyword, if
+        the server keeps any: a plain EXPUNGE would remove what other people have marked.  Raises NotDone when the
+        server will not.
         """
         with self._within(STEP_SECONDS + len(uids), f"moving mail to {name}"):
             try:
@@ -330,7 +340,7 @@ class Line:
             self._client.copy(uids, folder)
             self._client.add_flags(uids, [b"\\Deleted"], silent=True)
             self._client.uid_expunge(uids)
-        else:
+        elif self._keeps_keywords:
             keyword = b"$Amends" + folder.rpartition(self._delimiter)[2].encode("ascii", "ignore").strip(b' ()[]{%*"\\')
             self._client.add_flags(uids, [keyword], silent=True)
 
@@ -474,6 +484,7 @@ def _connect(box: Mailbox, where: str) -> IMAPClient:
     except (OSError, IMAP4.error, ValueError) as fault:
         raise Lost(f"Cannot connect to {where}: {_said(fault)}") from fault
     client.normalise_times = False  # its default is a naive local time
+    _keep_alive(client.socket())
     if box.security == "starttls":
         try:
             client.starttls(context)
@@ -484,6 +495,15 @@ def _connect(box: Mailbox, where: str) -> IMAPClient:
             client.shutdown()
             raise Lost(f"{where} will not encrypt (STARTTLS): {_said(fault)}; nothing was sent") from fault
     return client
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Let the system find out within two minutes that the other end is gone, and gateways see that we are there."""
+    with contextlib.suppress(OSError, AttributeError):  # not every system has all of them
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
 
 
 def _utc(at: object) -> datetime | None:
