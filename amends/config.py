@@ -54,7 +54,7 @@ _FORMS: Final = {
 }
 """What each form is in words."""
 _PREFIX: Final = "AMENDS_"
-_NO_SETTINGS: Final = frozenset({"AMENDS_CONFIG", "AMENDS_REQUIRE_SERVERS", "AMENDS_REWRITE"})
+_NO_SETTINGS: Final = frozenset({"AMENDS_CONFIG", "AMENDS_NIGHTLY", "AMENDS_REQUIRE_SERVERS", "AMENDS_REWRITE"})
 """Variables with our prefix that are read elsewhere."""
 _ADDRESS = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+\.?[^@\s<>\"]*")
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from amends.deadlines.calendar import SHORT_WEEKDAYS, WorkingCalendar
 from amends.deadlines.compute import Paused, before, due
-from amends.deadlines.model import Confidence, Pack, Rule, name_of
+from amends.deadlines.model import Confidence, Pack, Rule, basis_of, limit_of, name_of
 
 BY_HAND: Final = "!"
 """Stands after a kind of letter that meets a deadline only if a person wrote it."""
@@ -157,8 +157,8 @@ def _planned(
         starts_at=at,
         due_at=found.due_at,
         due_date=found.due_date,
-        basis=rule.basis,
-        derivation=found.derivation,
+        basis=basis_of(rule),
+        derivation=(*_whose(rule), *found.derivation),
         met_by=_met_by(pack, rule),
         ticks=tuple(sorted(ticks, key=lambda tick: tick.at)),
         own=rule.own,
@@ -166,6 +166,13 @@ def _planned(
         confidence=rule.confidence,
         stage=rule.stage,
     )
+
+
+def _whose(rule: Rule) -> tuple[str, ...]:
+    """A date of ours is never taken for the rule's."""
+    if not rule.numberless or rule.span is None:
+        return ()
+    return (f"the rule names no number ({limit_of(rule)}); our own target is {rule.span.in_words()}",)
 
 
 def ticks_of(

@@ -9,18 +9,10 @@ from typing import Any
 from amends.deadlines.calendar import WorkingCalendar
 from amends.deadlines.clocks import counting
 from amends.deadlines.compute import due
-from amends.deadlines.model import RECEIPT, Confidence, Pack, Rule, Span, name_of
+from amends.deadlines.model import RECEIPT, Pack, Rule, in_words, limit_of, name_of
 from amends.deadlines.packs import PackFile, Regime
 from amends.deadlines.words import a_day
 from amends.kernel.instants import iso
-
-SURE: dict[Confidence, str] = {
-    "verified": "",
-    "verified_secondary": " [from a secondary source]",
-    "memory": " [not verified]",
-    "product_default": " [our default, no rule of law]",
-}
-"""How sure a fact is, as it stands behind it wherever it is shown."""
 
 
 def listed(files: Iterable[PackFile], *, today: date) -> list[dict[str, Any]]:
@@ -68,10 +60,10 @@ def _row(pack: Pack, rule: Rule, days: WorkingCalendar, at: datetime | None) -> 
     if at is None:
         derivation = (f"'{rule.starts}' has not happened",)
     elif found is None:
-        derivation = (f"the rule names no number: {_limit(rule)}",)
+        derivation = (f"the rule names no number: {limit_of(rule)}",)
     elif rule.numberless:  # a date of ours must never be taken for the rule's
         derivation = (
-            f"the rule names no number: {_limit(rule)}",
+            f"the rule names no number: {limit_of(rule)}",
             *(f"our own target: {one}" for one in found.derivation),
         )
         found = None
@@ -95,27 +87,3 @@ def _rules_own_age(pack: Pack, days: WorkingCalendar, at: datetime | None) -> li
         return []
     until = f" to {a_day(pack.effective_to)}" if pack.effective_to is not None else ""
     return [f"not in force on {a_day(day)}: this version holds from {a_day(pack.effective_from)}{until}"]
-
-
-def in_words(rule: Rule) -> str:
-    """The rule as a sentence, with what is the organisation's own and how sure the fact is."""
-    limit = _limit(rule)
-    if rule.numberless:
-        if rule.span is not None:
-            limit += f" (own target: {rule.span.in_words()})"
-        limit += f", from {_trigger(rule)}"
-    else:
-        limit = f"{'every' if rule.recurring else 'within'} {limit}"
-    ours = "our own target, " if rule.own and not rule.numberless else ""
-    return f"{rule.action}: {ours}{limit}{'' if ours else SURE[rule.confidence]}"
-
-
-def _trigger(rule: Rule) -> str:
-    return rule.starts.replace("_", " ")
-
-
-def _limit(rule: Rule) -> str:
-    if rule.numberless:
-        return {"immediately": "at once", "none": "no number"}.get(rule.unit, rule.unit.replace("_", " "))
-    words = f"{Span(amount=rule.amount or 0, unit=rule.unit).in_words()} of {_trigger(rule)}"
-    return words if rule.other is None else f"{words} or {rule.other.in_words()}, whichever is {rule.other.take}"

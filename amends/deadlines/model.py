@@ -489,3 +489,40 @@ def _beside(rule: Rule, target: OwnTarget) -> Rule:
         extension=None,
         pause=None,
     )
+
+
+# In words
+
+SURE: Final[dict[Confidence, str]] = {
+    "verified": "",
+    "verified_secondary": " [from a secondary source]",
+    "memory": " [not verified]",
+    "product_default": " [our default, no rule of law]",
+}
+"""How sure a fact is, as it stands behind it wherever it is shown."""
+
+
+def in_words(rule: Rule) -> str:
+    """The rule as a sentence, with what is the organisation's own and how sure the fact is."""
+    limit = limit_of(rule)
+    if rule.numberless:
+        if rule.span is not None:
+            limit += f" (own target: {rule.span.in_words()})"
+        limit += f", from {rule.starts.replace('_', ' ')}"
+    else:
+        limit = f"{'every' if rule.recurring else 'within'} {limit}"
+    ours = "our own target, " if rule.own and not rule.numberless else ""
+    return f"{rule.action}: {ours}{limit}{'' if ours else SURE[rule.confidence]}"
+
+
+def limit_of(rule: Rule) -> str:
+    """How long the rule itself gives, without a target of ours."""
+    if rule.numberless:
+        return {"immediately": "at once", "none": "no number"}.get(rule.unit, rule.unit.replace("_", " "))
+    words = f"{Span(amount=rule.amount or 0, unit=rule.unit).in_words()} of {rule.starts.replace('_', ' ')}"
+    return words if rule.other is None else f"{words} or {rule.other.in_words()}, whichever is {rule.other.take}"
+
+
+def basis_of(rule: Rule) -> str:
+    """The paragraph it rests on; a fact that nobody verified says so wherever it is shown."""
+    return f"{rule.basis}{SURE['memory']}" if rule.confidence == "memory" else rule.basis

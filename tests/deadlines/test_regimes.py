@@ -12,8 +12,8 @@ from amends.config import Organisation, OwnTarget, Policy, Settings
 from amends.deadlines.calendar import calendar_for, calendar_of, week_of
 from amends.deadlines.clocks import TickKind, meets, meets_event, plan, plan_all, replanned
 from amends.deadlines.compute import Paused, due, extended
-from amends.deadlines.explain import explained, in_words, listed
-from amends.deadlines.model import Extension, Pause, Rule, Span
+from amends.deadlines.explain import explained, listed
+from amends.deadlines.model import Extension, Pause, Rule, Span, in_words
 from amends.deadlines.model import OwnTarget as Promise
 from amends.deadlines.packs import load_pack, load_regime, packs_in, regimes_of
 from amends.kernel.errors import ConfigError, Refused
@@ -75,6 +75,12 @@ def test_a_rule_without_a_number_has_no_date_and_our_own_target_is_called_ours()
     assert row["derivation"][-1] == "our own target: due by the end of Wed 23 Dec 2026 (Europe/London)"
     (clock,) = [one for one in plan(FCA, ENGLAND, trigger="receipt", at=AT) if one.rule_id == "ack"]
     assert clock.own and clock.due_date == date(2026, 12, 23)
+    assert clock.derivation[0] == "the rule names no number (promptly); our own target is 3 business days"
+
+
+def test_a_deadline_that_nobody_verified_says_so_on_the_case():
+    (forward,) = plan(FCA, ENGLAND, trigger="other_respondent_identified", at=AT)
+    assert forward.basis == "DISP 1.7 [not verified]" and forward.confidence == "memory"
 
 
 def test_a_rule_says_how_sure_it_is():
