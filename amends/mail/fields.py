@@ -255,7 +255,7 @@ class Fields(Mapping[str, list[str]]):
 
 
 _FIELD: Final = re.compile(
-    rb"[^\n]*(?:\n|\Z)(?:(?:[ \t]+\r?\n(?=[ \t]+[^ \t\r\n]))?[ \t]+[^ \t\r\n][^\n]*(?:\n|\Z))*"  # RFC 5322 4.2
+    rb"[^\n]*(?:\n|\Z)(?:(?:[ \t]+\r?\n(?=[ \t]+[^ \t\r\n]))?[ \t]+[^ \t\r\n][^\n]*(?:\n|\Z))*+"  # RFC 5322 4.2
 )
 _NAME: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _FOLD: Final = re.compile(r"\r?\n[ \t]*")

@@ -9,6 +9,7 @@ import hashlib
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_qp, a2b_uu
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from email.message import Message
@@ -456,6 +457,7 @@ def unflowed(text: str, *, delsp: bool) -> str:
 
 _BEGIN: Final = re.compile(r"begin [0-7]{3,4} (\S[^\n]{0,299})")
 _UU_FILES: Final = 100
+_UU_LOOKED_AT: Final = 1000  # beginnings of a file
 
 
 def _uuencoded(text: str) -> tuple[list[str], list[tuple[str, bytes]]]:
@@ -464,27 +466,27 @@ def _uuencoded(text: str) -> tuple[list[str], list[tuple[str, bytes]]]:
     ends = [at for at, line in enumerate(lines) if line.rstrip() == "end"]
     kept: list[str] = []
     files: list[tuple[str, bytes]] = []
-    at = 0
+    at = looked = 0
     while at < len(lines):
         begun = _BEGIN.fullmatch(lines[at].rstrip())
-        end = next((end for end in ends if end > at), None) if begun and len(files) < _UU_FILES else None
-        if begun is None or end is None or not _all_encoded(lines[at + 1 : end]):
+        place = bisect_right(ends, at)
+        looked += bool(begun)
+        end = (
+            ends[place] if begun and looked <= _UU_LOOKED_AT and len(files) < _UU_FILES and place < len(ends) else None
+        )
+        if begun is None or end is None or not _all_encoded(lines[at + 1 : min(end, at + 51)]):
             kept.append(lines[at])
             at += 1
             continue
         files.append((begun[1].strip(), b"".join(map(_uu_line, lines[at + 1 : end]))))
-        ends = [later for later in ends if later > end]
         at = end + 1
     return kept, files
 
 
 def _all_encoded(lines: list[str]) -> bool:
     """Whether these are lines of uuencode: the first character tells the length of the rest."""
-    sample = lines[:50]
     return (
-        bool(sample)
-        and all(not line.strip() or len(line.rstrip()) <= 90 for line in sample)
-        and bool(_uu_line(sample[0]))
+        bool(lines) and all(not line.strip() or len(line.rstrip()) <= 90 for line in lines) and bool(_uu_line(lines[0]))
     )
 
 

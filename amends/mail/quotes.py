@@ -370,12 +370,22 @@ _CLOSING_LINES: Final = 30  # a block behind `-- ` that is longer is no signatur
 _RULE_AS_SIGNATURE: Final = re.compile(r"\s*(?:_{3,}|-{3,}|\*{3,}|={3,})\s*$")
 
 
+def _closing(lines: list[str]) -> int:
+    """The first line behind which at most so many lines stand as a signature may have."""
+    left = _CLOSING_LINES
+    for at in range(len(lines) - 1, -1, -1):
+        if lines[at].strip():
+            left -= 1
+        if left < 0:
+            return at
+    return 0
+
+
 def _without_signature(lines: list[str]) -> list[str]:
     """Cut what stands behind the signature's delimiter (RFC 3676 4.3), and the line that a telephone adds."""
-    for at, line in enumerate(lines):
-        if not _SIGNATURE.match(line) or not any(one.strip() for one in lines[:at]):
-            continue
-        if sum(bool(one.strip()) for one in lines[at + 1 :]) <= _CLOSING_LINES:
+    first = _next_line(lines, 0)
+    for at in range(max(first + 1, _closing(lines)), len(lines)):
+        if _SIGNATURE.match(lines[at]):
             lines = lines[:at]
             break
     end = len(lines)

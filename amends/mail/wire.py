@@ -20,6 +20,7 @@ FIELD_BYTES: Final = 16 * 1024
 ADDRESS_FIELD_BYTES: Final = 20 * 1024  # two hundred addresses with their names
 CONTENT_FIELD_BYTES: Final = 4 * 1024
 PARTS: Final = 1000
+MULTIPARTS: Final = 200  # the parser compiles an expression for each boundary
 DEPTH: Final = 50
 LINES: Final = 300_000
 PLAIN_BODY_BYTES: Final = 4 * 1024 * 1024  # of a message that is one text
@@ -211,7 +212,7 @@ def _without_blocks(body: bytes) -> tuple[bytes, dict[str, memoryview]]:
     return (b"".join([*kept, body[at:]]), lifted) if lifted else (body, lifted)
 
 
-_CONTENT_FIELD: Final = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
+_CONTENT_FIELD: Final = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*+")
 _STRUCTURE: Final = re.compile(
     rb"^(?:--([^\r\n]{1,300}?)(--)?[ \t]*\r?$"
     rb"|[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Tt][Yy][Pp][Ee][ \t]*:[ \t]*(\S[^\n]*\n(?:[ \t][^\n]*\n)*))",
@@ -289,12 +290,16 @@ def _harmless(field: bytes) -> bytes:
 def _bounded_structure(kind: str, body: bytes, defects: list[str]) -> bytes:
     """`body` up to the part that is one too many, or one too deep."""
     stack = [parameters(kind)[1].get("boundary", "")]
-    messages = parts = 0
+    messages = parts = multiparts = 0
     for found in _STRUCTURE.finditer(body):
         if found[3] is not None:
             media_type, given = parameters(text_of_field(found[3][:CONTENT_FIELD_BYTES]))
             if media_type.startswith("multipart/") and "boundary" in given:
                 stack.append(given["boundary"].lower())
+                multiparts += 1
+                if multiparts > MULTIPARTS:
+                    defects.append(f"more than {MULTIPARTS} parts held parts of their own; only those were read")
+                    return body[: found.start()]
             elif media_type.startswith("message/"):
                 messages += 1
                 stack.append("")

@@ -18,10 +18,14 @@ from amends.mail.facts import Reading
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one reading process may use.  `seconds` are of the wall clock, `cpu_seconds` of the processor, a message."""
+    """What one reading process may use.  `seconds` are of the wall clock, `cpu_seconds` of the processor, a message.
+
+    No mail that we know of takes the reader more than one second of the processor and 100 MB; what takes these is read
+    by its header alone.
+    """
 
     seconds: float = 15.0
-    cpu_seconds: int = 10
+    cpu_seconds: int = 5
     memory: int = 1024 * 1024 * 1024
 
 
