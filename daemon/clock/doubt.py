@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlmodel import Session
+from sqlalchemy import delete
+from sqlmodel import Session, col
 
 from amends.casework.office import Office, read_meta, write_meta
 from amends.kernel.instants import iso
+from amends.ledger.tables import Meta
 from daemon.supervision.owner import this_machine
 
 log = structlog.get_logger()
@@ -28,6 +30,7 @@ log = structlog.get_logger()
 JUMP: Final = timedelta(minutes=10)
 BEHIND: Final = timedelta(minutes=5)
 _KEEP_EVERY: Final = 60.0  # seconds between two writes of what was last believed
+_BELIEVED: Final = "clock_believed:"
 _HIGH_WATER: Final = "clock_high_water"
 _CONFIRMED: Final = "clock_confirmed"
 
@@ -86,7 +89,7 @@ class ClockDoubt:
         """`kept` is called each time that what is believed was written down."""
         self._office = office
         self._told = kept
-        self._name = f"clock_believed:{this_machine()}"
+        self._name = _BELIEVED + this_machine()
         self._lock = threading.RLock()
         self._sentence: str | None = None
         self._believed: Reading | None = None
@@ -148,9 +151,14 @@ class ClockDoubt:
 
 
 def confirm(office: Office) -> datetime:
-    """An operator's word that the clock is right as it stands; every daemon on this store takes it at its next look."""
+    """An operator's word that the clock is right as it stands.
+
+    Every daemon on this store takes it at its next look, and one that does not run now when it starts: what was believed
+    before is forgotten.
+    """
     wall = office.wall()
     with office.book.write() as session:
+        session.connection().execute(delete(Meta).where(col(Meta.name).startswith(_BELIEVED, autoescape=True)))
         write_meta(session, _HIGH_WATER, wall.isoformat())
         write_meta(session, _CONFIRMED, wall.isoformat())
     return wall

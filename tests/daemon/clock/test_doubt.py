@@ -142,6 +142,18 @@ def test_the_operators_word_is_taken_by_a_running_daemon(office: Office, machine
     assert doubt.look() is not None, "the word was about that day alone"
 
 
+def test_the_operators_word_holds_for_a_daemon_that_did_not_run_when_it_was_given(
+    office: Office, machine: Machine
+) -> None:
+    assert ClockDoubt(office).look() is None
+    machine.is_set(timedelta(days=3))
+    confirm(office)
+    started = ClockDoubt(office)
+    assert started.look() is None
+    machine.is_set(timedelta(days=1))
+    assert started.look() is not None
+
+
 def test_a_new_boot_starts_a_new_count(office: Office, machine: Machine) -> None:
     doubt = ClockDoubt(office)
     doubt.look()
