@@ -153,8 +153,8 @@ class ClockDoubt:
 def confirm(office: Office) -> datetime:
     """An operator's word that the clock is right as it stands.
 
-    Every daemon on this store takes it at its next look, and one that does not run now when it starts: what was believed
-    before is forgotten.
+    Every daemon on this store takes it at its next look, and one that does not run now when it starts: what was
+    believed before is forgotten.
     """
     wall = office.wall()
     with office.book.write() as session:
