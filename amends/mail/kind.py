@@ -307,7 +307,12 @@ def _said_in_text(text: str) -> str:
 # ── May we answer? ──
 
 _SUPPRESSED: Final = frozenset({"all", "autoreply", "oof"})
-_NO_REPLY: Final = r"(?:no|do[._-]?not|dont)[._-]?(?:repl(?:y|ies)|response)"
+_NO_REPLY: Final = (
+    r"(?:(?:no|do[._-]?not|dont)[._-]?(?:repl(?:y|ies)|respon(?:se|d))|(?:bitte[._-]?)?(?:nicht|keine)[._-]?antwort(?:en)?"
+    r"|ne[._-]?pas[._-]?repondre|no[._-]?(?:responder|contestar|respondre)|non[._-]?risp(?:ondere|osta)"
+    r"|nao[._-]?respond(?:er|a)|(?:geen|niet)[._-]?(?:be)?antwoord(?:en)?|(?:svar[._-]?ikke|ikke[._-]?svar|ingen[._-]?svar"
+    r"|svara[._-]?(?:inte|ej)|ej[._-]?svar)|ala[._-]?vastaa|nie[._-]?odpowiada[cj]|neodpovidat|unmonitored)\d{0,6}"
+)
 _MACHINES: Final = re.compile(
     rf"(?:mailer-?daemon|postmaster|{_NO_REPLY}|bounces?|mdaemon|daemon|nobody|root|listserv|majordomo|mailman"
     rf"|auto-?(?:responder|reply|response)|bounces?[+=._-].*|.*[._+-]{_NO_REPLY}|{_NO_REPLY}[._+=-].*"
@@ -345,12 +350,7 @@ def why_not(fields: Fields, judged: Judgement, sender: str, *, own_addresses: Co
 
 
 def _asked_not_to(fields: Fields, own: Collection[str]) -> str:
-    asked = {
-        word.strip().lower()
-        for value in fields.get("x-auto-response-suppress", ())
-        for word in re.split(r"[,;\s]+", value)
-    }
-    if asked & _SUPPRESSED:
+    if any(_suppresses(value) for value in fields.get("x-auto-response-suppress", ())):
         return "it asks for no automatic answer (X-Auto-Response-Suppress)"
     if fields.first("x-loop") or fields.first("x-amends-letter"):
         return "it has been through an automatic system (X-Loop)"
@@ -359,6 +359,17 @@ def _asked_not_to(fields: Fields, own: Collection[str]) -> str:
     if len(fields.get("received", ())) >= MANY_HOPS:
         return f"it has been through {len(fields['received'])} servers and may be in a loop"
     return ""
+
+
+def _suppresses(value: str) -> bool:
+    """Whether Exchange's field asks for no automatic answer: by names, or by the number that stands for them.
+
+    [MS-OXOMSG], PidTagAutoResponseSuppress: 0x10 are notes of absence, 0x20 other automatic answers; -1 is all.
+    """
+    words = {word for word in re.split(r"[^\w-]+", value[:200].lower()) if word}
+    return bool(words & _SUPPRESSED) or any(
+        int(word, 0) & 0x30 for word in words if re.fullmatch(r"-?[1-9]\d{0,10}|0x[0-9a-f]{1,8}", word)
+    )
 
 
 def _path(fields: Fields) -> str:
