@@ -19,6 +19,7 @@ SHORT_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LAST_SECOND: Final = time(23, 59, 59)
 SEARCH_LIMIT: Final = 366  # a calendar without a working day in a year is a mistake, not an answer
 _ONE_DAY: Final = timedelta(days=1)
+_TICK: Final = timedelta(microseconds=1)
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))")
 
 Interval = tuple[time, time]
@@ -127,7 +128,7 @@ class WorkingCalendar:
         """The same as instants (UTC), as long as they really last on the days on which the clock is moved."""
         spells: list[tuple[datetime, datetime]] = []
         for opens, closes in self.hours_of(day):
-            begin, end = self.first_showing(day, opens), self.last_showing(day, closes)
+            begin, end = self.first_showing(day, opens), self.end_of_showing(day, closes)
             if spells and begin <= spells[-1][1]:  # a break that the hour shown twice swallows
                 begin = spells.pop()[0]
             if begin < end:
@@ -151,12 +152,17 @@ class WorkingCalendar:
         at = self.at(day, moment)
         return self._leap(day, moment) if at.astimezone(self.zone).time() != moment else at
 
-    def last_showing(self, day: date, moment: time) -> datetime:
-        """The last instant (UTC) at which the local clock reaches `moment` on `day`; midnight's end for LAST_SECOND."""
+    def end_of_showing(self, day: date, moment: time) -> datetime:
+        """The instant (UTC) after the last at which the local clock shows less than `moment` on `day`.
+
+        So an office that closes at one, where one o'clock begins the hour that comes twice, closes at the first.
+        """
         if moment == LAST_SECOND:
             return self.end_of(day) + timedelta(seconds=1)
-        at = datetime.combine(day, moment, self.zone).replace(fold=1).astimezone(UTC)
-        return self._leap(day, moment) if at.astimezone(self.zone).time() != moment else at
+        before = (datetime.combine(day, moment) - _TICK).replace(tzinfo=self.zone, fold=1)
+        at = before.astimezone(UTC)
+        exists = at.astimezone(self.zone).time() == before.time()
+        return at + _TICK if exists else self._leap(day, before.time())
 
     def _leap(self, day: date, moment: time) -> datetime:
         """The instant at which the clock skips `moment` in spring."""

@@ -393,6 +393,12 @@ def test_a_break_in_the_hour_that_is_shown_twice_is_swallowed():
     assert (begin, end) == (datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 2, tzinfo=UTC))
 
 
+def test_an_office_that_closes_when_the_hour_that_comes_twice_begins_closes_at_the_first():
+    york = calendar_for(region="none", zone=ZoneInfo("America/New_York"), hours={"sun": ["00:00-01:00"]})
+    ((begin, end),) = york.open_spells(date(2026, 11, 1))
+    assert (begin, end) == (datetime(2026, 11, 1, 4, tzinfo=UTC), datetime(2026, 11, 1, 5, tzinfo=UTC))
+
+
 @pytest.mark.parametrize(
     ("hours", "sentence"),
     [
