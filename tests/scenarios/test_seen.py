@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from amends.casework import merging
 from tests.builders import AMARA
 from tests.scenarios.town import Town, answer, mail
 from tests.tui.desk import at, press, screen_of
@@ -120,14 +119,14 @@ async def test_scenario_28_why_a_message_is_on_a_case_is_one_key_away_and_it_can
         async with at(Desk(town.desk, AMARA), size=(140, 40)) as pilot:
             await press(pilot, "enter", "H")
             assert "a signed letter of ours that it answers" in screen_of(pilot)
-        reference = town.do(merging.split, case, joined.id)
+            await press(pilot, "left", "right_square_bracket", "right_square_bracket", "S", "1")
+            assert "fence is down" not in screen_of(pilot)
         town.until_quiet()
-    old, new = town.case(case.row.reference), town.case(reference)
+    old, new = town.cases()
+    reference = new.row.reference
     assert joined.id not in {message.id for message in old.messages}
-    assert (
-        new.messages[0].new_text == "My neighbour's fence is down."
-        and "split it off" in new.messages[0].match["because"]
-    )
+    assert new.messages[0].new_text == "My neighbour's fence is down."
+    assert "amara split it off" in new.messages[0].match["because"]
     assert [e.data["message"] for e in old.events if e.kind == "message"][-1] == joined.id, "that it was there is kept"
     assert [e.data["to"] for e in old.events if e.kind == "message-split"] == [reference]
     assert old.links == ((reference, "split"),) and new.row.received_at == joined.at
