@@ -84,6 +84,8 @@ class Threads(RuleBasedStateMachine):
         }[evidence]
         if kind is Kind.BOUNCE:
             proof |= {"permanent_failure": True, "gave_up": True}
+        if kind is Kind.OWN:
+            sender = OURS
         before = self._letters()
         filed = self._file(a_mail(sender=sender, text=f"An answer, {self.mails}.", kind=kind, **proof))
         if kind is not Kind.PERSON:
@@ -142,7 +144,7 @@ class Threads(RuleBasedStateMachine):
             return
         with self.office.book.read() as session:
             states = list(session.execute(select(col(Arrival.state))).scalars())
-            assert len(states) == self.mails and set(states) <= {"filed", "held", "aside"}, states
+            assert len(states) == self.mails and set(states) <= {"filed", "held", "quarantined"}, states
             incoming = list(
                 session.execute(select(col(Message.raw_id)).where(col(Message.direction) == "in")).scalars()
             )
