@@ -151,6 +151,7 @@ SCREENS: Final[dict[str, tuple[Where, ...]]] = {
 """Which parts of the table each screen takes.  A part named later wins where both use a key."""
 
 # Help stays in reach while a letter is written, where letters are text.
+_NOTHING_TO_OPEN: Final = ("review", "status", "page")
 _F: Final = frozenset(f"f{number}" for number in range(1, 13))
 _IN_TEXT: Final = ("f1", "ctrl+q", "ctrl+l")
 
@@ -243,6 +244,7 @@ def footer(screen: str, cells: int, *, may_write: bool = True, typing: bool = Fa
     `typing`: a line or a letter is written, and what is text there does nothing else.
     """
     here = list(_while_typing(keys_of(screen))) if typing else keys_of(screen)
+    here = [key for key in here if key.action != "open" or screen not in _NOTHING_TO_OPEN]
     wanted = sorted((key for key in here if key.foot and (may_write or not key.writes)), key=lambda k: k.foot)
     chosen: list[Key] = []
     used = 0

@@ -252,8 +252,14 @@ def clocks(case: CaseView, at: Bounds) -> list[Span]:
     for one in owed:
         band = heat(one.due_at, at)
         words = due_words(one.due_at, at)
-        spans += [("  " if spans else " ", "text"), (SIGNS[band], "late-sign" if band is Heat.LATE else str(band))]
-        spans.append((f" {prose(one.label, limit=20)} {'' if band is Heat.LATE else 'due '}{words}", str(band)))
+        sign = SIGNS[band].strip()
+        spans += [("  " if spans else " ", "text"), (sign, "late-sign" if band is Heat.LATE else str(band))]
+        spans.append(
+            (
+                f"{' ' if sign else ''}{prose(one.label, limit=20)} {'' if band is Heat.LATE else 'due '}{words}",
+                str(band),
+            )
+        )
     for one in met:
         late = ", late" if one.breached_at else ""
         spans.append(

@@ -348,8 +348,8 @@ async def test_search_finds_by_number_name_and_words_as_you_type(desk):
         await wait_for(pilot, lambda: "1 case found" in screen_of(pilot))
         await press(pilot, *["backspace"] * 8)
         await write(pilot, "three times")
-        await wait_for(pilot, lambda: "2 cases found" in screen_of(pilot))
-        assert "Dana Yilmaz" in screen_of(pilot) and "Mona Petrov" in screen_of(pilot)
+        await wait_for(pilot, lambda: "2 cases found" in screen_of(pilot) and "Dana Yilmaz" in screen_of(pilot))
+        assert "Mona Petrov" in screen_of(pilot)
         await press(pilot, "tab", "A")
         assert {the_case(desk, name).row.handler for name in ("Dana Yilmaz", "Mona Petrov")} >= {"amara"}
         await press(pilot, "enter")

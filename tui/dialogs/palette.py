@@ -12,7 +12,7 @@ from tui.words import Line, fit
 
 
 class CommandList(RowList):
-    """Commands as rows: the words, what they do, the key."""
+    """Commands as rows: the key, and what it does."""
 
     def __init__(self, commands: Sequence[Command]) -> None:
         super().__init__(id="found")
@@ -25,11 +25,7 @@ class CommandList(RowList):
 
     def row(self, key: int, width: int) -> Line:
         one = self.commands[key]
-        return (
-            (" " + fit(one.words, 22) + " ", "strong"),
-            (fit(one.does, max(8, width - 33)) + " ", "muted"),
-            (fit(one.key, 8), "accent"),
-        )
+        return ((" " + fit(one.key, 8), "accent"), (one.does if one.key else one.words, "text"))
 
 
 class Palette(Finder[Any]):
@@ -45,7 +41,7 @@ class Palette(Finder[Any]):
         return CommandList(self._commands)
 
     def hint(self) -> str:
-        return "Enter=Run it  ↑↓=Move  Esc=Close   On the right: the key for next time"
+        return "Enter=Run it  ↑↓=Move  Esc=Close   On the left: the key for next time"
 
     def find(self, words: list[str]) -> None:
         listed = self.query_one(CommandList)

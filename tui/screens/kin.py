@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tui.screens.verbs import CaseVerbs
 
 REFERENCE = "Reference or number of the other case"
+SAME = "That is one and the same case; name another one."
 
 
 def offer(place: CaseVerbs, case: CaseView) -> None:
@@ -46,7 +47,7 @@ def _ask_other(
         place.ask(
             "other",
             lambda: place.desk.case(place.desk.find_case(words))[0],
-            lambda other: then(place, case, other),
+            lambda other: then(place, case, other) if other.row.id != case.row.id else place.house.say(SAME),
             opens=True,
         )
 

@@ -20,7 +20,7 @@ from tui.screens.base import DeskScreen
 from tui.signs import age, moment
 from tui.widgets.bar import Part
 from tui.widgets.lineview import LineView, Sheet
-from tui.words import Line, fit, plural, prose, wrap
+from tui.words import Line, fit, prose, wrap
 
 DOES = {
     "intake": "fetches mail",
@@ -102,6 +102,8 @@ def status_sheet(
         what = DOES.get(kind, "")
         since = moment(duty.beat_at if silent else duty.since, now, zone)
         words = f"{state} since {since}, heard of {_ago(duty.beat_at, now)}"
+        if len(words) > width - 51:  # how it is matters more than since when
+            words = f"{state}, heard of {_ago(duty.beat_at, now)}" if not silent else f"silent since {since}"
         lines.append(
             (
                 (" ok " if well else " !! ", "ok" if well else "late"),
@@ -121,8 +123,9 @@ def status_sheet(
         (tally.held, "held for a word: tray (4)"),
         (tally.quarantined, "set aside: tray (4)"),
     ):
-        unit = "letter" if "outbox" in words or "way" in words else "message"
-        lines.append(((f"   {plural(number, unit):>12}  {words}", "late" if number and "failed" in words else "text"),))
+        unit = ("letter" if "outbox" in words or "way" in words else "message") + ("" if number == 1 else "s")
+        role = "late" if number and "failed" in words else "text"
+        lines.append(((f"  {number:>5,} {unit:<8}  {words}", role),))
     lines += [(), (("  ABOUT", "muted"),)]
     for title, words in about:
         for number, line in enumerate(wrap(prose(words), width - 16)):

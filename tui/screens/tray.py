@@ -96,8 +96,9 @@ class TrayScreen(Listing):
         held = sum(1 for one in arrivals if one.state == "held")
         parts = [Part(" Tray", "strong"), Part(f"  {held} held  {len(arrivals) - held} set aside", "text")]
         if arrivals:
-            oldest = min(one.received_at for one in arrivals)
-            parts.append(Part(f"  oldest received {age(oldest, self._at.now)} ago: clocks count from receipt", "warn"))
+            oldest = age(min(one.received_at for one in arrivals), self._at.now)
+            when = "just now" if oldest == "now" else f"{oldest} ago"
+            parts.append(Part(f"  oldest received {when}: clocks count from receipt", "warn"))
         self.show_title(parts)
 
     def tell(self) -> None:
@@ -272,13 +273,15 @@ def proposals_of(one: ArrivalView) -> bool:
     return any(candidate.get("proposals") for candidate in one.candidates)
 
 
-def _evidence(candidate: Mapping[str, Any]) -> str:
-    """Which case, by which part of the mail, and how sure that is."""
+def _evidence(candidate: Mapping[str, Any], reason: str) -> str:
+    """Which case, by which part of the mail, and how sure that is; why it waits is said once, as the `reason`."""
     case, evidence, because = (prose(str(candidate.get(key) or "")) for key in ("case", "evidence", "because"))
-    words = f"Perhaps {case}: {because}." if because else f"Perhaps {case}."
+    words = f"Perhaps {case}"
+    if because and because not in prose(reason):
+        words += f": {because}"
     if evidence:
-        header = "Subject" if "subject" in because else "In-Reply-To" if "answers" in because else "Evidence"
-        words += f" {header}: {evidence}"
+        words += f". {'Subject' if 'subject' in because else 'In-Reply-To' if 'answers' in because else 'Evidence'}: "
+        words += evidence
     if candidate.get("confidence"):
         words += f" (confidence {prose(str(candidate['confidence']))})"
     return words
@@ -302,7 +305,7 @@ def about(one: ArrivalView, message: MessageView | None, raw: str, at: Bounds, w
     lines.extend(((" " + line, "warn"),) for line in wrap(f"Why: {prose(one.reason)}", width - 2))
     lines.append(((f" Received {moment(one.received_at, at.now, at.zone)}: the clocks count from then.", "muted"),))
     for candidate in one.candidates:
-        lines.extend(((" " + line, "accent"),) for line in wrap(_evidence(candidate), width - 2))
+        lines.extend(((" " + line, "accent"),) for line in wrap(_evidence(candidate, one.reason), width - 2))
     if (advice := _what_to_do(one)) and one.state == "held":
         lines.extend(((" " + line, "text"),) for line in wrap(advice, width - 2))
     lines.append(())
