@@ -619,7 +619,7 @@ def open_case(
     languages = settings.organisation.languages
     language = reading.language if reading.language in languages else languages[0]
     deadlines = [] if arrival.history else planned_rows(office, received_at=arrival.received_at)
-    first = earliest(deadlines)
+    first, pack = earliest(deadlines), office.pack_at(arrival.received_at)
     values = {
         "reference": str(ref),
         "prefix": ref.prefix,
@@ -634,8 +634,8 @@ def open_case(
         "received_at": arrival.received_at,
         "opened_at": now,
         "history": arrival.history,
-        "pack": office.pack.id,
-        "pack_version": office.pack.version,
+        "pack": pack.id,
+        "pack_version": pack.version,
         "next_due_at": first["due_at"] if first else None,
         "next_deadline": first["kind"] if first else None,
         "unread": 0 if arrival.history else 1,

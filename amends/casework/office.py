@@ -80,10 +80,14 @@ class Office:
     @property
     def pack(self) -> Pack:
         """The main pack, as it is in force now."""
-        return self.regimes[0].at(self.wall(), self.calendar.zone)
+        return self.pack_at(self.wall())
+
+    def pack_at(self, received: datetime) -> Pack:
+        """The main pack of a complaint that was received then: the version of that day, whatever holds since."""
+        return self.regimes[0].at(received, self.calendar.zone)
 
     def packs_at(self, received: datetime) -> list[Pack]:
-        """The packs of a complaint that was received then: the version of that day, whatever holds since."""
+        """The same of every pack that applies, the main one first."""
         return [regime.at(received, self.calendar.zone) for regime in self.regimes]
 
     @cached_property

@@ -47,7 +47,7 @@ def planned_rows(
     A review starts what the complainant is owed again, except the acknowledgement; occurrences count on.
     """
     rows = []
-    for planned in plan(office.pack, office.calendar, trigger="receipt", at=received_at):
+    for planned in plan(office.pack_at(received_at), office.calendar, trigger="receipt", at=received_at):
         if review and meets(planned.met_by, kind="acknowledgement"):
             continue
         before = last_occurrence(session, case_id, planned.rule_id) if session is not None and case_id else 0
@@ -78,9 +78,10 @@ def begins_at(session: Session, deadline: Deadline) -> datetime:
 def following_row(office: Office, session: Session, deadline: Deadline) -> dict[str, Any] | None:
     """The row of the next occurrence of a recurring deadline; None if there is none, or if it stands there already.
 
-    A deadline that the present pack does not know (it was changed since) is owed as it stands, and has none.
+    A deadline that the pack does not know (it was changed since) is owed as it stands, and has none.
     """
-    if not any(rule.id == deadline.kind and rule.recurring for rule in office.pack.deadline):
+    pack = office.pack_at(deadline.starts_at)
+    if not any(rule.id == deadline.kind and rule.recurring for rule in pack.deadline):
         return None
     last = last_occurrence(session, deadline.case_id, deadline.kind)
     if last > deadline.occurrence:
@@ -92,7 +93,7 @@ def following_row(office: Office, session: Session, deadline: Deadline) -> dict[
     )
     of_this_start = deadline.occurrence - (session.connection().execute(earlier).scalar() or 0)  # a review counts anew
     planned = next_occurrence(
-        office.pack, office.calendar, rule_id=deadline.kind, occurrence=of_this_start, starts_at=deadline.starts_at
+        pack, office.calendar, rule_id=deadline.kind, occurrence=of_this_start, starts_at=deadline.starts_at
     )
     return None if planned is None else row_of(planned, occurrence=last + 1)
 

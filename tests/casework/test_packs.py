@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.builders import a_mail, an_office, case_of, open_case, post_all
+from datetime import UTC, datetime, timedelta
+
+from tests.builders import NOW, a_mail, an_office, case_of, open_case, post_all
 
 
 def met(office, case_id):
@@ -32,3 +34,24 @@ def test_our_own_promise_is_a_clock_of_the_case(tmp_path):
     case = case_of(office, open_case(office, a_mail()))
     due = {deadline.kind: deadline.due_at.date().isoformat() for deadline in case.deadlines}
     assert (due["response.own"], due["response"]) == ("2026-12-07", "2026-12-21")
+
+
+def test_a_case_goes_by_the_version_of_the_day_on_which_the_complaint_came(tmp_path):
+    folder = tmp_path / "packs"
+    folder.mkdir()
+    for version, begins, more, weeks in (
+        ("old", "2020-01-01", "effective_to = 2026-11-22\n", 8),
+        ("new", "2026-11-23", "", 6),
+    ):
+        (folder / f"{version}.toml").write_text(
+            f'id = "house"\nname = "Ours"\njurisdiction = "*"\nversion = "{version}"\neffective_from = {begins}\n{more}'
+            'verified = true\n[[deadline]]\nid = "answer"\nlabel = "ANSWER"\naction = "Answer"\nunit = "weeks"\n'
+            f'amount = {weeks}\nbasis = "our policy"\nconfidence = "product_default"\n'
+        )
+    office = an_office(tmp_path, policy={"pack": "house", "folder": "packs"})
+    yesterday = NOW - timedelta(days=1)
+    late, today = (case_of(office, open_case(office, a_mail(), received_at=at)) for at in (yesterday, NOW))
+    assert [(case.events[0].data["pack_version"], case.deadlines[0].due_at) for case in (late, today)] == [
+        ("old", datetime(2027, 1, 17, 23, 59, 59, tzinfo=UTC)),
+        ("new", datetime(2027, 1, 4, 23, 59, 59, tzinfo=UTC)),
+    ]
