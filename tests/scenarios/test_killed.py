@@ -15,7 +15,7 @@ from bench.house import ROOT, environment
 from tests.scenarios.doomed import POINTS
 from tests.scenarios.town import FILED, Town, mail
 
-pytestmark = pytest.mark.server("dovecot")
+pytestmark = [pytest.mark.server("dovecot"), pytest.mark.slow]
 
 EDITH = "edith@example.org"
 PHOTO, PLAN = bytes(range(256)) * 20, b"%PDF-1.4 a plan"
