@@ -23,7 +23,7 @@ from tui.words import plural
 
 TYPING_SECONDS: Final = 0.15
 MOST: Final = 200
-TIP: Final = 'A reference or its number, a name, an address, or words of the mail.  "two words" together, -without'
+TIP: Final = 'A number, a name, an address, or words.  "two words" together, -without'
 
 
 class SearchScreen(CaseListing):
