@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from amends.config import Organisation
@@ -18,10 +18,12 @@ from amends.kernel.errors import ConfigError
 SHORT_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LAST_SECOND: Final = time(23, 59, 59)
 SEARCH_LIMIT: Final = 366  # a calendar without a working day in a year is a mistake, not an answer
+MOST_REMEMBERED: Final = 10_000
 _ONE_DAY: Final = timedelta(days=1)
 _TICK: Final = timedelta(microseconds=1)
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))")
 
+_Found = TypeVar("_Found")
 Interval = tuple[time, time]
 """When somebody is in, by the local clock: from, until (without it; the last second of the day is the whole of it)."""
 Hours = Mapping[int, tuple[Interval, ...]]
@@ -49,6 +51,17 @@ class WorkingCalendar:
     _counting: dict[tuple[object, ...], WorkingCalendar] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _found: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, asked: Hashable, work: Callable[[], _Found]) -> _Found:
+        """What `work` finds on this calendar, which depends on `asked` alone: the mail of one day asks the same."""
+        try:
+            found: _Found = self._found[asked]
+        except KeyError:
+            if len(self._found) >= MOST_REMEMBERED:
+                self._found.clear()
+            found = self._found[asked] = work()
+        return found
 
     def counting(self, *, weekdays: Collection[int] | None = None, own_days: bool = True) -> WorkingCalendar:
         """The calendar by which a rule counts.
@@ -137,7 +150,7 @@ class WorkingCalendar:
 
     def opening_of(self, day: date) -> datetime:
         """The instant (UTC) at which the office opens on a working day."""
-        return self.open_spells(day)[0][0]
+        return self.once(("opening", day), lambda: self.open_spells(day)[0][0])
 
     def at(self, day: date, moment: time) -> datetime:
         """The instant (UTC) at which the local clock shows `moment` on `day`.

@@ -102,17 +102,16 @@ def _of_span(
     if span.unit == "working_hours":
         return _working_hours(trigger_at, amount, calendar, stops)
     day_0 = calendar.day_of_receipt(trigger_at, out_of_hours=out_of_hours)
-    words = [_say_start(trigger_at, day_0, calendar)]
     inclusive = rule.day_count == "include_trigger_day" and amount > 0
-    if inclusive:
-        words.append("the day of the trigger counts as day 1")
-    last = _last_day(day_0, Span(amount=amount, unit=span.unit), calendar, words, stops, inclusive=inclusive)
-    rolled = _roll_over(last, rule.if_last_day_non_working, calendar)
-    if rolled != last:
-        why = calendar.not_working_because(last)
-        words.append(f"{a_day(last)} is no working day ({why}), so it moves to {a_day(rolled)}")
-    words.append(f"due by the end of {a_day(rolled)} ({calendar.zone.key})")
-    return Due(calendar.end_of(rolled), rolled, tuple(words))
+    roll_over = rule.if_last_day_non_working
+
+    def counted() -> Due:
+        return _days(day_0, Span(amount=amount, unit=span.unit), calendar, stops, inclusive, roll_over)
+
+    asked = (day_0, amount, span.unit, inclusive, roll_over)
+    found = counted() if stops else calendar.once(asked, counted)
+    start = _say_start(trigger_at, day_0, calendar)
+    return Due(found.due_at, found.due_date, (start, *found.derivation))
 
 
 # Hours
@@ -176,6 +175,20 @@ def _exactly(at: datetime, calendar: WorkingCalendar, words: list[str]) -> Due:
 
 
 # Days
+
+
+def _days(
+    day_0: date, span: Span, calendar: WorkingCalendar, stops: Sequence[Paused], inclusive: bool, roll_over: str
+) -> Due:
+    """Counted from `day_0`; the derivation tells what follows on that day."""
+    words = ["the day of the trigger counts as day 1"] if inclusive else []
+    last = _last_day(day_0, span, calendar, words, stops, inclusive=inclusive)
+    rolled = _roll_over(last, roll_over, calendar)
+    if rolled != last:
+        why = calendar.not_working_because(last)
+        words.append(f"{a_day(last)} is no working day ({why}), so it moves to {a_day(rolled)}")
+    words.append(f"due by the end of {a_day(rolled)} ({calendar.zone.key})")
+    return Due(calendar.end_of(rolled), rolled, tuple(words))
 
 
 def _say_start(trigger_at: datetime, day_0: date, calendar: WorkingCalendar) -> str:
@@ -275,6 +288,10 @@ def add_months(day: date, amount: int) -> date:
 
 def before(due_at: datetime, span: Span, calendar: WorkingCalendar) -> datetime:
     """The instant that lies `span` before a deadline, in office hours."""
+    return calendar.once(("before", due_at, span.amount, span.unit), lambda: _before(due_at, span, calendar))
+
+
+def _before(due_at: datetime, span: Span, calendar: WorkingCalendar) -> datetime:
     if span.unit == "hours":
         return calendar.in_office_hours(due_at - timedelta(hours=span.amount))
     if span.unit == "working_hours":
