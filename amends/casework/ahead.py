@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from sqlmodel import Session
@@ -23,6 +24,8 @@ class Ahead:
     `same_words`: by content key the messages that say the same.
     `cases`: what `filing` knows of the cases that are spoken of.
     `serials`: by prefix and year the last number given.
+    `letters`: by address what the gate knows of it: its automatic letters of a day, and why it is blocked.
+    `domains`: by domain when the newest automatic letters that stood there before were queued; None: nobody asked.
     """
 
     threads: dict[str, tuple[int, str] | None] = field(default_factory=dict)
@@ -30,6 +33,8 @@ class Ahead:
     same_words: dict[str, list[int]] = field(default_factory=dict)
     cases: Any = None
     serials: dict[tuple[str, int], int] = field(default_factory=dict)
+    letters: dict[str, tuple[list[datetime], str | None]] = field(default_factory=dict)
+    domains: dict[str, list[datetime]] | None = None
     _rows: dict[Any, list[Mapping[str, Any]]] = field(default_factory=dict)
 
     def later(self, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select, text, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
-from amends.casework import ahead, forms
+from amends.casework import ahead, forms, gate
 from amends.casework.actors import SYSTEM, Actor
 from amends.casework.ahead import Ahead
 from amends.casework.casefile import CaseFile, CaseFiles
@@ -156,6 +156,7 @@ def look_ahead(files: CaseFiles, readings: Sequence[tuple[Arrival, Reading]]) ->
     known.cases.learn([ref for evidence in said for ref in evidence.references])
     known.cases.learn([case[1] for case in threads.values() if case is not None])
     files.open_all(known.cases.living, with_owed=False)
+    known.letters = gate.history(session, {reading.sender.address for _, reading in as_theirs}, files.now)
     return known
 
 
@@ -563,7 +564,10 @@ def _add_participant(
     if not address or (not first and session.get(Participant, (file.id, address)) is not None):
         return
     row = {"case_id": file.id, "address": address, "name": reading.sender.name, "role": role, "accepted": accepted}
-    add_all(session, Participant, [row])
+    if first:
+        ahead.write(session, insert_all(Participant), [row])
+    else:
+        add_all(session, Participant, [row])
     file.record("participant", role=role, accepted=accepted, digest=address_seal(file.row, address))
 
 

@@ -11,6 +11,7 @@ outbox; nobody's first letter is one.  Nothing is thrown away by it.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Text, bindparam, cast, delete, func, null, or_, select, update
 from sqlmodel import Session, col
 
+from amends.casework import ahead
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.office import Office, read_meta, write_meta
@@ -133,17 +135,21 @@ def ask(file: CaseFile, to: str, *, answered: Answered | None = None, staff: boo
     return verdict
 
 
-_LETTERS: Final = select(col(Letter.queued_at), cast(null(), Text)).where(
-    col(Letter.to_address) == bindparam("to"),
+_AUTOMATIC: Final = (
     col(Letter.queued_at) > bindparam("since"),
     col(Letter.automatic).is_(True),
     col(Letter.staff).is_(False),
 )
-_BLOCKED: Final = select(col(Blocked.since), col(Blocked.because)).where(
-    col(Blocked.address) == bindparam("to"),
-    or_(col(Blocked.until).is_(None), col(Blocked.until) > bindparam("now")),
+_HISTORY: Final = (
+    select(col(Letter.to_address), col(Letter.queued_at), cast(null(), Text))
+    .where(col(Letter.to_address).in_(bindparam("to", expanding=True)), *_AUTOMATIC)
+    .union_all(
+        select(col(Blocked.address), col(Blocked.since), col(Blocked.because)).where(
+            col(Blocked.address).in_(bindparam("to", expanding=True)),
+            or_(col(Blocked.until).is_(None), col(Blocked.until) > bindparam("now")),
+        )
+    )
 )
-_HISTORY: Final = _LETTERS.union_all(_BLOCKED)
 _WROTE: Final = (
     select(col(Message.at), func.min(col(Arrival.stored_at)), col(Message.new_text))
     .join(Participant, col(Participant.case_id) == col(Message.case_id))
@@ -161,43 +167,47 @@ _WROTE: Final = (
 )
 
 
+def history(
+    session: Session, addresses: Collection[str], now: datetime
+) -> dict[str, tuple[list[datetime], str | None]]:
+    """Of each address the instants of its automatic letters of a day, and why it is blocked or None."""
+    found: dict[str, tuple[list[datetime], str | None]] = {address: ([], None) for address in addresses}
+    values = {"to": list(addresses), "since": now - DAY, "now": now}
+    for address, at, because in session.connection().execute(_HISTORY, values):
+        letters, blocked = found[address]
+        if because is None:
+            letters.append(at)
+        found[address] = letters, because or blocked
+    return found
+
+
+def queued(session: Session, address: str, at: datetime) -> None:
+    """An automatic letter to this address goes out: so that the next of the same transaction knows of it."""
+    if (known := ahead.ahead_of(session)) is not None and address in known.letters:
+        known.letters[address][0].append(at)
+
+
 def _past_of(session: Session, to: str, answered: Answered | None, now: datetime) -> Past:
-    connection = session.connection()
-    rows: list[Any] = list(connection.execute(_HISTORY, {"to": to, "since": now - DAY, "now": now}))
-    letters = tuple(row[0] for row in rows if row[1] is None)
+    known = ahead.ahead_of(session)
+    found = known.letters if known is not None and to in known.letters else history(session, [to], now)
+    letters, blocked = tuple(found[to][0]), found[to][1]
     if (one := essence(to)) != to:
         letters = _letters_to_essence(session, one, now)
-    blocked = next((row[1] for row in rows if row[1] is not None), None)
     if answered is None or len(letters) < TWICE:  # so hardly anybody's messages are looked up
         return Past(letters, (), blocked)
-    wrote = connection.execute(_WROTE, {"to": to, "since": now - DAY, "own": answered.message_id})
+    if known is not None:
+        known.write(session)
+    wrote = session.connection().execute(_WROTE, {"to": to, "since": now - DAY, "own": answered.message_id})
     return Past(letters, tuple(Said(*row) for row in wrote), blocked)
 
 
-_LIKE: Final = (
+_OF_A_DAY: Final = (  # answered by an index alone
     select(col(Letter.queued_at), col(Letter.to_address))
-    .where(
-        col(Letter.to_address).like(bindparam("like"), escape="\\"),
-        col(Letter.queued_at) > bindparam("since"),
-        col(Letter.automatic).is_(True),
-        col(Letter.staff).is_(False),
-    )
-    .order_by(key(Letter.id).desc())
+    .where(*_AUTOMATIC)
+    .order_by(col(Letter.queued_at).desc())
     .limit(NEWEST)
 )
-_newest: Final = (
-    select(col(Letter.queued_at), col(Letter.to_address), col(Letter.automatic), col(Letter.staff))
-    .order_by(key(Letter.id).desc())
-    .limit(NEWEST)
-    .subquery()
-)
-_TO_DOMAIN: Final = select(func.count()).where(
-    _newest.c.queued_at > bindparam("since"),
-    _newest.c.queued_at < bindparam("until"),
-    _newest.c.to_address.like(bindparam("like"), escape="\\"),
-    _newest.c.automatic.is_(True),
-    _newest.c.staff.is_(False),
-)
+_LIKE: Final = _OF_A_DAY.where(col(Letter.to_address).like(bindparam("like"), escape="\\"))
 
 
 def _letters_to_essence(session: Session, one: str, now: datetime) -> tuple[datetime, ...]:
@@ -210,12 +220,23 @@ def _letters_to_essence(session: Session, one: str, now: datetime) -> tuple[date
 
 def _letters_to_domain(session: Session, domain: str, said: Said, now: datetime) -> int:
     """How many automatic letters to `domain`, of a day and among the newest, were queued before the message came."""
+    known = ahead.ahead_of(session)
+    if known is None:
+        letters = _by_domain(session, now)
+    elif known.domains is None:
+        letters = known.domains = _by_domain(session, now)
+    else:  # what was queued since came after every message that this transaction files
+        letters = known.domains
     until = min(said.had_at, said.at + SLACK)
-    if until <= now - DAY:
-        return 0
-    like = f"%@{_literal(domain)}"
-    values = {"since": now - DAY, "until": until, "like": like}
-    return session.connection().execute(_TO_DOMAIN, values).scalar() or 0
+    return sum(at < until for at in letters.get(domain, ()))
+
+
+def _by_domain(session: Session, now: datetime) -> dict[str, list[datetime]]:
+    letters: dict[str, list[datetime]] = {}
+    rows: Iterable[Any] = session.connection().execute(_OF_A_DAY, {"since": now - DAY})
+    for at, address in rows:
+        letters.setdefault(address.rpartition("@")[2], []).append(at)
+    return letters
 
 
 def _literal(text: str) -> str:
@@ -250,6 +271,8 @@ def block(file: CaseFile, address: str, because: str, *, until: datetime | None 
     values: dict[str, Any] = {"since": file.now, "until": until, "because": because, "case_id": file.id}
     add_missing(file.session, Blocked, [{"address": address, **values}])
     file.session.connection().execute(update(Blocked).where(col(Blocked.address) == address).values(**values))
+    if (known := ahead.ahead_of(file.session)) is not None and address in known.letters:
+        known.letters[address] = known.letters[address][0], because
     file.record("address-blocked", digest=address_seal(file.row, address), because=because)
     file.touch()
 

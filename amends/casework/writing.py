@@ -237,6 +237,8 @@ def enqueue(
         file.session.add(letter)
         file.session.flush()
         letter_id = letter.id or 0
+    if automatic and staff_to is None:
+        gate.queued(file.session, to, file.now)
     if staff_to is None:
         remember(file.session, file.id, row.reference, (message_id,), source="letter")
     file.record(

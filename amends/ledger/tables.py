@@ -355,6 +355,13 @@ class Letter(_Table, table=True):
         Index("ix_letters_case", "case_id", "id"),
         Index("ix_letters_to", "to_address", "queued_at"),
         Index(
+            "ix_letters_automatic",
+            "queued_at",
+            "to_address",
+            sqlite_where=text("automatic IS 1 AND staff IS 0"),
+            postgresql_where=text("automatic IS TRUE AND staff IS FALSE"),
+        ),
+        Index(
             "ix_letters_again",
             "queued_at",
             sqlite_where=text("again IS 1"),

@@ -1,4 +1,4 @@
-"""How large the whole message is where only its beginning is stored, and what an operator must look into."""
+"""How large a message is of which only the beginning is stored, what an operator must look into, and letters by day."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,4 +22,11 @@ def upgrade() -> None:
         sa.Column("settled_at", Instant(), nullable=True),
         sa.Column("settled_because", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_index(
+        "ix_letters_automatic",
+        "letters",
+        ["queued_at", "to_address"],
+        sqlite_where=sa.text("automatic IS 1 AND staff IS 0"),
+        postgresql_where=sa.text("automatic IS TRUE AND staff IS FALSE"),
     )
