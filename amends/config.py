@@ -355,8 +355,8 @@ class Letters(Section):
     auto_limit_per_day: int = Field(default=4, ge=1, le=100)
     """Automatic letters to one address in 24 hours; `+tags` and what a machine draws by lot make no other address."""
     auto_limit_per_domain: int = Field(default=100, ge=1, le=10_000)
-    """Automatic letters to one domain in 24 hours that were there when the message came which the next one would answer:
-    for loops that answer from another address each time.  Providers of mail to the public are not counted."""
+    """Automatic letters to one domain in 24 hours, of those that were there when the message came that the next
+    one would answer: for loops that change their address each time.  Providers of mail to the public do not count."""
     shared_domains: tuple[str, ...] = ()
     """Further domains that are not counted, as many people who write to you share them."""
     breaker_per_ten_minutes: int = Field(default=20, ge=1, le=10_000)
