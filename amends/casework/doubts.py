@@ -112,6 +112,8 @@ def weigh(office: Office, mailbox: str, *, uidvalidity: int, coming: int, many: 
         if mark.get("uidvalidity") != uidvalidity or mark["released"]:
             return False
     with office.book.write() as session:
+        if _read_mark(session, name)["released"]:  # just now
+            return False
         unknown = _unknown(session, mailbox, uidvalidity, mark["below"])
         if unknown + coming <= many:
             clear(session, key)
