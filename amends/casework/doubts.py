@@ -14,7 +14,6 @@ from typing import Any, Final
 from sqlalchemy import delete, func, select
 from sqlmodel import Session, col
 
-from amends.casework import restored
 from amends.casework.office import Office, read_meta, write_meta
 from amends.kernel.instants import iso, to_utc
 from amends.ledger.tables import Arrival, Letter, Meta
@@ -23,7 +22,9 @@ _DOUBT: Final = "doubt:"
 _RENUMBERED: Final = "renumbered:"
 _SHOWN, _RELEASED = "behind_shown:", "behind_released:"
 """How many messages a mailbox showed that the store lacks, and of how many of them an operator knows."""
+_RESTORED: Final = "restored_at"
 LIFT: Final = "amendsd doubt --release"
+_LIFT_RESTORED: Final = "amendsd restore --release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ def doubts(session: Session) -> list[Doubt]:
         select(col(Meta.value)).where(col(Meta.name).startswith(_DOUBT, autoescape=True))
     )
     found = [Doubt(datetime.fromisoformat(kept["at"]), kept["words"]) for kept in map(json.loads, rows.scalars())]
-    if (at := restored.since(session)) is not None:
-        found.append(Doubt(at, restored.why_held(session) or "", restored.LIFT))
+    if (at := read_meta(session, _RESTORED)) is not None:
+        found.append(_of_restored(datetime.fromisoformat(at)))
     return sorted(found, key=lambda doubt: doubt.at)
 
 
@@ -82,10 +83,36 @@ def release(office: Office) -> int | None:
         shown = select(col(Meta.name), col(Meta.value)).where(col(Meta.name).startswith(_SHOWN, autoescape=True))
         for name, unknown in list(session.connection().execute(shown)):
             write_meta(session, _RELEASED + name.removeprefix(_SHOWN), unknown)
-        restored.lift(session)
+        lift_restored(session)
         session.connection().execute(delete(Meta).where(col(Meta.name).startswith(_DOUBT, autoescape=True)))
-        waiting = select(func.count()).where(col(Letter.state) == "queued", col(Letter.automatic).is_(True))
-        return session.connection().execute(waiting).scalar() or 0
+        return count_waiting(session)
+
+
+def count_waiting(session: Session) -> int:
+    """How many automatic letters wait to leave."""
+    waiting = select(func.count()).where(col(Letter.state) == "queued", col(Letter.automatic).is_(True))
+    return session.connection().execute(waiting).scalar() or 0
+
+
+# A store that was restored
+
+
+def mark_restored(session: Session, *, now: datetime) -> None:
+    """The store was restored, or found to be an old one.  `now` is the business clock."""
+    write_meta(session, _RESTORED, now.isoformat())
+
+
+def lift_restored(session: Session) -> bool:
+    """It is not in doubt any more because it was restored; whether it was."""
+    return bool(session.connection().execute(delete(Meta).where(col(Meta.name) == _RESTORED)).rowcount)
+
+
+def _of_restored(at: datetime) -> Doubt:
+    words = (
+        f"The database was restored at {iso(at)}, or found to be an old one; take in the mail since the backup, then "
+        f"run: {_LIFT_RESTORED}"
+    )
+    return Doubt(at, words, _LIFT_RESTORED)
 
 
 # Mailboxes that were numbered anew

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
-from amends.casework import gate
+from amends.casework import doubts, gate
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
@@ -199,8 +199,8 @@ def doubt_all(office: Office, why: str, *, now: datetime) -> int:
 def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = False, now: datetime) -> list[Claimed]:
     """Make up to `limit` letters whose time has come ours, oldest first; nobody else can claim them.
 
-    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt); the gate's breaker leaves those
-    that may belong to a loop.
+    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt), and so does a doubt about the
+    store; the gate's breaker leaves those that may belong to a loop.
     """
     with office.book.write() as session:
         if tripped := gate.is_tripped(office, session, now=now):
@@ -213,6 +213,9 @@ def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = F
             .with_for_update(skip_locked=True)
         )
         letters = list(session.scalars(statement))
+        # Asked after the letters were seen: whatever put the store in doubt stands before it lets one be written.
+        if any(letter.automatic for letter in letters) and doubts.why_held(session) is not None:
+            letters = [letter for letter in letters if not letter.automatic]
         if not letters:
             return []
         session.connection().execute(

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from amends.casework import doubts, intake, restored
+from amends.casework import correspondence, doubts, intake, post, restored
 from amends.casework.intake import Incoming
 from amends.casework.office import Office
-from tests.builders import NOW, an_office
+from amends.letters.kinds import LetterKind
+from tests.builders import NOW, SAM, an_office, open_case
 
 
 @pytest.fixture
@@ -77,6 +78,14 @@ def test_a_restored_store_is_a_doubt_that_one_word_releases_with_the_others(offi
     doubts.behind_mailbox(office, "complaints", 4, many=3, now=NOW)
     assert len(words(office)) == 2
     assert doubts.release(office) == 0
-    assert words(office) == []
-    with office.book.read() as session:
-        assert restored.why_held(session) is None
+    assert words(office) == [] and restored.release(office) is None
+
+
+def test_a_doubt_that_comes_up_just_before_letters_are_claimed_leaves_the_automatic_ones(office: Office) -> None:
+    letter = correspondence.draft(office, open_case(office), LetterKind.REPLY, actor=SAM, now=NOW)
+    correspondence.save(office, letter, "We will telephone you today.", actor=SAM, now=NOW)
+    leaves = correspondence.send(office, letter, actor=SAM, now=NOW)
+    doubts.behind_mailbox(office, "complaints", 4, many=3, now=NOW)
+    assert [one.letter_id for one in post.claim(office, "outbox", now=leaves)] == [letter]
+    assert doubts.release(office) == 1
+    assert len(post.claim(office, "outbox", now=leaves)) == 1

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import text
 
 from amends.casework import duty, post
+from amends.casework.doubts import why_held
 from amends.casework.office import Office, open_office
-from amends.casework.restored import why_held
 from amends.config import load
 from amends.ledger import views
 from tests.builders import NOW, a_mail, case_of, file_mail, later, post_all
