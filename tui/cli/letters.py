@@ -233,13 +233,25 @@ def discard(context: typer.Context, letter: LetterNumber, as_json: Json = False)
 
 
 @app.command()
-def resend(context: typer.Context, letter: LetterNumber, as_json: Json = False) -> None:
+def resend(
+    context: typer.Context,
+    letter: LetterNumber,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="ADDRESS", help="Correct the complainant's address, and send it there."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Send a failed, bounced or uncertain letter once more."""
     from amends.casework import correspondence
 
     seat = sit(context)
-    correspondence.resend(seat.office, letter, actor=seat.actor, now=seat.now)
-    _report_letter(seat, letter, as_json, "is on its way again.")
+    if to is None:
+        leaves = correspondence.resend(seat.office, letter, actor=seat.actor, now=seat.now)
+    else:
+        leaves = correspondence.send_to(seat.office, letter, to, actor=seat.actor, now=seat.now)
+    instead = "" if leaves == letter else f", with the words of letter {letter}, which is given up"
+    _report_letter(seat, leaves, as_json, f"is on its way{' again' if leaves == letter else instead}.")
 
 
 @app.command()

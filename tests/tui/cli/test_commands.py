@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from amends.cases.outcomes import Outcome
-from amends.casework import handling, post
+from amends.casework import correspondence, handling, post
 from amends.casework.actors import Actor
 from amends.kernel.instants import wall_clock
+from amends.ledger import views
 from amends.mail.facts import Kind
-from tests.builders import a_mail, case_of, file_mail, id_of, post_all
+from tests.builders import AMARA, a_mail, case_of, file_mail, id_of, post_all
 from tui.cli import hoisted
 from tui.lines import Desk, cut, due_in_words, width
 
@@ -274,6 +275,26 @@ def test_a_letter_that_nobody_can_know_of_is_settled_or_sent_again(shell, office
     post_all(office, now=wall_clock(), result=post.Unknown("again"))
     assert shell("settle", str(letter["id"]), "--arrived", "--json").json["state"] == "sent"
     assert shell("settle", str(letter["id"]), "--given-up").status == 1
+
+
+def test_a_letter_that_did_not_arrive_is_sent_to_the_address_that_is_right(shell, office, ref):
+    post_all(office, now=wall_clock(), result=post.Rejected("550 5.1.1 no such user"))
+    (failed,) = shell("outbox", "--json").json
+    said = shell("resend", str(failed["id"]), "--to", "Edith.K@example.org")
+    (instead,) = shell("outbox", "--json").json
+    assert (instead["to"], instead["state"]) == ("edith.k@example.org", "queued") and instead["id"] != failed["id"]
+    assert said.out == (
+        f"Letter {instead['id']} on {ref} is on its way, with the words of letter {failed['id']}, which is given up.\n"
+    )
+    post_all(office, now=wall_clock(), result=post.Rejected("550 5.1.1 no such user"))
+    with office.book.read() as session:
+        case_id = views.case_id(session, ref)
+    correspondence.correct_address(office, case_id, "edith@example.com", actor=AMARA, now=wall_clock())
+    third = shell("resend", str(instead["id"]), "--json").json
+    assert (third["to"], third["state"]) == ("edith@example.com", "queued"), (
+        "the letter that leaves, not the one that is given up"
+    )
+    assert shell("resend", str(third["id"])).status == 1
 
 
 def test_nobody_and_only_those_who_handle_can_have_a_case(shell, ref):
