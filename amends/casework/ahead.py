@@ -25,7 +25,8 @@ class Ahead:
     `cases`: what `filing` knows of the cases that are spoken of.
     `serials`: by prefix and year the last number given.
     `letters`: by address what the gate knows of it: its automatic letters of a day, and why it is blocked.
-    `domains`: by domain when the newest automatic letters that stood there before were queued; None: nobody asked.
+    `domains`: by crowd of domains when the newest automatic letters that stood there before were queued; None: nobody
+    asked.
     """
 
     threads: dict[str, tuple[int, str] | None] = field(default_factory=dict)

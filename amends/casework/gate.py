@@ -23,7 +23,7 @@ from amends.casework import ahead
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.office import Office, read_meta, write_meta
-from amends.conversation.domains import essence, is_shared
+from amends.conversation.domains import crowd, essence, is_shared, looks_like
 from amends.conversation.machines import SLACK, TWICE, Said, answers_at_once, repeats
 from amends.kernel.errors import NotFound, Refused
 from amends.kernel.instants import iso
@@ -126,8 +126,9 @@ def ask(file: CaseFile, to: str, *, answered: Answered | None = None, staff: boo
     if staff:  # each goes once for one deadline, and nobody's mail sets it off
         return Verdict(past.blocked)
     letters = office.settings.letters
-    if answered is not None and past.blocked is None and not is_shared(to.rpartition("@")[2], letters.shared_domains):
-        past = replace(past, domain=_letters_to_domain(session, to.rpartition("@")[2], answered.said, now))
+    domain, shared = to.rpartition("@")[2], letters.shared_domains
+    if answered is not None and past.blocked is None and not is_shared(domain, shared):
+        past = replace(past, domain=_letters_to_domain(session, domain, shared, answered.said, now))
     limits = {"limit": letters.auto_limit_per_day, "of_domain": letters.auto_limit_per_domain}
     verdict = judge(past, answered, **limits, now=now)
     if verdict.machine:
@@ -212,30 +213,35 @@ _LIKE: Final = _OF_A_DAY.where(col(Letter.to_address).like(bindparam("like"), es
 
 def _letters_to_essence(session: Session, one: str, now: datetime) -> tuple[datetime, ...]:
     """The automatic letters of a day to all addresses of this essence."""
-    local, _, domain = one.rpartition("@")
-    like = f"{_literal(local).replace('#', '%')}%@{_literal(domain)}"
+    like = "%".join(map(_literal, looks_like(one)))
     rows = session.connection().execute(_LIKE, {"like": like, "since": now - DAY})
     return tuple(at for at, address in rows if at is not None and essence(address) == one)
 
 
-def _letters_to_domain(session: Session, domain: str, said: Said, now: datetime) -> int:
-    """How many automatic letters to `domain`, of a day and among the newest, were queued before the message came."""
+def _letters_to_domain(session: Session, domain: str, shared: Collection[str], said: Said, now: datetime) -> int:
+    """How many automatic letters to `domain`, and to those beside and below it, were queued before the message came.
+
+    Of a day, and among the newest.
+    """
     known = ahead.ahead_of(session)
     if known is None:
-        letters = _by_domain(session, now)
+        letters = _by_domain(session, shared, now)
     elif known.domains is None:
-        letters = known.domains = _by_domain(session, now)
+        letters = known.domains = _by_domain(session, shared, now)
     else:  # what was queued since came after every message that this transaction files
         letters = known.domains
     until = min(said.had_at, said.at + SLACK)
-    return sum(at < until for at in letters.get(domain, ()))
+    return sum(at < until for at in letters.get(crowd(domain, shared), ()))
 
 
-def _by_domain(session: Session, now: datetime) -> dict[str, list[datetime]]:
+def _by_domain(session: Session, shared: Collection[str], now: datetime) -> dict[str, list[datetime]]:
     letters: dict[str, list[datetime]] = {}
+    of_one: dict[str, list[datetime]] = {}
     rows: Iterable[Any] = session.connection().execute(_OF_A_DAY, {"since": now - DAY})
     for at, address in rows:
-        letters.setdefault(address.rpartition("@")[2], []).append(at)
+        of_one.setdefault(address.rpartition("@")[2], []).append(at)
+    for domain, times in of_one.items():
+        letters.setdefault(crowd(domain, shared), []).extend(times)
     return letters
 
 

@@ -28,19 +28,50 @@ _DRAWN: Final = re.compile(
 )
 _TAG: Final = "+"
 
+# Providers with whom one mailbox is written in many ways: the domains that are one, and the signs that do not count.
+_ONE_MAILBOX: Final = {
+    "gmail.com": (("gmail.com", "googlemail.com"), "."),
+    "proton.me": (("proton.me", "protonmail.com", "pm.me"), ".-_"),
+}
+_SPELT: Final = {domain: one for one, (domains, _) in _ONE_MAILBOX.items() for domain in domains}
+# What stands below a country where names are given out one level deeper: co.uk, com.au, nhs.uk.
+_BELOW_A_COUNTRY: Final = re.compile(
+    r"(?:[^.]+\.)*?([^.]+\.(?:ac|co|com|edu|go|gob|gov|gouv|gv|id|ltd|me|mil|ne|net|nhs|nom|or|org|plc|police|sch)\.[a-z]{2})"
+)
+
 
 def is_shared(domain: str, more: Collection[str] = ()) -> bool:
     """Whether people who know nothing of each other have addresses in `domain`; `more` are such, in lower case."""
     return domain in more or _PROVIDERS.fullmatch(domain) is not None
 
 
+def crowd(domain: str, more: Collection[str] = ()) -> str:
+    """The domain that stands for this one and all those beside and below it, which one owner can make at will.
+
+    As near as can be told without a list of all suffixes; below a domain that many share each is its owner's.
+    """
+    deeper = _BELOW_A_COUNTRY.fullmatch(domain)
+    owned = deeper[1] if deeper else ".".join(domain.split(".")[-2:])
+    return domain if is_shared(owned, more) else owned
+
+
 def essence(address: str) -> str:
     """The address without what a machine changes from mail to mail: `+tags`, and (not at providers of mail to the
-    public, where numbers are people's) long numbers and hashes between signs, which become `#`.
+    public, where numbers are people's) long numbers and hashes between signs, which become `#`.  Where a provider
+    brings many spellings to one mailbox, one of them stands for all.
     """
     local, _, domain = address.lower().rpartition("@")
     if bare := local.split(_TAG, 1)[0]:
         local = bare
+    if (one := _SPELT.get(domain)) is not None:
+        _, ignored = _ONE_MAILBOX[one]
+        return f"{local.translate(str.maketrans('', '', ignored)) or local}@{one}"
     if not is_shared(domain):
         local = _DRAWN.sub("#", local)
     return f"{local}@{domain}"
+
+
+def looks_like(one: str) -> list[str]:
+    """The pieces that every address of the essence `one` has, in order, with anything between; others may have them."""
+    local, _, domain = one.rpartition("@")
+    return [*local, "@", ""] if domain in _ONE_MAILBOX else [*local.split("#"), f"@{domain}"]

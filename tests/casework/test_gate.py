@@ -308,6 +308,62 @@ def test_people_who_share_a_provider_are_not_counted_together(strict, domain):
     assert sum(acknowledged(strict, case) for case in cases) == 9
 
 
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        [
+            "v.ictim@gmail.com",
+            "vi.ctim@gmail.com",
+            "vic.tim+a@googlemail.com",
+            "v.i.ctim@gmail.com",
+            "vict.im@gmail.com",
+        ],
+        ["vic.tim@proton.me", "vic-tim@protonmail.com", "v_ictim@pm.me", "victim@protonmail.com", "v.i-c_tim@pm.me"],
+    ],
+)
+def test_a_mailbox_that_is_written_in_many_ways_gets_the_letters_of_one(office, addresses):
+    cases = [
+        open_case(office, a_mail(sender=address, text=f"Of {word}"), now=later(hours=n))
+        for n, (address, word) in enumerate(zip(addresses, ["rain", "ice", "mud", "rust", "soot"], strict=True))
+    ]
+    assert [acknowledged(office, case) for case in cases] == [1, 1, 1, 1, 0]
+
+
+def test_mailboxes_that_only_look_alike_are_not_taken_for_one(office):
+    names = ["a.b", "ab", "a.bc", "abc", "a.x.b", "axb", "%", "_", "a%b", "a_b"]
+    cases = [
+        open_case(office, a_mail(sender=f"{name}@gmail.com", text=name), now=later(minutes=n))
+        for n, name in enumerate(names)
+    ]
+    assert sum(acknowledged(office, case) for case in cases) == len(names)
+
+
+@pytest.mark.parametrize("domain", ["works.example", "works.co.uk", "council.gov.uk"])
+def test_domains_below_one_are_counted_with_it(strict, domain):
+    cases = [
+        open_case(strict, a_mail(sender=f"victim@a{n}.{domain}", text=f"Request {n}"), now=later(minutes=n))
+        for n in range(9)
+    ]
+    assert sum(acknowledged(strict, case) for case in cases) == 6
+
+
+def test_below_a_domain_that_many_share_each_is_its_owners(strict):
+    cases = [
+        open_case(strict, a_mail(sender=f"me@person{n}.fastmail.com", text=f"{n}"), now=later(minutes=n))
+        for n in range(9)
+    ]
+    assert sum(acknowledged(strict, case) for case in cases) == 9
+
+
+def test_domains_beside_one_another_are_not_counted_together(strict):
+    domains = [f"works{n}.co.uk" for n in range(5)] + [f"works{n}.example" for n in range(5)]
+    cases = [
+        open_case(strict, a_mail(sender=f"ann@{domain}", text=domain), now=later(minutes=n))
+        for n, domain in enumerate(domains)
+    ]
+    assert sum(acknowledged(strict, case) for case in cases) == 10
+
+
 def test_a_domain_that_many_share_can_be_named(tmp_path, sqlite_url):
     letters = {"auto_limit_per_domain": 2, "shared_domains": ["university.example"]}
     office = an_office(tmp_path, url=sqlite_url, letters=letters)
