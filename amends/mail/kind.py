@@ -318,6 +318,8 @@ _MACHINES: Final = re.compile(
     rf"|auto-?(?:responder|reply|response)|bounces?[+=._-].*|.*[._+-]{_NO_REPLY}|{_NO_REPLY}[._+=-].*"
     r"|.*-(?:request|owner|bounces?|confirm)|owner-.*)"
 )
+# What an automatic system puts on all that leaves it, to know it again when it comes back: Amends, RT, OTRS, Roundup.
+_LOOP_FIELDS: Final = ("x-loop", "x-amends-letter", "x-rt-loop-prevention", "x-otrs-loop", "x-roundup-loop")
 # Of return paths fewer say so: services that carry people's mail give each a path of their own (bounce+..., VERP).
 _DAEMONS: Final = re.compile(r"(?:mailer-?daemon|postmaster|listserv|majordomo|owner-.*|.*-(?:request|owner))")
 _SENDABLE: Final = re.compile(
@@ -352,8 +354,9 @@ def why_not(fields: Fields, judged: Judgement, sender: str, *, own_addresses: Co
 def _asked_not_to(fields: Fields, own: Collection[str]) -> str:
     if any(_suppresses(value) for value in fields.get("x-auto-response-suppress", ())):
         return "it asks for no automatic answer (X-Auto-Response-Suppress)"
-    if fields.first("x-loop") or fields.first("x-amends-letter"):
-        return "it has been through an automatic system (X-Loop)"
+    for name in _LOOP_FIELDS:
+        if fields.first(name).strip().lower() not in _NO:
+            return f"it has been through an automatic system ({_shown(name)})"
     if name := list_of_others(fields, own):
         return f"it came over a list ({_shown(name)})"
     if len(fields.get("received", ())) >= MANY_HOPS:

@@ -164,6 +164,9 @@ NOBODY = [
         *({"X_Auto_Response_Suppress": one} for one in SUPPRESSED),
         *({"sender": f"{one}@shop.example"} for one in NOBODY),
         {"X_Loop": "x"},
+        {"X_RT_Loop_Prevention": "support.example"},
+        {"X_OTRS_Loop": "yes"},
+        {"X_Roundup_Loop": "hello"},
         {"X_Amends_Letter": "1"},
         {"Return_Path": "<>"},
         {"Return_Path": "<MAILER-DAEMON@home.example>"},
@@ -193,6 +196,10 @@ def test_our_own_mail_is_known():
     reading = read(mail(sender=f"Northwind <{OURS}>", Auto_Submitted="auto-replied"), own_addresses={OURS})
     assert reading.kind is Kind.OWN
     assert not reading.answerable
+
+
+def test_a_loop_field_that_says_no_forbids_nothing():
+    assert read(mail(X_OTRS_Loop="no")).answerable
 
 
 def test_a_return_path_that_the_store_dropped_forbids_nothing():
