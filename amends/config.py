@@ -335,6 +335,8 @@ class Smtp(_Server):
     """How long a copy may take before an uncertain automatic letter is sent again under the same Message-ID."""
     null_return_path: bool = False
     """Send automatic letters with an empty return path (bounces then reach nobody)."""
+    connections: int = Field(default=3, ge=1, le=10)
+    """How many connections at once while many letters wait; servers allow few (Exchange Online three)."""
     hello: str = ""
     """The name to greet the server with; default: this machine's."""
 

@@ -7,7 +7,7 @@ comes (the receipt copy in our own mailbox), and is never simply sent again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -256,13 +256,20 @@ def before_dot(
     receipt: bool = True,
     now: datetime,
 ) -> bool:
-    """The point of no return for `letter_id`, made durable together with the acceptance of the letters before it.
+    """The point of no return for `letter_id`; False: it is not ours any more, so the dot must not be sent."""
+    return letter_id in before_dots(office, owner, {letter_id: receipt}, accepted=accepted, now=now)
 
+
+def before_dots(
+    office: Office, owner: str, letters: Mapping[int, bool], *, accepted: Sequence[Carried] = (), now: datetime
+) -> frozenset[int]:
+    """The point of no return for these letters, made durable together with the acceptance of those before them.
+
+    Returns those that are ours; of one that is not (our lease ran out) the dot must not be sent.  The value is False
+    where the server would not take the receipt copy: then no copy is evidence of nothing.
     What is in `accepted` (Accepted all) is only noted, which is quick and enough for a crash: `record` or, after the
     crash, `release` settles it.
     The lease of all that we hold begins anew: a slow server must not cost us the letters that wait their turn.
-    `receipt` is False when the server would not take the receipt copy: then no copy is evidence of nothing.
-    False: the letter is not ours any more (our lease ran out), so the dot must not be sent.
     """
     until = office.wall() + LEASE
     with office.book.write() as session:
@@ -271,10 +278,15 @@ def before_dot(
             notes = [(one.letter_id, one_line(one.result.answer, 500)) for one in accepted]
             connection.execute(_NOTE, [{"of_id": one, "by": owner, "said": said} for one, said in notes])
         connection.execute(_RENEW, {"by": owner, "until": until, "soon": until - LEASE / 10})
-        at_dot = connection.execute(
-            _AT_DOT if receipt else _AT_DOT_WITHOUT_COPY, {"of_id": letter_id, "by": owner, "at": now, "until": until}
-        )
-        return at_dot.rowcount == 1
+        ours = set()
+        for letter_id, receipt in sorted(letters.items()):
+            at_dot = connection.execute(
+                _AT_DOT if receipt else _AT_DOT_WITHOUT_COPY,
+                {"of_id": letter_id, "by": owner, "at": now, "until": until},
+            )
+            if at_dot.rowcount == 1:
+                ours.add(letter_id)
+        return frozenset(ours)
 
 
 # Built once: these are run for every letter, and building a statement costs more than running it.

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import re
 import ssl
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from amends.casework.post import Accepted, Claimed, Deferred, Rejected, Result, Unknown
@@ -29,6 +31,7 @@ CONNECT_SECONDS: Final = 30.0
 STEP_SECONDS: Final = 60.0
 DOT_SECONDS: Final = 600.0  # RFC 5321 4.5.3.2.6: a server may take ten minutes over the letter
 _QUIT_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 1.0  # also when other answers took all the time: it may have come long ago
 LETTERS_A_CONNECTION: Final = 100  # some servers count, and close the connection on the one who goes on
 
 _BARE: Final = re.compile(rb"\r\n|\r|\n")
@@ -39,6 +42,13 @@ _AGAINST_US: Final = re.compile(rb"(?i)relay(?:ing)?\b.{0,20}(?:denied|not permi
 Reply = tuple[int, bytes]
 BeforeDot = Callable[[bool], bool]
 """Makes the point of no return durable; told whether the receipt copy goes along.  False: the letter is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The server has all of a letter but its dot; `receipt`: and takes the receipt copy along."""
+
+    receipt: bool
 
 
 class Away(TryLater):
@@ -70,6 +80,8 @@ class Courier:
         self._wire: Wire | None = None
         self._carried = 0
         self._begun = False
+        self._answer_until = 0.0
+        self._lost: Broken | None = None
 
     def open(self) -> None:
         """Have a connection on which a letter can be begun.  Raises Away."""
@@ -197,28 +209,48 @@ class Courier:
 
         Raises Away, and then the letter has not been accepted; and whatever `before_dot` raises, likewise.
         """
+        ready = self.begin(letter)
+        if not isinstance(ready, Ready):
+            return ready
+        try:
+            ours = before_dot(ready.receipt)
+        except BaseException:
+            self.let_go()
+            raise
+        if not ours:
+            self.let_go()
+            return None
+        self.dot()
+        return self.answer()
+
+    def begin(self, letter: Claimed) -> Result | Ready:
+        """The whole letter but its dot; or what the server has against it.  Raises Away; nothing is accepted then."""
         self.open()
         used_before = self._begun
         try:
-            return self._transaction(letter, before_dot)
+            return self._up_to_the_dot(letter)
         except Broken as why:
-            self._drop()
+            self.let_go()
             if not used_before:
                 raise CutOff(f"{self._server} broke off in the middle of a letter: {why}.") from why
         except BaseException:
-            self._drop()  # without the dot nothing is accepted
+            self.let_go()
             raise
         self.open()  # a connection that had been lying about: the server may have tired of it
         try:
-            return self._transaction(letter, before_dot)
+            return self._up_to_the_dot(letter)
         except Broken as why:
-            self._drop()
+            self.let_go()
             raise CutOff(f"{self._server} broke off in the middle of a letter: {why}.") from why
         except BaseException:
-            self._drop()
+            self.let_go()
             raise
 
-    def _transaction(self, letter: Claimed, before_dot: BeforeDot) -> Result | None:
+    def still_ready(self) -> bool:
+        """Whether the server still waits in silence for the dot."""
+        return self._wire is not None and self._wire.quiet()
+
+    def _up_to_the_dot(self, letter: Claimed) -> Result | Ready:
         wire = self._wire
         if wire is None:
             raise Broken("the connection is closed")
@@ -245,10 +277,7 @@ class Courier:
         wire.send(_stuffed(letter.raw))
         if not wire.quiet():
             raise Broken("it spoke in the middle of the letter")
-        if not before_dot(receipt is not None):
-            self._drop()
-            return None
-        return self._dot(wire)
+        return Ready(receipt is not None)
 
     def _envelope(self, wire: Wire, letter: Claimed, to: str) -> tuple[Reply, Reply, Reply]:
         """MAIL, RCPT and the RCPT of the receipt copy, in one go where the server allows (RFC 2920).
@@ -280,22 +309,37 @@ class Courier:
 
     def _refused(self, result: Result, reply: Reply) -> Result:
         if reply[0] == 421:  # it is closing the connection (RFC 5321 4.2.1)
-            self._drop()
+            self.let_go()
         return result
 
-    def _dot(self, wire: Wire) -> Result:
-        wire.reply_within, wire.at_dot = DOT_SECONDS, True
+    def dot(self) -> None:
+        """End the letter that was begun; from here on it may be accepted, whatever becomes of us."""
+        wire, self._lost = self._wire, None
+        self._answer_until = time.monotonic() + DOT_SECONDS
+        if wire is None:
+            self._lost = Broken("the connection was closed")
+            return
+        wire.at_dot = True
         try:
             wire.send(b".\r\n")
-            reply = wire.getreply()
         except Broken as why:
-            self._drop()
+            self._lost = why
+
+    def answer(self) -> Result:
+        """What the server says to the dot."""
+        try:
+            if self._wire is None or self._lost is not None:
+                raise self._lost or Broken("the connection was closed")
+            self._wire.reply_within = max(self._answer_until - time.monotonic(), _ANSWER_SECONDS)
+            reply = self._wire.getreply()
+        except Broken as why:
+            self.let_go()
             return Unknown(f"{self._server} had the whole letter, and then {why}")
         self._carried += 1
         self._begun = False
         result = _outcome(reply)
         if isinstance(result, Unknown):
-            self._drop()
+            self.let_go()
         return self._refused(result, reply)
 
     def refuses_sender(self, address: str) -> str | None:
@@ -309,7 +353,7 @@ class Courier:
             if reply[0] != 421:
                 wire.docmd("RSET")
         except Broken as why:
-            self._drop()
+            self.let_go()
             raise Away(f"{self._server} broke off: {why}.") from why
         return None if _is(reply, 2) else _said(reply)
 
@@ -319,9 +363,10 @@ class Courier:
             self._wire.reply_within = _QUIT_SECONDS
             with contextlib.suppress(Broken):
                 self._wire.docmd("QUIT")
-        self._drop()
+        self.let_go()
 
-    def _drop(self) -> None:
+    def let_go(self) -> None:
+        """Close the connection: what was begun and has no dot is accepted by nobody."""
         if self._wire is not None:
             self._wire.close()
         self._wire = None

@@ -6,7 +6,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ import structlog
 from amends.casework import gate, post
 from amends.casework.office import Office
 from amends.casework.post import Accepted, Carried, Claimed, Deferred, Rejected, Result, Unknown
-from daemon.outbox.courier import Away, Courier, CutOff
+from daemon.outbox.courier import Away, Courier, CutOff, Ready
 from daemon.supervision.duty import Pulse
 from daemon.supervision.owner import is_dead, our_name
 
@@ -27,6 +27,8 @@ _KEEP_HOUSE_EVERY: Final = 30.0
 _LONGEST_PAUSE: Final = 50.0  # what waited leaves within a minute of the server's return
 _LIMIT_PAUSE: Final = 3600.0
 _BATCH: Final = 25
+_BACKLOG: Final = 10  # so many letters that wait are worth more than one connection
+_ALONE_FOR: Final = 600.0  # seconds
 _BREAKS: Final = 3  # so many connections in a row that one letter broke, and it has to stand back
 
 _LIMIT: Final = re.compile(
@@ -71,7 +73,9 @@ class OutboxDuty:
         self.bell = threading.Event()
         """Set by whoever queued a letter in this process."""
         self._pulse: Pulse | None = None
-        self._courier = Courier(office.settings, hurry=self._hurry)
+        connections = office.settings.smtp.connections if office.settings.smtp else 1
+        self._couriers = [Courier(office.settings, hurry=self._hurry) for _ in range(connections)]
+        self._alone_until = 0.0
         self._done: list[Carried] = []  # what came of letters and is not written down yet
         self._noted = 0  # so many of them are known to the store as accepted
         self._failures = 0
@@ -103,7 +107,11 @@ class OutboxDuty:
             else:
                 self._say(pulse, f"Automatic letters are held. {doubt}" if doubt is not None else loop)
                 self._rest(pulse, wait)
-        self._courier.close()
+        self._close()
+
+    def _close(self) -> None:
+        for courier in self._couriers:
+            courier.close()
 
     def _say(self, pulse: Pulse, held: str | None) -> None:
         if held is not None:
@@ -126,23 +134,25 @@ class OutboxDuty:
 
     def _rest(self, pulse: Pulse, seconds: float) -> None:
         if time.monotonic() - self._used_at > _KEEP_CONNECTION:
-            self._courier.close()
+            self._close()
         pulse.wait(min(seconds, _LOOK_EVERY), woken_by=self.bell)
 
     def _round(self, pulse: Pulse, *, by_hand_only: bool) -> None:
         """One batch: claim, carry, write down."""
         claimed = post.claim(self._office, self._owner, limit=_BATCH, by_hand_only=by_hand_only, now=self._office.now())
+        backlog = len(claimed) >= _BACKLOG
         hold = False
         while claimed and not hold and not pulse.stopping.is_set():
-            letter = claimed[0]
+            before = len(self._done)
             try:
-                hold = self._carry(letter)
+                self._carry_some(claimed, self._couriers_for(backlog=backlog))
             except Away as away:
                 self._away(pulse, claimed, away)
                 return
-            del claimed[0]
             self._failures, self._broke, self._used_at = 0, (0, 0), time.monotonic()
-            if self._done and not isinstance(self._done[-1].result, Accepted):
+            came = [one.result for one in self._done[before:]]
+            hold = any(isinstance(one, Deferred) and provider_limit(one.answer) for one in came)
+            if not all(isinstance(one, Accepted) for one in came):
                 self._write_down()
             pulse.beat(sent=self._sent)
         self._write_down()
@@ -151,27 +161,76 @@ class OutboxDuty:
         else:
             post.give_back(self._office, self._owner, [one.letter_id for one in claimed], now=self._office.now())
 
-    def _carry(self, letter: Claimed) -> bool:
-        """Carry one letter; True if the provider says that it was one too many."""
+    def _couriers_for(self, *, backlog: bool) -> Sequence[Courier]:
+        """Several only while a backlog waits: a crash then leaves as many letters of which nobody knows."""
+        several = backlog and time.monotonic() >= self._alone_until
+        return self._couriers if several else self._couriers[:1]
+
+    def _carry_some(self, claimed: list[Claimed], couriers: Sequence[Courier]) -> None:
+        """Carry the first of `claimed`, one a courier, and take them out; their points of no return are one commit."""
         began = time.monotonic()
-        result = self._courier.carry(letter, lambda receipt: self._before_dot(letter, receipt=receipt))
-        if result is None:
-            log.warning("outbox.lost", letter=letter.letter_id)
-            return False
-        limit = isinstance(result, Deferred | Rejected) and provider_limit(result.answer)
-        if limit:
+        ready: list[tuple[Courier, Claimed, bool]] = []
+        try:
+            for courier, letter in zip(couriers, tuple(claimed), strict=False):
+                try:
+                    begun = courier.begin(letter)
+                except Away as away:
+                    if courier is couriers[0]:
+                        raise
+                    self._carry_alone(str(away))  # this letter's turn comes over the first connection
+                    break
+                if isinstance(begun, Ready):
+                    ready.append((courier, letter, begun.receipt))
+                else:
+                    self._came_of(letter, begun, took=time.monotonic() - began, claimed=claimed)
+            if len(ready) > 1:
+                ready = self._still_ready(ready)
+            ours = self._before_dots({letter.letter_id: receipt for _, letter, receipt in ready})
+        except BaseException:
+            for courier, _, _ in ready:
+                courier.let_go()  # without the dot nothing is accepted
+            raise
+        for courier, letter, _ in ready:
+            if letter.letter_id in ours:
+                courier.dot()
+            else:
+                courier.let_go()
+                claimed.remove(letter)
+                log.warning("outbox.lost", letter=letter.letter_id)
+        for courier, letter, _ in ready:
+            if letter.letter_id in ours:
+                self._came_of(letter, courier.answer(), took=time.monotonic() - began, claimed=claimed)
+
+    def _still_ready(self, ready: list[tuple[Courier, Claimed, bool]]) -> list[tuple[Courier, Claimed, bool]]:
+        """Without those whose server lost its patience while the others were begun; their turn comes again."""
+        left = [one for one in ready if one[0].still_ready()]
+        for courier, letter, _ in ready:
+            if all(letter is not one[1] for one in left):
+                courier.let_go()
+        if len(left) < len(ready):
+            self._carry_alone("it did not wait for the dot")
+        return left
+
+    def _carry_alone(self, why: str) -> None:
+        """For a while over one connection: the server, perhaps, allows no more."""
+        log.info("outbox.one-connection", why=why)
+        self._alone_until = time.monotonic() + _ALONE_FOR
+
+    def _came_of(self, letter: Claimed, result: Result, *, took: float, claimed: list[Claimed]) -> None:
+        claimed.remove(letter)
+        if isinstance(result, Rejected) and provider_limit(result.answer):  # it stands against every letter
             result = Deferred(result.answer)
         self._done.append(Carried(letter.letter_id, result))
-        self._tell(letter, result, took=time.monotonic() - began)
-        return limit
+        self._tell(letter, result, took=took)
 
-    def _before_dot(self, letter: Claimed, *, receipt: bool) -> bool:
-        ours = post.before_dot(
+    def _before_dots(self, letters: Mapping[int, bool]) -> Collection[int]:
+        if not letters:
+            return ()
+        ours = post.before_dots(
             self._office,
             self._owner,
-            letter.letter_id,
+            letters,
             accepted=[one for one in self._done[self._noted :] if isinstance(one.result, Accepted)],
-            receipt=receipt,
             now=self._office.now(),
         )
         self._noted = len(self._done)
@@ -216,7 +275,7 @@ class OutboxDuty:
         why = "The mail provider says that we have sent enough for now; letters wait an hour."
         ids = [one.letter_id for one in claimed]
         post.give_back(self._office, self._owner, ids, error=why, now=self._office.now())
-        self._courier.close()
+        self._close()
         self._pause(pulse, why, _LIMIT_PAUSE)
 
     def _pause(self, pulse: Pulse, why: str, seconds: float) -> None:

@@ -87,7 +87,7 @@ def arm(point: str) -> None:
         case "known to be moved":
             _dies_after(intake, "mark_moved", of_use=lambda *given: given[-1])
         case "the letter is being handed over":
-            _dies_before(OutboxDuty, "_before_dot")
+            _dies_before(OutboxDuty, "_before_dots")
         case _:
             raise SystemExit(f"there is no point '{point}'")
 

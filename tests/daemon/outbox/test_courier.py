@@ -241,7 +241,7 @@ def carried(server: Scripted, tmp_path: Path, *, patience: float = 10.0) -> Resu
     except (Away, CutOff):
         return "away"
     finally:
-        courier._drop()
+        courier.let_go()
         server.close()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from amends.casework import correspondence, gate
 from amends.casework import post as casework_post
@@ -36,11 +37,11 @@ def die(*_args: object, **_more: object) -> None:
 def lay_trap(monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     """The next outbox dies at `point`; `monkeypatch.undo` takes the trap away again, with everything else."""
     if point == "claimed":
-        monkeypatch.setattr(Courier, "carry", die)
+        monkeypatch.setattr(Courier, "begin", die)
     elif point == "body sent, before the commit":
-        monkeypatch.setattr(outbox_duty.post, "before_dot", die)
+        monkeypatch.setattr(outbox_duty.post, "before_dots", die)
     elif point == "committed, before the dot":
-        monkeypatch.setattr(Courier, "_dot", die)
+        monkeypatch.setattr(Courier, "dot", die)
     elif point == "dot sent, before the answer":
         listen = Wire.getreply
         monkeypatch.setattr(Wire, "getreply", lambda wire: die() if wire.at_dot else listen(wire))
@@ -97,6 +98,51 @@ def test_of_many_letters_a_crash_leaves_only_the_last_uncertain(
         one.answer for one in office.letters() if one.state == "sent"
     ]
     assert len(office.server.letters) == 5
+
+
+def test_a_backlog_leaves_over_several_connections(post: Post) -> None:
+    post.complaints(25)
+    post.work_until(lambda: set(post.states()) == {"sent"})
+    assert len(post.server.letters) == 25
+    assert len({letter.session for letter in post.server.letters}) == post.office.settings.smtp.connections == 3
+
+
+def test_of_a_backlog_a_crash_leaves_one_uncertain_for_each_connection(
+    make_post: Callable[..., Post], database_url: str
+) -> None:
+    office = make_post(url=database_url)
+    office.complaints(12)
+    with pytest.MonkeyPatch.context() as trap:
+        lay_trap(trap, "dot sent, before the answer")
+        office.killed()
+    office.work_until(lambda: sorted(set(office.states())) == ["sent", "uncertain"])
+    assert office.states().count("uncertain") == 3
+    assert len({letter.header("Message-ID") for letter in office.server.letters}) == len(office.server.letters) == 12
+
+
+def test_a_server_that_allows_one_connection_gets_every_letter_over_that(post: Post) -> None:
+    post.complaints(25)
+    post.server.script("connect", Slow(0))
+    post.server.script("connect", "421 4.7.0 Too many connections", times=float("inf"))
+    with structlog.testing.capture_logs() as said:
+        post.work_until(lambda: set(post.states()) == {"sent"})
+    assert len({letter.session for letter in post.server.letters}) == 1
+    assert [one["event"] for one in said].count("outbox.one-connection") == 1
+
+
+def test_what_is_refused_among_others_is_a_matter_of_that_letter_alone(post: Post) -> None:
+    bad = post.complaints(15)[1]
+    post.server.script("rcpt", "550 5.1.1 No such user", to=post.letter(bad).to_address)
+    post.work_until(lambda: sorted(set(post.states())) == ["failed", "sent"])
+    assert [one.id for one in post.letters() if one.state == "failed"] == [bad]
+    assert len(post.server.letters) == 14
+
+
+def test_a_connection_that_breaks_beside_others_costs_no_letter(post: Post) -> None:
+    post.complaints(25)
+    post.server.script("data", RESET)
+    post.work_until(lambda: set(post.states()) == {"sent"})
+    assert len({letter.header("Message-ID") for letter in post.server.letters}) == len(post.server.letters) == 25
 
 
 def test_an_uncertain_letter_whose_copy_comes_home_was_sent(post: Post) -> None:
@@ -281,9 +327,9 @@ def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(post: Pos
         assert heart.error is None
 
 
-def test_many_letters_share_one_connection(post: Post) -> None:
-    post.complaints(12)
-    post.work_until(lambda: post.states() == ["sent"] * 12)
+def test_some_letters_share_one_connection(post: Post) -> None:
+    post.complaints(9)
+    post.work_until(lambda: post.states() == ["sent"] * 9)
     assert post.server.sessions == 1
     assert sorted(one.rcpt_to[0] for one in post.server.letters) == sorted(one.to_address for one in post.letters())
     assert all(len(one.rcpt_to) == 2 and one.rcpt_to[1].startswith("complaints+r.") for one in post.server.letters)
@@ -308,15 +354,15 @@ def test_two_outboxes_on_one_store_send_each_letter_once(make_post: Callable[...
 def test_an_outbox_that_overslept_its_lease_does_not_send(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     (letter,) = post.complaints()
     asleep, awake = threading.Event(), threading.Event()
-    before_dot = outbox_duty.post.before_dot
+    before_dots = outbox_duty.post.before_dots
 
-    def sleepy(office: object, owner: str, *args: object, **more: object) -> bool:
+    def sleepy(office: object, owner: str, *args: object, **more: object) -> object:
         if owner == "first":
             asleep.set()
             awake.wait(60)
-        return before_dot(office, owner, *args, **more)  # type: ignore[arg-type]
+        return before_dots(office, owner, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(outbox_duty.post, "before_dot", sleepy)
+    monkeypatch.setattr(outbox_duty.post, "before_dots", sleepy)
     with post.at_work(post.outbox("first")):
         assert asleep.wait(60)
         post.clock.ahead += timedelta(minutes=16)
@@ -386,7 +432,7 @@ def test_a_store_that_breaks_before_the_dot_lets_nothing_leave(post: Post, monke
         def full(*_args: object, **_more: object) -> bool:
             raise NeedsOperator("The disk of the database is full; make room, nothing was lost.")
 
-        broken.setattr(outbox_duty.post, "before_dot", full)
+        broken.setattr(outbox_duty.post, "before_dots", full)
         with pytest.raises(NeedsOperator), post.at_work(post.outbox()) as heart:
             heart.thread.join(60)  # type: ignore[attr-defined]
     assert post.server.letters == []
