@@ -37,6 +37,9 @@ log = structlog.get_logger()
 DONE: Final = 0
 FELL: Final = 1
 WRONG_CONFIGURATION: Final = 2
+SWITCH_SECONDS: Final = 0.002
+"""How long a duty that computes may keep one waiting that has an answer from the network: 5 ms is Python's default,
+which the outbox would pay at each of its steps while a backlog is filed."""
 
 
 def run_house(settings: Settings, *, bell: Bell | None = None) -> int:
@@ -47,6 +50,7 @@ def run_house(settings: Settings, *, bell: Bell | None = None) -> int:
     systemd = Systemd()
     bell = bell or Bell()
     finish_log = logs.configure()
+    sys.setswitchinterval(SWITCH_SECONDS)
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)  # SIGABRT, which the watchdog sends: all stacks, to see what hung
     try:
