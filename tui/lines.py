@@ -23,7 +23,7 @@ from amends.ledger.views import (
     MessageView,
     QueueRow,
 )
-from tui.names import clock_name, letter_name, letter_state, sentence
+from tui.names import clock_name, letter_name, letter_state, sentence, why_here
 
 if TYPE_CHECKING:
     from amends.casework.gate import BlockedAddress
@@ -214,8 +214,8 @@ def _messages(view: CaseView, desk: Desk) -> Iterator[str]:
             other = ", ".join(map(name_of, message.to))
         yield from _wrapped(other, desk, first="  From: " if message.direction == "in" else "  To: ", rest=INDENT)
         yield from _wrapped(clean(message.subject).text, desk, first="  Subject: ", rest=INDENT)
-        if because := str(message.match.get("because", "")):
-            yield from _wrapped(clean(because).text, desk, first="  On this case because: ", rest=INDENT)
+        if because := why_here(message.match):
+            yield from _wrapped(because, desk, first="  On this case because: ", rest=INDENT)
         if message.defects:
             unread = clean("; ".join(message.defects)).text
             yield from _wrapped(unread, desk, first="  Could not be read whole: ", rest=INDENT)

@@ -50,6 +50,17 @@ def letter_state(state: str) -> str:
     return LETTER_STATES.get(state) or clean(state, limit=40).text
 
 
+def why_here(match: Mapping[str, Any]) -> str:
+    """Why a message stands on its case, by what, and how far that can be trusted; empty where nobody had to decide."""
+    because, case, evidence, confidence = (
+        clean(str(match.get(name) or ""), limit=300).text for name in ("because", "case", "evidence", "confidence")
+    )
+    beside = [evidence] if evidence and evidence != case else []
+    if case and confidence:
+        beside.append(f"confidence {confidence}")
+    return f"{because} ({', '.join(beside)})" if because and beside else because
+
+
 def sentence(kind: str, data: Mapping[str, Any]) -> str:
     """One event as a person would tell it."""
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from amends.cases.stages import Stage
 from amends.ledger.views import CaseView, LetterView, MessageView, NoteView
 from amends.letters.kinds import LetterKind
-from tui.names import LETTER_NAMES, LETTER_STATES, letter_name, letter_state, sentence
+from tui.names import LETTER_NAMES, LETTER_STATES, letter_name, letter_state, sentence, why_here
 from tui.signs import SIGNS, Bounds, Heat, age, day, due_words, heat, moment, size
 from tui.widgets.lineview import Sheet
 from tui.words import Line, Span, cut, fit, letter, name, plural, prose, width_of, wrap
@@ -21,6 +21,7 @@ FLAGS: Final = {
     "invisible": "hidden characters",
     "marks": "heaps of accents",
 }
+SAME_ID: Final = "! Another message came before under the Message-ID of this one; each is kept as it came."
 PRIVATE: Final = "    staff only, never sent"
 
 
@@ -77,6 +78,8 @@ def page(
         elif isinstance(entry.thing, LetterView) and entry.thing.error:
             lines.extend(_block(f"Reason: {prose(entry.thing.error)}", width, "late"))
         lines.extend(_body(entry, width, quotes=quotes) if whole else _gist(entry, width))
+        if whole and isinstance(entry.thing, MessageView) and (because := why_here(entry.thing.match)):
+            lines.extend(_block(f"On this case because: {because}", width, "muted"))
         lines.append(())
     return Sheet(tuple(lines), anchors)
 
@@ -156,6 +159,8 @@ def _warnings(message: MessageView, states: Mapping[int, LetterView], width: int
     odd = [FLAGS[flag] for flag in message.flags if flag in FLAGS]
     if odd:
         yield from _block(f"! This mail contains {' and '.join(odd)}; they were made harmless.", width, "warn")
+    if "message-id-used-before" in message.flags:
+        yield from _block(SAME_ID, width, "warn")
     failed = [f"{key.upper()} {value}" for key, value in sorted(message.authentication.items()) if value == "fail"]
     if failed:
         yield from _block(f"! {prose(', '.join(failed))}: the sender may not be who it says.", width, "warn")

@@ -314,3 +314,16 @@ def test_every_event_that_the_verbs_record_has_a_sentence(desk):
     with desk.office.book.read() as session:
         kinds = {(kind) for _, _, kind in views.recent_events(session, 0, limit=5000)}
     assert kinds and all(sentence(kind, {}) for kind in kinds)
+
+
+async def test_below_a_message_stands_why_it_is_on_the_case_and_that_its_id_came_before(desk):
+    edith = the_case(desk).row.reference
+    for text in ("The boiler is still off.", "Nobody has come yet."):
+        reply = a_mail(sender="kowalski@example.org", subject=f"Re: {edith}", text=text, message_id="one@example.org")
+        assert file_mail(desk.office, reply, now=NOW).reference == edith
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "G")
+        said = " ".join(screen_of(pilot).split())
+        assert "On this case because: the reference in its subject, from a participant" in said
+        assert "another message came before under its Message-ID (confidence high)" in said
+        assert "! Another message came before under the Message-ID of this one" in said
