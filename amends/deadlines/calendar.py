@@ -197,12 +197,14 @@ class WorkingCalendar:
     def day_of_receipt(self, instant: datetime, *, out_of_hours: str) -> date:
         """The day a message counts as received.
 
-        `out_of_hours` "actual": the local day it came; "next_working_day": that of the office, so mail after closing
-        time, on a weekend or a holiday counts as the next working day's.
+        `out_of_hours` "actual": the local day it came; "working_day": that day, or the next working day if it is none;
+        "next_working_day": that of the office, so mail after closing time too counts as the next working day's.
         """
         local = instant.astimezone(self.zone)
-        if out_of_hours != "next_working_day":
+        if out_of_hours == "actual":
             return local.date()
+        if out_of_hours == "working_day":
+            return self.this_or_next_working_day(local.date())
         hours = self.hours_of(local.date())
         late = not hours or local.time() >= hours[-1][1]
         return self.this_or_next_working_day(local.date() + _ONE_DAY if late else local.date())

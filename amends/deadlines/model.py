@@ -38,7 +38,7 @@ NUMBERLESS: Final = frozenset(get_args(Unit)[8:])
 Confidence = Literal["verified", "verified_secondary", "memory", "product_default"]
 DayCount = Literal["exclude_trigger_day", "include_trigger_day"]
 RollOver = Literal["none", "next_working_day", "previous_working_day"]
-OutOfHours = Literal["actual", "next_working_day"]
+OutOfHours = Literal["actual", "working_day", "next_working_day"]
 Recipient = Literal["handler", "supervisor"]
 Kind = Literal["acknowledgement", "progress-update", "holding", "final-response", "status-answer", "reply"]
 """The product's own letters to complainants, as `letters.kinds` names them."""

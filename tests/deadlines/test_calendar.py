@@ -76,6 +76,8 @@ def test_mail_out_of_hours_counts_as_the_next_working_days():
     assert came(2026, 11, 28, 10, 0) == date(2026, 11, 30)
     assert came(2026, 12, 24, 17, 30) == date(2026, 12, 29)
     assert came(2026, 11, 27, 23, 0, rule="actual") == date(2026, 11, 27)
+    assert came(2026, 11, 27, 23, 0, rule="working_day") == date(2026, 11, 27)
+    assert came(2026, 11, 28, 10, 0, rule="working_day") == date(2026, 11, 30)
 
 
 @given(instants, zones)

@@ -81,7 +81,8 @@ def questions(draw: st.DrawFn) -> Question:
         basis="b",
         confidence="verified",
     )
-    return Question(calendar, start, rule, draw(st.sampled_from(["actual", "next_working_day"])), tuple(pauses))
+    out_of_hours = draw(st.sampled_from(["actual", "working_day", "next_working_day"]))
+    return Question(calendar, start, rule, out_of_hours, tuple(pauses))
 
 
 class Oracle:
@@ -151,7 +152,8 @@ class Oracle:
         day = local.date()
         if self.asked.out_of_hours == "actual":
             return day
-        if self.works(day) and local.time() < self.hours(day)[-1][1]:
+        closes = self.asked.out_of_hours == "next_working_day"
+        if self.works(day) and not (closes and local.time() >= self.hours(day)[-1][1]):
             return day
         day += timedelta(days=1)
         while not self.works(day):
