@@ -222,11 +222,11 @@ async def test_a_failed_letter_says_why_and_is_sent_again_or_given_up(desk):
     async with at(desk) as pilot:
         await press(pilot, "3")
         text = screen_of(pilot)
-        assert "!! FAILED" in text and "no such domain" in text and "1 letter need" in text
+        assert "!! NOT DELIVERED" in text and "no such domain" in text and "1 letter need" in text
         await press(pilot, "R")
         assert the_case(desk, "Gone Away").letters[0].state == "queued"
         post_all(desk.office, now=NOW, result=Rejected("550 5.1.2 no such domain"))
-        await wait_for(pilot, lambda: "!! FAILED" in screen_of(pilot))
+        await wait_for(pilot, lambda: "!! NOT DELIVERED" in screen_of(pilot))
         await press(pilot, "d", "y")
         assert the_case(desk, "Gone Away").letters[0].state == "cancelled"
 

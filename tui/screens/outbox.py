@@ -56,7 +56,7 @@ class OutboxScreen(Listing):
 
     PLACE = "outbox"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("outbox")
-    HEAD = "   State       Ref       Letter          To"
+    HEAD = "   State          Ref       Letter          To"
     EMPTY = "No letter is on its way, and none needs you. Enter on a letter opens its case."
     DEFAULT_CSS = "OutboxScreen #about { height: 10; }"
 
@@ -117,8 +117,8 @@ class OutboxScreen(Listing):
     def _stuck(self, *states: str) -> Posted | None:
         one = self.letters.letter
         if one is None or one.state not in states:
-            which = {"uncertain": "that are UNCERTAIN"}.get(states[0], "that FAILED, CAME BACK or are UNCERTAIN")
-            self.house.say(f"This works on letters {which}: move to one first.")
+            which = {"uncertain": "UNCERTAIN"}.get(states[0], "NOT DELIVERED, CAME BACK or UNCERTAIN")
+            self.house.say(f"This works on letters marked {which}: move to one first.")
             return None
         return self._posted(one)
 

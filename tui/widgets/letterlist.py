@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from amends.ledger.views import LetterView
 from tui.columns import short_reference
-from tui.names import letter_name
+from tui.names import LETTER_STATES, letter_name
 from tui.signs import Bounds, countdown, moment
 from tui.widgets.rowlist import RowList
 from tui.words import Line, fit, name, prose
@@ -16,9 +18,11 @@ STATE_WORDS = {
     "sending": ("  ", "leaving", "text"),
     "sent": ("✓ ", "sent", "done"),
     "uncertain": ("? ", "UNCERTAIN", "warn"),
-    "failed": ("!!", "FAILED", "late"),
-    "bounced": ("!!", "CAME BACK", "late"),
+    "failed": ("!!", LETTER_STATES["failed"], "late"),
+    "bounced": ("!!", LETTER_STATES["bounced"], "late"),
 }
+
+_STATE_ROOM: Final = 14
 
 
 class LetterList(RowList):
@@ -49,11 +53,11 @@ class LetterList(RowList):
             sign, words, role = "  ", f"HELD {countdown(left)}", "accent"
         when = one.sent_at or (one.next_try_at if one.tries else None) or one.queued_at or one.created_at
         what = letter_name(one.kind)
-        room = max(8, width - 4 - 11 - 10 - 16 - 17)
+        room = max(8, width - 4 - _STATE_ROOM - 10 - 16 - 17)
         return (
             (" ", "text"),
             (sign, "late-sign" if sign == "!!" else role),
-            (" " + fit(words, 11), role),
+            (" " + fit(words, _STATE_ROOM), role),
             (fit(short_reference(one.reference or "") or "-", 10), "text"),
             (fit(what, 16), "text"),
             (fit(name(one.to_address), room) + " ", "text"),
