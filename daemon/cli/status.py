@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from amends.casework import doubts, incidents, reconciling
+from amends.casework import doubts, gate, incidents, reconciling
 from amends.casework.audit import LastVerdict, last_verdict
 from amends.casework.office import Office
 from amends.kernel.instants import iso
@@ -42,10 +42,12 @@ def status(office: Office, *, as_json: bool) -> int:
         reconciled = reconciling.last_verdicts(session, [box.name for box in office.settings.mailbox])
         unsettled = incidents.open_incidents(session)
         in_doubt = doubts.doubts(session)
+        blocked = gate.blocked(session, now=office.now())
     shown = _document(rows, counts, following, overdue, verdict, now=now) | {
         "reconciled": [_reconciled(one) for one in reconciled],
         "incidents": [one.as_json() for one in unsettled],
         "doubts": [one.as_json() for one in in_doubt],
+        "blocked": {"addresses": len(blocked), "machines": sum(one.because == gate.MACHINE for one in blocked)},
     }
     if as_json:
         say.document(shown)
@@ -151,6 +153,13 @@ def _print(shown: dict[str, Any], warnings: Sequence[str], not_running: str) -> 
         say.line(say.coloured(f"automatic letters wait since {doubt['at']}: {say.harmless(doubt['words'])}", "31"))
     if shown["incidents"]:
         say.line(say.coloured(f"incidents: {len(shown['incidents'])}; amendsd reconcile names them", "33"))
+    if machines := shown["blocked"]["machines"]:
+        words = (
+            "1 address answers our letters as a machine does, and gets"
+            if machines == 1
+            else (f"{machines:,} addresses answer our letters as machines do, and get")
+        )
+        say.line(say.coloured(f"{words} no automatic ones; amends blocked says which", "33"))
     letters, clock, ledger = shown["outbox"], shown["clock"], shown["ledger"]
     say.line(f"mail: {shown['held']} held, {shown['quarantined']} in quarantine")
     oldest = f", the oldest since {letters['oldest']}" if letters["oldest"] else ""

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from amends.casework import duty
+from amends.casework import duty, gate
+from amends.casework.actors import SYSTEM
+from amends.casework.casefile import CaseFile
 from amends.casework.office import Office
 from amends.config import load
 from amends.ledger.book import Book
-from tests.builders import NOW, a_mail, file_mail
+from tests.builders import AMARA, NOW, a_mail, file_mail, open_case
 from tests.daemon.cli.conftest import Told
 
 Run = Callable[..., Told]
@@ -38,7 +40,7 @@ def test_a_daemon_at_work_is_ready_and_the_document_has_the_public_shape(
     shown = told.json
     assert list(shown) == [
         *("ready", "duties", "intake", "held", "quarantined", "outbox", "clock", "ledger", "reconciled", "incidents"),
-        "doubts",
+        *("doubts", "blocked"),
     ]
     assert shown["ready"] is True
     assert [set(one) for one in shown["duties"]] == [{"name", "state", "since", "last_error"}] * 3
@@ -54,6 +56,24 @@ def test_a_daemon_at_work_is_ready_and_the_document_has_the_public_shape(
     assert shown["outbox"] == {"queued": 0, "uncertain": 0, "failed": 0, "oldest": None}
     assert shown["clock"] == {"next": None, "overdue": 0}
     assert shown["ledger"] == {"verified_at": None, "intact": None}
+
+
+def test_a_machine_that_the_gate_found_out_is_told_of_until_it_is_cleared(
+    amendsd: Run, config: Path, office: Office
+) -> None:
+    at_work(office)
+    now = office.now()
+    case_id = open_case(office, now=now)
+    with office.book.write() as session:
+        file = CaseFile.open(office, session, case_id, actor=SYSTEM, now=now)
+        gate.block(file, "robot@example.org", gate.MACHINE, until=now + gate.DAY)
+        gate.block(file, "gone@example.org", gate.UNDELIVERABLE)
+        file.save()
+    assert amendsd("status", "--json", "--config", config).json["blocked"] == {"addresses": 2, "machines": 1}
+    line = "1 address answers our letters as a machine does, and gets no automatic ones; amends blocked says which"
+    assert line in amendsd("status", "--config", config).out.splitlines()
+    gate.clear(office, "robot@example.org", actor=AMARA, now=now)
+    assert "amends blocked" not in amendsd("status", "--config", config).out
 
 
 def test_rows_that_nobody_renews_mean_that_the_daemon_is_not_running(
