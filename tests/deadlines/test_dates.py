@@ -20,7 +20,7 @@ from amends.deadlines.check import check_file
 from amends.deadlines.clocks import counting, next_occurrence
 from amends.deadlines.compute import due, extended, latest_extension
 from amends.deadlines.model import Pack
-from amends.deadlines.packs import load_pack
+from amends.deadlines.packs import Regime, load_regime
 from amends.kernel.errors import Refused
 from amends.kernel.share import config_folder
 
@@ -29,8 +29,12 @@ ZONES = {"IE": "Europe/Dublin", "AU": "Australia/Sydney", "GB": "Europe/London"}
 
 
 @cache
+def regime_of(name: str) -> Regime:
+    return load_regime(name, [FOLDER])
+
+
 def pack_of(name: str) -> Pack:
-    return load_pack(name, [FOLDER])
+    return regime_of(name).newest
 
 
 @cache
@@ -125,13 +129,152 @@ DATES = [
     ("iso-10002-default", "GB-ENG", "response", "2026-12-05", "2027-01-07"),  # a Saturday
     ("iso-10002-default", "GB-ENG", "response", "2026-12-24T18:00", "2027-01-27"),
     ("iso-10002-default", "GB-ENG", "response", "2028-02-14", "2028-03-13"),  # over 29 February
+    # Energy: eight weeks without roll-over; Scotland's 2 January, on a Saturday, is kept on Monday
+    ("uk-ofgem-chs-2008", "GB-ENG", "reportable", "2026-12-24", "2026-12-29"),  # Christmas, weekend, Boxing Day
+    ("uk-ofgem-chs-2008", "GB-SCT", "reportable", "2026-12-31", "2027-01-05"),
+    ("uk-ofgem-chs-2008", "GB-ENG", "reportable", "2026-08-30T23:30+00:00", "2026-09-01"),  # already the bank holiday
+    ("uk-ofgem-chs-2008", "GB-ENG", "signpost", "2027-01-02", "2027-02-27"),  # a Saturday stays
+    ("uk-ofgem-chs-2008", "GB-ENG", "signpost", "2028-01-31", "2028-03-27"),  # 29 days to the leap day, and 27
+    # Telecommunications: eight weeks until 7 April 2026, six from the 8th
+    ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_6w", "2026-04-07", "2026-06-02"),  # 23 days of April, 31, and 2
+    ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_6w", "2026-04-08", "2026-05-20"),
+    ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_6w", "2026-04-07T23:30+00:00", "2026-05-20"),  # already the 8th
+    ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_6w", "2028-01-31", "2028-03-13"),  # over 29 February
+    # Water
+    ("uk-water-gss", "GB-ENG", "s1", "2026-12-18", "2027-01-06"),  # four before Christmas, three, three after New Year
+    ("uk-water-gss", "GB-ENG", "s1", "2026-08-26T23:30+00:00", "2026-09-11"),  # already Thursday; then a bank holiday
+    ("uk-water-gss", "GB-ENG", "s2", "2027-03-25", "2027-04-12"),  # Easter takes Friday and Monday
+    ("uk-water-gss", "GB-ENG", "gss_pay", "2028-02-25", "2028-03-10"),
+    # Data protection: thirty days, and a last day that is none moves on
+    ("uk-dp-complaints-2026", "GB-ENG", "ack", "2026-12-18", "2027-01-18"),  # the 17th is a Sunday
+    ("uk-dp-complaints-2026", "GB-ENG", "ack", "2026-12-02", "2027-01-04"),  # New Year's Day, a Friday
+    ("uk-dp-complaints-2026", "GB-SCT", "ack", "2026-12-02", "2027-01-05"),
+    ("uk-dp-complaints-2026", "GB-ENG", "ack", "2027-02-24", "2027-03-30"),  # Good Friday
+    ("uk-dp-complaints-2026", "GB-ENG", "ack", "2028-01-31", "2028-03-01"),
+    # With the letter itself: our own target of a working day
+    ("uk-dmcca-adr", "GB-ENG", "adr_info", "2026-12-18", "2026-12-21"),
+    ("uk-dmcca-adr", "GB-ENG", "adr_info", "2026-12-24", "2026-12-29"),
+    ("uk-dmcca-adr", "GB-ENG", "adr_info", "2027-03-25", "2027-03-30"),
+    # Scotland: a working day of receipt is day 1 of stage 1, and a free day passes its mail on
+    ("uk-scotland-spso-mchp", "GB-SCT", "s1", "2026-12-21", "2026-12-29"),  # 21 to 24 are four, the 29th is the fifth
+    ("uk-scotland-spso-mchp", "GB-SCT", "s1", "2026-12-19", "2026-12-29"),  # a Saturday's counts as Monday's
+    ("uk-scotland-spso-mchp", "GB-SCT", "s1", "2026-12-21T18:00", "2026-12-29"),  # an evening's does not wait
+    ("uk-scotland-spso-mchp", "GB-SCT", "s1", "2026-11-27", "2026-12-04"),  # St Andrew's Day is the Monday
+    ("uk-scotland-spso-mchp", "GB-SCT", "s2_ack", "2027-01-02", "2027-01-08"),  # as of Tuesday the 5th, then three
+    ("uk-scotland-spso-mchp", "GB-SCT", "s2", "2026-12-18", "2027-01-21"),
+    ("uk-scotland-spso-mchp", "GB-SCT", "s2_request_window", "2027-12-31", "2028-02-29"),  # February has no 31st
+    # Solicitors: eight weeks
+    ("uk-legal-ombudsman", "GB-ENG", "final_8w", "2026-12-24", "2027-02-18"),
+    ("uk-legal-ombudsman", "GB-ENG", "final_8w", "2027-02-06", "2027-04-03"),  # a Saturday stays
+    ("uk-legal-ombudsman", "GB-ENG", "final_8w", "2028-01-04", "2028-02-29"),
+    # Airlines: eight weeks
+    ("uk-caa-airline", "GB-ENG", "reply_8w", "2026-12-31", "2027-02-25"),
+    ("uk-caa-airline", "GB-ENG", "reply_8w", "2026-10-24T23:30+00:00", "2026-12-20"),  # already Sunday
+    ("uk-caa-airline", "GB-ENG", "reply_8w", "2027-07-01", "2027-08-26"),
+    # Payments in the Union: TARGET's days, or those of the member state
+    ("eu-psd2-101", "XECB", "reply_15", "2026-12-18", "2027-01-12"),  # four, four, and seven after New Year
+    ("eu-psd2-101", "XECB", "reply_15", "2027-03-18", "2027-04-12"),  # Easter takes Friday and Monday
+    ("eu-psd2-101", "XECB", "reply_15", "2027-01-02", "2027-01-22"),  # a Saturday
+    ("eu-psd2-101", "IE", "reply_15", "2026-10-16", "2026-11-09"),  # the October holiday, and the clock's change
+    # No number in the rule: our own target of twenty working days
+    ("eu-mifid-jc", "XECB", "response", "2026-12-18", "2027-01-19"),
+    ("eu-mifid-jc", "XECB", "response", "2027-03-18", "2027-04-19"),
+    ("eu-mifid-jc", "XECB", "response", "2028-02-15", "2028-03-14"),
+    # Crypto-assets: two months, and Regulation 1182/71 moves a last day that is none
+    ("eu-mica-casp", "XECB", "decision", "2026-12-31", "2027-03-01"),  # 28 February is a Sunday
+    ("eu-mica-casp", "XECB", "decision", "2027-12-31", "2028-02-29"),
+    ("eu-mica-casp", "XECB", "decision", "2027-01-26", "2027-03-30"),  # Good Friday
+    ("eu-mica-casp", "XECB", "ack_ecsp", "2026-12-23", "2027-01-08"),
+    ("eu-mica-casp", "XECB", "ack", "2026-12-24", "2026-12-29"),
+    # Consumer ADR and airlines
+    ("eu-adr-airline", "XECB", "adr_notice", "2026-12-31", "2027-01-04"),
+    ("eu-adr-airline", "XECB", "adr_reply_20", "2026-12-18", "2027-01-19"),
+    ("eu-adr-airline", "XECB", "airline_2m", "2026-12-31", "2027-02-28"),  # a Sunday stays
+    ("eu-adr-airline", "XECB", "airline_2m", "2027-06-30", "2027-08-30"),
+    # Germany: holidays of the Land
+    ("de-bafin", "DE-BY", "psp_15", "2026-12-18", "2027-01-13"),  # Epiphany is one in Bavaria
+    ("de-bafin", "DE-NW", "psp_15", "2026-12-18", "2027-01-12"),
+    ("de-bafin", "DE-NW", "psp_15", "2026-05-04", "2026-05-27"),  # Ascension and Whit Monday
+    ("de-bafin", "DE", "response", "2027-03-18", "2027-04-19"),
+    # France: Saturdays count
+    ("fr-acpr-2024", "FR", "ack", "2026-12-18", "2026-12-31"),  # the 19th, four, the 26th, and four
+    ("fr-acpr-2024", "FR", "ack", "2026-05-04", "2026-05-18"),  # 8 May and Ascension
+    ("fr-acpr-2024", "FR-57", "ack", "2026-12-18", "2027-01-02"),  # 26 December is a holiday in Moselle
+    ("fr-acpr-2024", "FR", "response", "2026-12-31", "2027-02-28"),  # a Sunday stays
+    # Spain
+    ("es-ley-10-2025", "ES", "resolve", "2026-12-18", "2027-01-13"),  # Christmas, New Year, Epiphany
+    ("es-ley-10-2025", "ES", "resolve", "2026-04-20", "2026-05-12"),  # 1 May
+    ("es-ley-10-2025", "ES", "resolve", "2026-10-05", "2026-10-27"),  # 12 October, and the clock's change
+    ("es-ley-10-2025", "ES", "resolve", "2028-02-15", "2028-03-07"),
+    # Australian telecommunications: mail out of hours counts as the next working day's
+    ("au-telco-2018", "AU-NSW", "ack_written", "2026-12-18T16:00", "2026-12-22"),
+    ("au-telco-2018", "AU-NSW", "ack_written", "2026-12-18T18:00", "2026-12-23"),
+    ("au-telco-2018", "AU-NSW", "proposal", "2026-12-14", "2026-12-30"),  # eight, then Christmas and Boxing Day
+    ("au-telco-2018", "AU-NSW", "implement", "2027-01-22", "2027-02-01"),  # Australia Day is the Tuesday
+    ("au-telco-2018", "AU-NSW", "urgent", "2027-10-01", "2027-10-06"),  # Labour Day, and the clock's change
+    # US portal: calendar days from its own timestamp
+    ("us-cfpb-portal", "US", "respond_15", "2026-12-24", "2027-01-08"),
+    ("us-cfpb-portal", "US", "respond_15", "2027-01-01T04:30+00:00", "2027-01-15"),  # still 31 December in New York
+    ("us-cfpb-portal", "US", "respond_15", "2028-02-20", "2028-03-06"),
+    ("us-cfpb-portal", "US", "final_60", "2026-12-24", "2027-02-22"),
+    # US error resolution
+    ("us-reg-e-z-x", "US", "e_10", "2026-12-18", "2027-01-05"),
+    ("us-reg-e-z-x", "US", "e_3", "2027-01-14", "2027-01-20"),  # Martin Luther King's day
+    ("us-reg-e-z-x", "US", "z_30", "2028-01-31", "2028-03-01"),
+    ("us-reg-e-z-x", "US", "z_90", "2026-12-01", "2027-03-01"),
+    ("us-reg-e-z-x", "US", "x_5", "2027-02-10", "2027-02-18"),  # Washington's birthday
+    ("us-reg-e-z-x", "US", "x_30", "2026-11-24", "2027-01-08"),  # Thanksgiving, Christmas, New Year
+    # US Medicare: hours are counted exactly
+    ("us-cms-grievance", "US", "std_30", "2026-12-18", "2027-01-17"),  # a Sunday stays
+    ("us-cms-grievance", "US", "std_30", "2028-01-31", "2028-03-01"),
+    ("us-cms-grievance", "US", "exp_24", "2026-10-31T23:30", "2026-11-01"),  # a day of 25 hours follows: 22:30
+    ("us-cms-grievance", "US", "exp_24", "2027-03-13T23:30", "2027-03-15"),  # and one of 23: half past midnight
+    # US broker-dealers: a last day that is none moves on
+    ("us-finra-4530-4513", "US", "quarterly", "2026-12-31", "2027-01-15"),
+    ("us-finra-4530-4513", "US", "quarterly", "2027-12-31", "2028-01-18"),  # a Saturday, and Monday is a holiday
+    ("us-finra-4530-4513", "US", "quarterly", "2028-03-31", "2028-04-17"),
+    # Canada
+    ("ca-fcac-banks", "CA-ON", "escalate_14", "2026-12-24", "2027-01-07"),
+    ("ca-fcac-banks", "CA-ON", "deal_56", "2026-12-18", "2027-02-12"),
+    ("ca-fcac-banks", "CA-ON", "deal_56", "2027-01-02", "2027-02-27"),  # a Saturday stays
+    ("ca-fcac-banks", "CA-ON", "deal_56", "2028-01-10", "2028-03-06"),
+    # India
+    ("in-rbi-ios-2026", "IN", "reply_30", "2026-12-18", "2027-01-17"),
+    ("in-rbi-ios-2026", "IN", "reply_30", "2026-12-31T19:00+00:00", "2027-01-31"),  # already New Year in India
+    ("in-rbi-ios-2026", "IN", "reply_30", "2026-06-30", "2026-07-30"),  # under the scheme of 2021
+    ("in-rbi-ios-2026", "IN", "rbi_query_15", "2028-02-20", "2028-03-06"),
+    ("in-rbi-ios-2026", "IN", "internal_ombudsman", "2026-12-24", "2027-01-13"),
+    ("in-irdai-2024", "IN", "ack", "2026-12-24", "2026-12-28"),  # our own target of a working day, over Christmas
+    ("in-irdai-2024", "IN", "info_1w", "2028-02-25", "2028-03-03"),
+    ("in-irdai-2024", "IN", "resolve_2w", "2026-12-24", "2027-01-07"),
+    ("in-irdai-2024", "IN", "close_8w", "2027-01-02", "2027-02-27"),
+    ("in-sebi-scores", "IN", "atr_21", "2026-12-18", "2027-01-08"),
+    ("in-sebi-scores", "IN", "atr_21", "2027-01-01T18:45+00:00", "2027-01-23"),  # already the 2nd in India
+    ("in-sebi-scores", "IN", "atr_21", "2028-02-10", "2028-03-02"),
+    ("in-sebi-scores", "IN", "review_15", "2026-12-24", "2027-01-08"),
+    # South Africa
+    ("za-fais", "ZA", "ack_3w", "2026-12-24", "2026-12-30"),  # our own target; 26 December is a Saturday and stays one
+    ("za-fais", "ZA", "ack_3w", "2026-12-15", "2026-12-21"),  # the Day of Reconciliation
+    ("za-fais", "ZA", "six_weeks", "2026-12-18", "2027-01-29"),
+    ("za-fais", "ZA", "six_weeks", "2028-01-31", "2028-03-13"),
+    # Singapore
+    ("sg-fa-chr-2021", "SG", "ack_2", "2026-12-24", "2026-12-29"),
+    ("sg-fa-chr-2021", "SG", "ack_2", "2026-08-07", "2026-08-12"),  # National Day is a Sunday, kept on Monday
+    ("sg-fa-chr-2021", "SG", "final_20", "2027-01-20", "2027-02-18"),  # New Year on 6 and 7 February, kept on the 8th
+    ("sg-fa-chr-2021", "SG", "final_20", "2027-01-02", "2027-01-29"),
+    # New Zealand: two months
+    ("nz-fsp", "NZ", "two_months", "2026-12-31", "2027-02-28"),
+    ("nz-fsp", "NZ", "two_months", "2027-12-31", "2028-02-29"),
+    ("nz-fsp", "NZ", "two_months", "2026-12-18T11:30+00:00", "2027-02-19"),  # already the 19th
 ]
 
 
 def last_day(name: str, region: str, deadline: str, trigger: str) -> date:
-    pack, days = pack_of(name), days_of(name, region)
+    days = days_of(name, region)
+    at = instant(trigger, days.zone)
+    pack = regime_of(name).at(at, days.zone)
     rule = pack.rule(deadline)
-    found = due(rule, instant(trigger, days.zone), days, out_of_hours=pack.out_of_hours_of(rule))
+    found = due(rule, at, days, out_of_hours=pack.out_of_hours_of(rule))
     assert found is not None
     assert found.due_date == days.day_of(found.due_at)
     return found.due_date
@@ -181,6 +324,15 @@ def test_a_day_ends_at_the_local_midnight(name: str, deadline: str, trigger: str
         ("uk-lgsco-code", "GB-ENG", "s1_response", "2026-05-20", "2026-06-18"),
         ("ie-cbi-cpc-2025", "IE", "psr_15", "2027-03-04", "2027-04-26"),
         ("iso-10002-default", "GB-ENG", "response", "2026-12-18T18:00", "2027-02-18"),
+        ("uk-scotland-spso-mchp", "GB-SCT", "s1", "2026-12-21", "2027-01-07"),  # five on top of the 29th
+        ("eu-psd2-101", "XECB", "reply_15", "2026-12-18", "2027-02-09"),  # 35 from receipt
+        ("eu-adr-airline", "XECB", "adr_reply_20", "2026-12-18", "2027-02-02"),  # thirty instead of twenty
+        ("de-bafin", "DE-BY", "psp_15", "2026-12-18", "2027-02-10"),
+        ("us-cfpb-portal", "US", "respond_15", "2026-12-24", "2027-02-22"),  # sixty from the portal
+        ("us-reg-e-z-x", "US", "e_10", "2026-12-18", "2027-02-01"),  # 45 calendar days from receipt
+        ("us-reg-e-z-x", "US", "x_30", "2026-11-24", "2027-02-01"),  # fifteen business days on top
+        ("us-cms-grievance", "US", "std_30", "2026-12-18", "2027-01-31"),  # fourteen calendar days on top
+        ("sg-fa-chr-2021", "SG", "final_20", "2027-01-20", None),
         ("uk-nhs-2009", "GB-ENG", "response", "2027-03-25", None),
         ("au-asic-rg271", "AU-NSW", "std_30", "2027-03-25", None),
     ],
