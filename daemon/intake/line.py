@@ -40,6 +40,9 @@ HEADER_AT_MOST: Final = 256 * 1024
 BODY_AT_MOST: Final = 64 * 1024  # of a message that is too large
 ASK_EVERY: Final = 1.0  # seconds between two looks, while we wait, at whether we are to end
 RANGE: Final = 50_000  # UIDs asked for at once where there are many: imaplib takes no line above 1,000,000 bytes
+RANGES: Final = 500  # so many questions for UIDs at most, whatever number the server says comes next
+ROOM: Final = 8 * 1024 * 1024  # bytes of one step, besides those of the mail that was asked for
+LARGEST: Final = 2**63 - 1  # of any number of a server (RFC 9051, 9), and of any in the store
 
 # RFC 5530: what a server says when the log-in itself is wrong, and not the hour
 _WRONG_LOGIN: Final = re.compile(
@@ -89,6 +92,7 @@ class Line:
         self.uidvalidity = 0
         self.read_only = False
         self._keeps_keywords = True
+        self._room = ROOM
         self.alive: Callable[[], None] = _nobody_asks
         """Called at each step and with all that comes, so every minute at least while the server is at work."""
 
@@ -119,7 +123,10 @@ class Line:
         return line
 
     def _tell(self, alive: Callable[[], None]) -> None:
-        """Let imaplib read in the portions that come, each a sign of life, and not until a whole message is there."""
+        """Let imaplib read in the portions that come, each a sign of life, and not until a whole message is there.
+
+        Nor more than the step may bring: imaplib believes whatever length a server tells.
+        """
         wire = self._client._imap
         whole_line: Callable[[], bytes] = wire.readline
 
@@ -128,15 +135,23 @@ class Line:
             while size > 0 and (portion := wire.file.read1(min(size, PORTION))):
                 portions.append(portion)
                 size -= len(portion)
+                self._take(len(portion))
                 alive()
             return b"".join(portions)
 
         def readline() -> bytes:
             alive()
-            return whole_line()
+            line = whole_line()
+            self._take(len(line))
+            return line
 
         wire.read, wire.readline = read, readline
         self.alive = alive
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise IMAP4.abort("it sends more than was asked for")
 
     def _login(self, credentials: str | Access) -> None:
         if isinstance(credentials, Access):
@@ -215,9 +230,11 @@ class Line:
             answer: Mapping[bytes, Any] = self._client.select_folder(folder, readonly=readonly)
         except IMAP4.readonly:  # we have no right to change it; to read it is worth much
             answer = self._client.select_folder(folder, readonly=True)
-        self.uidvalidity = int(answer[b"UIDVALIDITY"])
-        self._exists = int(answer.get(b"EXISTS", 0))
-        self._next_uid = int(answer.get(b"UIDNEXT", 1))
+        if b"UIDVALIDITY" not in answer:
+            raise ValueError(f"it gives {name} no UIDVALIDITY, without which no message can be known again")
+        self.uidvalidity = _number(answer[b"UIDVALIDITY"])
+        self._exists = _number(answer.get(b"EXISTS", 0))
+        self._next_uid = _number(answer.get(b"UIDNEXT", 1))
         self.read_only = not answer.get(b"READ-WRITE", False)
         kept = answer.get(b"PERMANENTFLAGS")
         self._keeps_keywords = kept is None or b"\\*" in kept  # RFC 3501, 7.1: without the word all are kept
@@ -242,8 +259,9 @@ class Line:
         if self._exists <= RANGE:
             return self._search("1:*")
         found: list[int] = []
-        for first in range(1, self._next_uid, RANGE):
-            found += self._search(f"{first}:{first + RANGE - 1}")
+        width = max(RANGE, self._next_uid // RANGES)
+        for first in range(1, self._next_uid, width):
+            found += self._search(f"{first}:{first + width - 1}")
         found += self._search(f"{max(self._next_uid, 1)}:*")  # the star names the last message, new or not
         uids = sorted(set(found))
         self._next_uid = max(self._next_uid, uids[-1] + 1) if uids else self._next_uid
@@ -251,7 +269,7 @@ class Line:
 
     def _search(self, uids: str) -> list[int]:
         with self._within(STEP_SECONDS, "asking for the messages"):
-            return sorted(self._client.search(["UID", uids]))
+            return sorted(map(_number, self._client.search(["UID", uids])))
 
     def envelopes(self, uids: Sequence[int]) -> dict[int, Envelope]:
         """Size and time of these messages; one that is gone is left out."""
@@ -260,14 +278,15 @@ class Line:
         found = {}
         for uid, data in answer.items():
             if isinstance(size := data.get(b"RFC822.SIZE"), int):
-                found[uid] = Envelope(size, _utc(data.get(b"INTERNALDATE")))
+                found[uid] = Envelope(min(size, LARGEST), _utc(data.get(b"INTERNALDATE")))
         return found
 
     def messages(self, uids: Sequence[int], *, size: int) -> dict[int, bytes]:
         """The bytes of these messages, `size` of them in all; what the server gives no text of is left out."""
-        with self._within(STEP_SECONDS + size / SLOWEST, "fetching mail"):
+        room = ROOM + size + self._box.max_megabytes * 1_000_000  # some servers only estimate sizes
+        with self._within(STEP_SECONDS + size / SLOWEST, "fetching mail", room=room):
             answer = self._client.fetch(list(uids), ["BODY.PEEK[]"])
-        return {uid: data[b"BODY[]"] for uid, data in answer.items() if data.get(b"BODY[]")}
+        return {uid: raw for uid, data in answer.items() if (raw := _text_of(data, b"BODY[]"))}
 
     def large_message(self, uid: int, *, at_most: int) -> bytes | None:
         """The bytes of one message, fetched in pieces so that they are never in memory three times over.
@@ -280,7 +299,7 @@ class Line:
         while length <= at_most:
             with self._within(STEP_SECONDS + PIECE / SLOWEST, "fetching a large message"):
                 answer = self._client.fetch([uid], [f"BODY.PEEK[]<{length}.{PIECE}>"])
-            piece = answer.get(uid, {}).get(b"BODY[]<%d>" % length)
+            piece = _text_of(answer.get(uid, {}), b"BODY[]<%d>" % length)
             if piece:
                 pieces.append(piece)
                 length += len(piece)
@@ -292,7 +311,7 @@ class Line:
         """The header of one message, or its beginning."""
         with self._within(STEP_SECONDS + HEADER_AT_MOST / SLOWEST, "fetching a header"):
             answer = self._client.fetch([uid], [f"BODY.PEEK[HEADER]<0.{HEADER_AT_MOST}>"])
-        return answer.get(uid, {}).get(b"BODY[HEADER]<0>") or b""
+        return _text_of(answer.get(uid, {}), b"BODY[HEADER]<0>")
 
     def beginning(self, uid: int) -> bytes:
         """The header of one message and the first bytes below it, as they stand in the message."""
@@ -300,10 +319,10 @@ class Line:
             header, body = f"BODY.PEEK[HEADER]<0.{HEADER_AT_MOST}>", f"BODY.PEEK[TEXT]<0.{BODY_AT_MOST}>"
             answer = self._client.fetch([uid], [header, body])
         found = answer.get(uid, {})
-        head: bytes = found.get(b"BODY[HEADER]<0>") or b""
+        head = _text_of(found, b"BODY[HEADER]<0>")
         if len(head) >= HEADER_AT_MOST:  # it is cut: what follows is no body
             return head
-        return head + (found.get(b"BODY[TEXT]<0>") or b"")
+        return head + _text_of(found, b"BODY[TEXT]<0>")
 
     # what we change
 
@@ -413,8 +432,7 @@ class Line:
 
     def close(self) -> None:
         """Let go, without a word to a server that may not listen."""
-        with contextlib.suppress(Exception):
-            self._client.shutdown()
+        _let_go(self._client)
 
     def leave(self) -> None:
         """Log out, if that is quick."""
@@ -429,11 +447,13 @@ class Line:
         self.close()
 
     @contextmanager
-    def _within(self, seconds: float, doing: str) -> Iterator[None]:
+    def _within(self, seconds: float, doing: str, *, room: int = ROOM) -> Iterator[None]:
         """The one place where trouble on the wire is sorted: NotDone where the server said no, else Lost.
 
-        When the time is over another thread shuts the socket, whatever the server drips meanwhile.
+        When the time is over another thread shuts the socket, whatever the server drips meanwhile; no more than
+        `room` bytes are read.
         """
+        self._room = room
         over = threading.Event()
         timer = threading.Timer(seconds, self._cut, [over])
         timer.daemon = True
@@ -450,6 +470,8 @@ class Line:
             if "got more than" in said:  # imaplib gives up in the middle of an answer
                 raise self._lost(doing, refused, over) from refused
             raise NotDone(f"{self._box.host} refused, {doing}: {said}") from refused
+        except RecursionError as fault:
+            raise self._lost(doing, ValueError("its answer is nested too deep"), over) from fault
         except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as fault:
             raise self._lost(doing, fault, over) from fault
         finally:
@@ -463,6 +485,20 @@ class Line:
         over.set()
         with contextlib.suppress(OSError):
             self._client.socket().shutdown(socket.SHUT_RDWR)
+
+
+def _number(told: object) -> int:
+    """A number of the server's as the store can keep it.  Raises ValueError."""
+    number = int(told)  # type: ignore[call-overload]
+    if not 0 <= number <= LARGEST:
+        raise ValueError(f"it tells a number that no mailbox has: {one_line(str(number), 40)}")
+    return int(number)
+
+
+def _text_of(answer: Mapping[bytes, Any], part: bytes) -> bytes:
+    """The bytes of this part of a message; none where the server gave none, or something else."""
+    found = answer.get(part)
+    return found if isinstance(found, bytes) else b""
 
 
 def _nobody_asks() -> None:
@@ -489,12 +525,18 @@ def _connect(box: Mailbox, where: str) -> IMAPClient:
         try:
             client.starttls(context)
         except ssl.SSLCertVerificationError as fault:
-            client.shutdown()
+            _let_go(client)
             raise Lost(f"The certificate of {where} is not trusted: {fault.verify_message}; set ca_file") from fault
         except (OSError, IMAP4.error, ValueError) as fault:
-            client.shutdown()
+            _let_go(client)
             raise Lost(f"{where} will not encrypt (STARTTLS): {_said(fault)}; nothing was sent") from fault
     return client
+
+
+def _let_go(client: IMAPClient) -> None:
+    """Close the connection, also one that a failed handshake closed already, which imaplib calls a bad descriptor."""
+    with contextlib.suppress(Exception):
+        client.shutdown()
 
 
 def _keep_alive(sock: socket.socket) -> None:
@@ -527,7 +569,7 @@ def _text(words: object) -> str:
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
     if (quoted := re.fullmatch(r"b(['\"])(.*)\1", text, re.DOTALL)) is not None:
         text = quoted[2]
-    return one_line(text, 300)
+    return one_line(text, 300).rstrip(".")  # a sentence of ours goes on after it
 
 
 def _named_pause(said: str) -> float | None:

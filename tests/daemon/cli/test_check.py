@@ -107,9 +107,10 @@ def test_a_certificate_that_nobody_vouches_for_and_one_that_a_file_does(
     check: Callable[[Path], Told], configured: Configured, mailbox: Account
 ) -> None:
     encrypted = {"port": mailbox.server.tls_port, "security": "tls"}
-    told = check(configured(mailbox=[mailbox.section(**encrypted)]))
-    assert told.status == 1
-    assert "certificate that cannot be trusted" in findings(told, "mailbox complaints", "wrong")[0]
+    for how in (encrypted, {"security": "starttls"}):
+        told = check(configured(mailbox=[mailbox.section(**how)]))
+        assert told.status == 1
+        assert "certificate that cannot be trusted" in findings(told, "mailbox complaints", "wrong")[0]
     told = check(configured(mailbox=[mailbox.section(**encrypted, ca_file=str(mailbox.server.ca_file))]))
     assert (told.status, findings(told, "mailbox complaints", "wrong")) == (0, [])
     told = check(configured(mailbox=[mailbox.section(security="starttls", ca_file=str(mailbox.server.ca_file))]))
