@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from textual.binding import BindingType
@@ -20,7 +21,7 @@ from tui.screens.base import DeskScreen
 from tui.signs import age, moment
 from tui.widgets.bar import Part
 from tui.widgets.lineview import LineView, Sheet
-from tui.words import Line, fit, prose, wrap
+from tui.words import Line, fit, plural, prose, wrap
 
 DOES = {
     "intake": "fetches mail",
@@ -30,6 +31,18 @@ DOES = {
     "clock": "watches the deadlines",
     "metrics": "counts for the operator",
 }
+
+
+_INCIDENTS: Final = 5  # so many are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The last verdict on each mailbox, the open incidents as (mailbox, words), and why automatic letters wait."""
+
+    reconciled: tuple[dict[str, Any], ...] = ()
+    incidents: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 class StatusScreen(DeskScreen):
@@ -47,14 +60,23 @@ class StatusScreen(DeskScreen):
         self.action_fresh()
 
     def action_fresh(self) -> None:
-        def look() -> tuple[list[DutyView], Tally]:
-            with self.desk.office.book.read() as session:
-                return views.duties(session), views.tally(session)
+        def look() -> tuple[list[DutyView], Tally, Proof]:
+            from amends.casework import doubts, incidents, reconciling
+
+            office = self.desk.office
+            names = [box.name for box in office.settings.mailbox]
+            with office.book.read() as session:
+                proof = Proof(
+                    tuple(reconciling.last_verdicts(session, names)),
+                    tuple((one.mailbox, one.words) for one in incidents.open_incidents(session)),
+                    tuple(one.words for one in doubts.doubts(session)),
+                )
+                return views.duties(session), views.tally(session), proof
 
         self.ask("status", look, self._show)
 
-    def _show(self, found: tuple[list[DutyView], Tally]) -> None:
-        duties, tally = found
+    def _show(self, found: tuple[list[DutyView], Tally, Proof]) -> None:
+        duties, tally, proof = found
         office, health = self.desk.office, self.house.health
         where = str(office.book.path or office.book.url.render_as_string(hide_password=True))
         now, zone = office.wall(), self.desk.zone
@@ -67,7 +89,7 @@ class StatusScreen(DeskScreen):
             ("Version", f"amends {version('amends')}"),
         ]
         self.query_one(LineView).show(
-            lambda width: status_sheet(health, duties, tally, about, now, zone, width), top=False
+            lambda width: status_sheet(health, duties, tally, proof, about, now, zone, width), top=False
         )
 
     def news(self, news: News) -> None:
@@ -85,6 +107,7 @@ def status_sheet(
     health: Health,
     duties: list[DutyView],
     tally: Tally,
+    proof: Proof,
     about: list[tuple[str, str]],
     now: datetime,
     zone: ZoneInfo,
@@ -126,11 +149,29 @@ def status_sheet(
         unit = ("letter" if "outbox" in words or "way" in words else "message") + ("" if number == 1 else "s")
         role = "late" if number and "failed" in words else "text"
         lines.append(((f"  {number:>5,} {unit:<8}  {words}", role),))
-    lines += [(), (("  ABOUT", "muted"),)]
+    lines += [*_proof(proof, now, zone, width), (), (("  ABOUT", "muted"),)]
     for title, words in about:
         for number, line in enumerate(wrap(prose(words), width - 16)):
             lines.append(((f"   {fit(title if not number else '', 11)}", "muted"), (line, "text")))
     return Sheet(tuple(lines))
+
+
+def _proof(proof: Proof, now: datetime, zone: ZoneInfo, width: int) -> Iterator[Line]:
+    """What shows that no mail is lost, and what speaks against it; the mailboxes, then the rest for the operator."""
+    told: list[tuple[str, str]] = []
+    for verdict in proof.reconciled:
+        at = moment(datetime.fromisoformat(verdict["at"]), now, zone)
+        counted = f"{verdict['without_fate']:,} of {verdict['messages']:,} without a fate"
+        words = f"mailbox {verdict['mailbox']}: {counted}, compared {at}"
+        told.append((words, "late" if verdict["without_fate"] else "text"))
+    told += [(f"automatic letters wait: {words}", "late") for words in proof.doubts]
+    told += [(f"incident, {mailbox}: {words}", "warn") for mailbox, words in proof.incidents[:_INCIDENTS]]
+    if (more := len(proof.incidents) - _INCIDENTS) > 0:
+        told.append((f"and {plural(more, 'more incident')}; your operator asks amendsd reconcile", "warn"))
+    if told:
+        yield from ((), (("  WHAT PROVES THAT NONE IS LOST", "muted"),))
+    for words, role in told:
+        yield from (((f"  {line}", role),) for line in wrap(prose(words, limit=600), width - 4))
 
 
 def _ago(then: datetime, now: datetime) -> str:
