@@ -194,11 +194,12 @@ def store_mail(
     uid: int | None = None,
     trace: str = "",
     history: bool = False,
+    left_size: int | None = None,
 ) -> tuple[int, Reading]:
     """Only the first step: the bytes are durable.  Returns the arrival, and the reading that fits these bytes."""
     raw = bytes_of(reading, trace=trace)
     uid = next(_numbers) if uid is None and uidvalidity is not None else uid
-    incoming = intake.Incoming(mailbox, uidvalidity, uid, raw, received_at or now, history)
+    incoming = intake.Incoming(mailbox, uidvalidity, uid, raw, received_at or now, history, left_size=left_size)
     (stored,) = intake.store(office, [incoming], now=now)
     return stored.arrival_id, _sealed(reading, raw)
 

@@ -18,6 +18,8 @@ LETTER_NAMES: Final = {
     "progress-update": "Progress update",
     "holding": "Holding letter",
     "final-response": "Final response",
+    "status-answer": "Answer on the status",
+    "too-large": "Mail too large",
     "reply": "Letter",
     "staff-warning": "Warning to staff",
     "staff-escalation": "Escalation",

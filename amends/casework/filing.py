@@ -551,6 +551,8 @@ def join(
                 end_waiting(file, because="the complainant wrote")
             if asks_for_status(reading.new_text) and not arrival.history:
                 _tell_status(file, arrival, reading, message_id)
+            if not arrival.history and reading.sender.address == file.row.complainant_address:
+                _tell_too_large(file, arrival, reading, message_id)
         else:
             _add_participant(session, file, reading, role="third party", accepted=False)
     file.save()
@@ -703,6 +705,22 @@ def _unsafe(reading: Reading) -> str:
     if reading.authentication.get("dmarc") != "fail":
         return ""
     return "its sender failed the check of authenticity (DMARC), so that somebody else may have written it"
+
+
+def _tell_too_large(file: CaseFile, arrival: Arrival, reading: Reading, message_id: int) -> None:
+    """Tell who wrote a reply that is too large what became of it; nothing where it is whole."""
+    if not (too_large := told_to_sender(arrival, file.office.settings)):
+        return
+    queue_automatic(
+        file,
+        LetterKind.TOO_LARGE,
+        key=f"{LetterKind.TOO_LARGE}/{message_id}",
+        n=message_id,
+        facts=facts_of(file.office, file.row, (), **too_large),
+        in_reply_to=reading.message_id,
+        references=[*reading.references, reading.message_id],
+        answered=_answered(message_id, arrival, reading),
+    )
 
 
 def _tell_status(file: CaseFile, arrival: Arrival, reading: Reading, message_id: int) -> None:

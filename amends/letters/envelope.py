@@ -38,6 +38,7 @@ _MESSAGE_ID: Final = re.compile(r"[!-;=?-~]{1,250}")  # printable ASCII but the 
 _PLAIN: Final = re.compile(r"[ -~]*")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _ENCODED_WORD: Final = "=?"
+_ANSWERS: Final = (LetterKind.ACKNOWLEDGEMENT, LetterKind.STATUS_ANSWER, LetterKind.TOO_LARGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def build(envelope: Envelope) -> bytes:
     if envelope.reply_to:
         lines.append(f"Reply-To: {_mailbox(envelope.from_name, envelope.reply_to, 'Reply-To')}")
     if envelope.automatic:
-        replied = envelope.kind in (LetterKind.ACKNOWLEDGEMENT, LetterKind.STATUS_ANSWER)
+        replied = envelope.kind in _ANSWERS
         lines += [
             f"Auto-Submitted: {'auto-replied' if replied else 'auto-generated'}",
             "Precedence: auto_reply",

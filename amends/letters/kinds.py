@@ -16,6 +16,7 @@ class LetterKind(StrEnum):
     HOLDING = "holding"  # we need longer, and here is why
     FINAL_RESPONSE = "final-response"
     STATUS_ANSWER = "status-answer"  # to somebody who asked how the case stands
+    TOO_LARGE = "too-large"  # to a reply of which only the beginning could be taken in
     REPLY = "reply"  # a handler's letter about anything else
     STAFF_WARNING = "staff-warning"
     STAFF_ESCALATION = "staff-escalation"

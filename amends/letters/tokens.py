@@ -32,6 +32,7 @@ _SHORT: Final = {
     "holding": "hold",
     "final-response": "final",
     "status-answer": "stat",
+    "too-large": "large",
     "staff-warning": "warn",
     "staff-escalation": "esc",
 }

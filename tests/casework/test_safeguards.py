@@ -27,6 +27,7 @@ from tests.builders import (
     later,
     open_case,
     post_all,
+    store_mail,
 )
 
 OURS = "complaints@northwind.example"
@@ -243,6 +244,35 @@ def test_whoever_of_the_case_asks_the_answer_goes_to_the_complainant_alone(offic
     (answer,) = letters(office, case_id, "status-answer")
     (sent,) = post_all(office, now=later(days=1))
     assert (answer.to_address, sent.to) == (EDITH, EDITH) and b"his@x" not in sent.raw
+
+
+# Mail that is too large
+
+
+def too_large(office, mail, *, at):
+    sealed = store_mail(office, mail, now=at, left_size=41_000_000)
+    (filed,) = intake.file(office, [sealed], now=at)
+    return filed
+
+
+def test_who_sends_a_reply_that_is_too_large_is_told_it_once_and_nobody_else_is(tmp_path):
+    box = {"name": "complaints", "host": "127.0.0.1", "username": "x", "password": "x"}
+    office = an_office(tmp_path, mailbox=[box])
+    case_id = open_case(office)
+    post_all(office)
+    ours = (token_of(office, case_id),)
+    for trace in ("one", "other"):
+        mail = a_mail(subject="Photographs", message_id="large@x", to=ours, attachments=[(trace, "image/jpeg", b"x")])
+        too_large(office, mail, at=later(days=1))
+    too_large(office, a_mail(sender=SPOUSE, text="From me.", to=ours), at=later(days=1))
+    too_large(office, a_mail(text="From a machine.", to=ours, kind=Kind.AUTO_REPLY), at=later(days=1))
+    file_mail(office, a_mail(text="A small one.", to=ours), now=later(days=1))
+    (told,) = letters(office, case_id, "too-large")
+    assert (told.to_address, told.automatic) == (EDITH, True)
+    assert "very large (41 MB)" in told.body and "less than 35 MB each" in told.body
+    (sent,) = post_all(office, now=later(days=1))
+    assert read(sent.raw).in_reply_to == ("large@x",) and b"Auto-Submitted: auto-replied" in sent.raw
+    assert [d.state for d in case_of(office, case_id).deadlines] == ["met", "open", "open"] and intact(office)
 
 
 def test_a_question_for_the_status_alone_answers_no_question_of_ours(office):
