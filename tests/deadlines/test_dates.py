@@ -10,6 +10,7 @@ import json
 import os
 from datetime import date, datetime, time
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,12 +20,14 @@ from amends.deadlines.calendar import WorkingCalendar, calendar_for
 from amends.deadlines.check import check_file
 from amends.deadlines.clocks import counting, next_occurrence
 from amends.deadlines.compute import due, extended, latest_extension
+from amends.deadlines.explain import explained
 from amends.deadlines.model import Pack
 from amends.deadlines.packs import Regime, load_regime
 from amends.kernel.errors import Refused
 from amends.kernel.share import config_folder
 
 FOLDER = config_folder() / "policies"
+NAMES = sorted({path.stem.partition("@")[0] for path in FOLDER.glob("*.toml")})
 ZONES = {"IE": "Europe/Dublin", "AU": "Australia/Sydney", "GB": "Europe/London"}
 
 
@@ -163,6 +166,7 @@ DATES = [
     ("uk-scotland-spso-mchp", "GB-SCT", "s2_ack", "2027-01-02", "2027-01-08"),  # as of Tuesday the 5th, then three
     ("uk-scotland-spso-mchp", "GB-SCT", "s2", "2026-12-18", "2027-01-21"),
     ("uk-scotland-spso-mchp", "GB-SCT", "s2_request_window", "2027-12-31", "2028-02-29"),  # February has no 31st
+    ("uk-scotland-spso-mchp", "GB-SCT", "s2_request_window", "2026-11-28", "2027-01-28"),  # sent on a Saturday
     # Solicitors: eight weeks
     ("uk-legal-ombudsman", "GB-ENG", "final_8w", "2026-12-24", "2027-02-18"),
     ("uk-legal-ombudsman", "GB-ENG", "final_8w", "2027-02-06", "2027-04-03"),  # a Saturday stays
@@ -211,6 +215,7 @@ DATES = [
     ("au-telco-2018", "AU-NSW", "ack_written", "2026-12-18T18:00", "2026-12-23"),
     ("au-telco-2018", "AU-NSW", "proposal", "2026-12-14", "2026-12-30"),  # eight, then Christmas and Boxing Day
     ("au-telco-2018", "AU-NSW", "implement", "2027-01-22", "2027-02-01"),  # Australia Day is the Tuesday
+    ("au-telco-2018", "AU-NSW", "implement", "2026-12-12T20:00", "2026-12-18"),  # accepted on a Saturday evening
     ("au-telco-2018", "AU-NSW", "urgent", "2027-10-01", "2027-10-06"),  # Labour Day, and the clock's change
     # US portal: calendar days from its own timestamp
     ("us-cfpb-portal", "US", "respond_15", "2026-12-24", "2027-01-08"),
@@ -293,7 +298,7 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("name", sorted({path.stem.partition("@")[0] for path in FOLDER.glob("*.toml")}))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_pack_has_dates_worked_out_by_hand(name: str) -> None:
     assert sum(row[0] == name for row in DATES) >= (8 if name in FULL else 3)
 
@@ -402,3 +407,27 @@ def test_every_shipped_pack_is_whole_and_stands_under_its_own_name(path: Path) -
     for rule in checked.pack.deadline:
         assert rule.span is not None or rule.unit == "none" or rule.numberless
         assert len({other.label for other in checked.pack.deadline}) == len(checked.pack.deadline)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_deadline_of_a_shipped_pack_can_be_explained(name: str) -> None:
+    for pack in regime_of(name).versions:
+        days = days_of(name, pack.calendar.region or "GB-ENG")
+        at = instant("2027-02-02", days.zone)
+        rows = explained(pack, days, received=at, events=dict.fromkeys(pack.triggers, at))
+        assert {row["deadline"] for row in rows} == {rule.id for rule in pack.deadline}
+        for row in rows:
+            rule = pack.rule(row["deadline"])
+            assert (row["due_date"] is None) == rule.numberless
+            assert not any("has not happened" in step for step in row["derivation"])
+            assert rule.confidence != "memory" or "[not verified]" in row["rule"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_versions_of_a_shipped_pack_follow_each_other_without_a_gap(name: str) -> None:
+    versions = regime_of(name).versions
+    assert versions[-1].effective_to is None
+    for older, newer in pairwise(versions):
+        assert older.effective_to is not None
+        assert older.effective_to.toordinal() + 1 == newer.effective_from.toordinal()
+        assert {rule.id for rule in older.deadline} == {rule.id for rule in newer.deadline}
