@@ -18,12 +18,16 @@ ANEW: Final = "anew"
 def hold(office: Office, *, now: datetime) -> int:
     """Mark the store as restored: letters that wait become uncertain, and automatic ones are held from now on.
 
-    Returns how many became uncertain.  `now` is the business clock.
+    Returns how many became uncertain.  `now` is the business clock.  A witness tells no more that the store is old
+    only when all of it is done: who is killed in between begins again.
     """
     with office.book.write() as session:
         doubts.mark_restored(session, now=now)
+    why = "the database was restored from a backup; whether it had left is not known"
+    doubted = doubt_all(office, why, now=now)
+    with office.book.write() as session:
         write_meta(session, GENERATION, ANEW)
-    return doubt_all(office, "the database was restored from a backup; whether it had left is not known", now=now)
+    return doubted
 
 
 def release(office: Office) -> int | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from pytest import MonkeyPatch, raises
+
 from amends.casework import doubts, restored
-from amends.casework.office import Office
+from amends.casework.office import Office, write_meta
 from amends.ledger.book import Book
 from daemon.supervision.witness import ENDING, Witness
 from tests.builders import NOW, a_mail, an_office, file_mail
@@ -49,6 +51,26 @@ def test_an_old_copy_in_its_place_holds_the_letters_until_an_operator_says_so(tm
     Witness(old).keep()
     restored.release(old)
     assert not Witness(reopened(old)).check() and not in_doubt(old)
+
+
+def test_who_is_killed_while_an_old_store_is_held_finds_it_out_again(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    office = an_office(tmp_path)
+    file_mail(office, a_mail(), now=NOW)
+    witness = Witness(office)
+    witness.keep()
+    with office.book.write() as session:
+        write_meta(session, restored.GENERATION, "0")
+    with monkeypatch.context() as patched:
+        patched.setattr(restored, "doubt_all", _killed)
+        with raises(SystemExit):
+            witness.check()
+    assert Witness(reopened(office)).check()
+    with office.book.read() as session:
+        assert session.connection().exec_driver_sql("SELECT state FROM letters").scalar() == "uncertain"
+
+
+def _killed(*_: object, **__: object) -> int:
+    raise SystemExit
 
 
 def test_a_store_that_was_restored_by_command_is_not_doubted_twice(tmp_path: Path) -> None:
