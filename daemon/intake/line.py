@@ -283,8 +283,8 @@ class Line:
 
     def messages(self, uids: Sequence[int], *, size: int) -> dict[int, bytes]:
         """The bytes of these messages, `size` of them in all; what the server gives no text of is left out."""
-        room = ROOM + size + self._box.max_megabytes * 1_000_000  # some servers only estimate sizes
-        with self._within(STEP_SECONDS + size / SLOWEST, "fetching mail", room=room):
+        most = size + self._box.max_megabytes * 1_000_000  # some servers only estimate sizes
+        with self._within(STEP_SECONDS + size / SLOWEST, "fetching mail", mail=most):
             answer = self._client.fetch(list(uids), ["BODY.PEEK[]"])
         return {uid: raw for uid, data in answer.items() if (raw := _text_of(data, b"BODY[]"))}
 
@@ -447,13 +447,13 @@ class Line:
         self.close()
 
     @contextmanager
-    def _within(self, seconds: float, doing: str, *, room: int = ROOM) -> Iterator[None]:
+    def _within(self, seconds: float, doing: str, *, mail: int = 0) -> Iterator[None]:
         """The one place where trouble on the wire is sorted: NotDone where the server said no, else Lost.
 
         When the time is over another thread shuts the socket, whatever the server drips meanwhile; no more than
-        `room` bytes are read.
+        ROOM bytes are read, and `mail` besides.
         """
-        self._room = room
+        self._room = ROOM + mail
         over = threading.Event()
         timer = threading.Timer(seconds, self._cut, [over])
         timer.daemon = True

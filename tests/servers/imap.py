@@ -7,7 +7,7 @@ with ScriptedImap(offers="IMAP4rev1 UIDPLUS") as server:
 
 What it can be bidden: `no`, `bad`, `bye`, `close`, `cut` (half of the answer, then closed), `nil` and `empty` (no text
 of the messages), `silent` (not a word, for ever), `vanish` (the messages are gone before it looks), `forget` (OK, and
-nothing was done).
+nothing was done).  Bytes are said as they stand, before an OK, and the command is not done.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Held:
 @dataclass(slots=True)
 class _Rule:
     pattern: re.Pattern[str]
-    action: Action
+    action: Action | bytes
     left: int | None
 
 
@@ -91,7 +91,7 @@ class ScriptedImap:
         with self._lock:
             return [held.raw for _, held in sorted(self.folders.get(folder, {}).items())]
 
-    def script(self, pattern: str, action: Action, *, times: int | None = 1) -> None:
+    def script(self, pattern: str, action: Action | bytes, *, times: int | None = 1) -> None:
         self._rules.append(_Rule(re.compile(pattern), action, times))
 
     def heard(self, word: str) -> list[str]:
@@ -129,7 +129,7 @@ class ScriptedImap:
                 self.said.append(command)
                 session.answer(tag, command, lines)
 
-    def take(self, command: str) -> Action | None:
+    def take(self, command: str) -> Action | bytes | None:
         with self._lock:
             for rule in self._rules:
                 if rule.left != 0 and rule.pattern.search(command):
@@ -150,6 +150,9 @@ class _Session:
 
     def answer(self, tag: str, command: str, lines: Any) -> None:
         action = self._server.take(command)
+        if isinstance(action, bytes):
+            self._client.sendall(action + f"{tag} OK [READ-WRITE] done\r\n".encode())
+            return
         if action in ("no", "bad"):
             self._client.sendall(f"{tag} {action.upper()} it is not to be\r\n".encode())
             return

@@ -165,6 +165,74 @@ def test_a_size_that_is_not_so_costs_no_message(desk_on: At, told: int) -> None:
         assert desk.cases() == ["complaint 1"] and desk.rows("SELECT size FROM raws") == [(len(mail),)]
 
 
+NO_MAILBOX_HAS = 2**64
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"123",
+        b"(one two)",
+        b"(" * 20_000 + b")" * 20_000,
+        b"{40000000}\r\n" + b"x" * 40_000_000,
+        b"{99999999999999999999}\r\n" + b"x" * 20_000_000,
+    ],
+    ids=["number", "list", "deep", "longer than all that we take", "a length beyond all bounds"],
+)
+def test_what_is_no_text_of_a_message_sets_that_message_aside_and_the_others_are_filed(
+    desk_on: At, text: bytes
+) -> None:
+    with ScriptedImap() as server:
+        odd = server.deliver(a_complaint(1))
+        server.deliver(a_complaint(2))
+        server.script(rf"UID FETCH {odd}\b.*BODY", b"* 1 FETCH (UID %d BODY[] " % odd + text + b")\r\n", times=None)
+        desk = desk_on(server, max_megabytes=1)
+        with desk.at_work() as pulse:
+            desk.until(lambda: desk.states() == {"filed": 1, "quarantined": 1}, pulse)
+        assert desk.cases() == ["complaint 2"]
+
+
+@pytest.mark.parametrize(
+    ("step", "said", "sentence"),
+    [
+        ("SEARCH", b"* SEARCH 1 %d\r\n" % NO_MAILBOX_HAS, "a number that no mailbox has: 18446744073709551616"),
+        ("SELECT", b"* 1 EXISTS\r\n* OK [UIDVALIDITY %d] it is\r\n" % NO_MAILBOX_HAS, "a number that no mailbox has"),
+        ("SELECT", b"* 1 EXISTS\r\n", "gives INBOX no UIDVALIDITY"),
+        ("NOOP", b"* OK all is well\r\n" * 20_000, "sends more than was asked for"),
+    ],
+)
+def test_a_server_that_tells_the_impossible_is_left_with_a_sentence_and_tried_again(
+    desk_on: At, step: str, said: bytes, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.intake.line.ROOM", 100_000)
+    with ScriptedImap() as server:
+        server.deliver(a_complaint(1))
+        server.script(step, said)
+        desk = desk_on(server)
+        with desk.at_work() as pulse:
+            desk.until(lambda: desk.cases() == ["complaint 1"], pulse)
+        assert sentence in pulse.errors[0]
+
+
+def test_a_size_beyond_all_bounds_is_that_of_a_message_that_is_too_large(desk_on: At) -> None:
+    with ScriptedImap() as server:
+        server.deliver(a_complaint(1), size=NO_MAILBOX_HAS)
+        desk = desk_on(server)
+        desk.look_once()
+        assert desk.cases() == ["complaint 1"] and len(server.raws("Amends/Oversized")) == 1
+
+
+def test_a_next_number_that_is_far_off_costs_no_endless_search(desk_on: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.intake.line.RANGES", 20)
+    with ScriptedImap() as server:
+        server.deliver(a_complaint(1))
+        told = b"* 60000 EXISTS\r\n* OK [UIDVALIDITY 7] it is\r\n* OK [UIDNEXT 4294967295] next\r\n"
+        server.script("SELECT", told)
+        desk = desk_on(server)
+        desk.look_once()
+        assert desk.cases() == ["complaint 1"] and len(server.heard("SEARCH")) < 100
+
+
 # a line that breaks
 
 
