@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select, update
 from sqlmodel import Session, col
@@ -15,6 +15,8 @@ from amends.kernel.instants import iso
 from amends.kernel.text import one_line
 from amends.ledger.book import add_missing
 from amends.ledger.tables import Incident
+
+BY_ITSELF: Final = "it is over by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,14 @@ class OpenIncident:
 
 
 def note(session: Session, key: str, words: str, *, mailbox: str, now: datetime) -> bool:
-    """Put it on record, once for each `key`; True if it is new.  `now` is the wall clock."""
+    """Put it on record, once for each `key`; True if it is new, or was over by itself and is there again.
+
+    `now` is the wall clock.
+    """
+    back = (col(Incident.key) == key, col(Incident.settled_because) == BY_ITSELF)
+    again = update(Incident).where(*back).values(at=now, settled_at=None, settled_because=None)
+    if session.connection().execute(again).rowcount:
+        return True
     if session.get(Incident, key) is not None:
         return False
     row = {"key": key, "mailbox": mailbox, "at": now, "words": one_line(words, 1000)}
@@ -39,14 +48,14 @@ def note(session: Session, key: str, words: str, *, mailbox: str, now: datetime)
     return True
 
 
-def pass_away(session: Session, prefix: str, *, but_for: Collection[str], because: str, now: datetime) -> None:
+def pass_away(session: Session, prefix: str, *, but_for: Collection[str], now: datetime) -> None:
     """Those whose key begins with `prefix` and is not in `but_for` are over by themselves."""
     open_keys = select(col(Incident.key)).where(
         col(Incident.key).startswith(prefix, autoescape=True), col(Incident.settled_at).is_(None)
     )
     over = [key for key in session.connection().execute(open_keys).scalars() if key not in but_for]
     if over:
-        _settle(session, col(Incident.key).in_(over), because, now)
+        _settle(session, col(Incident.key).in_(over), BY_ITSELF, now)
 
 
 def settle(office: Office, because: str, *, mailbox: str | None = None, now: datetime) -> int:

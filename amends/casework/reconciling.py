@@ -311,9 +311,7 @@ def keep(office: Office, verdict: Reconciled, seen: Seen, *, now: datetime) -> l
         )
         problems = dict(verdict.problems())
         for sort in ("without-fate", "unread"):  # these end when the messages get their fate; the others are past
-            incidents.pass_away(
-                session, f"{sort}/{verdict.mailbox}/", but_for=problems, because="they have a fate now", now=now
-            )
+            incidents.pass_away(session, f"{sort}/{verdict.mailbox}/", but_for=problems, now=now)
         for name, sentence in problems.items():
             if incidents.note(session, name, sentence, mailbox=verdict.mailbox, now=to_utc(now)):
                 fresh.append(sentence)
