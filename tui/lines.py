@@ -190,7 +190,7 @@ def _deadlines(view: CaseView, desk: Desk) -> Iterator[str]:
     for one in view.deadlines:
         met = f" {moment(one.met_at, desk)}" if one.met_at and one.state == "met" else ""
         late = f", met {moment(one.met_at, desk)}" if one.met_at and not met else ""
-        said = f"{one.label}, due {moment(one.due_at, desk)}, {one.state}{met}{late}. Basis: {one.basis}"
+        said = f"{view.label_of(one)}, due {moment(one.due_at, desk)}, {one.state}{met}{late}. Basis: {one.basis}"
         yield from _wrapped(clean(said).text, desk, first="  ", rest=INDENT)
 
 

@@ -71,6 +71,8 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         return "" if value is None else clean(str(value), limit=200).text
 
     clock = clock_name(said("deadline")) if data.get("deadline") else ""
+    if clock and data.get("pack"):
+        clock = f"{clock} ({said('pack')})"
     title = LETTER_NAMES.get(said("letter_kind") or said("letter"), said("letter_kind"))
     words = {
         "opened": f"case opened{' as history' if data.get('history') else ''}",

@@ -256,20 +256,21 @@ def clocks(case: CaseView, at: Bounds) -> list[Span]:
     met = [one for one in case.deadlines if one.met_at is not None]
     for one in owed:
         band = heat(one.due_at, at)
-        words = due_words(one.due_at, at)
+        label, words = prose(case.label_of(one), limit=50), due_words(one.due_at, at)
         sign = SIGNS[band].strip()
         spans += [("  " if spans else " ", "text"), (sign, "late-sign" if band is Heat.LATE else str(band))]
         spans.append(
             (
-                f"{' ' if sign else ''}{prose(one.label, limit=20)} {'' if band is Heat.LATE else 'due '}{words}",
+                f"{' ' if sign else ''}{label} {'' if band is Heat.LATE else 'due '}{words}",
                 str(band),
             )
         )
     for one in met:
         late = ", late" if one.breached_at else ""
+        label = prose(case.label_of(one), limit=50)
         spans.append(
             (
-                f"  {prose(one.label, limit=20)} {SIGNS[Heat.DONE]}{day(one.met_at or at.now, at.now, at.zone)}{late}",
+                f"  {label} {SIGNS[Heat.DONE]}{day(one.met_at or at.now, at.now, at.zone)}{late}",
                 "done",
             )
         )
@@ -321,9 +322,9 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
         )
     if case.root_cause:
         fact("Root cause", prose(case.root_cause))
-    lines += [(), (("DEADLINES", "strong"), (f"   {prose(case.pack)} {prose(case.pack_version)}", "muted"))]
+    lines += [(), (("DEADLINES", "strong"), (f"   {_packs(case)}", "muted"))]
     for one in case.deadlines:
-        lines.extend(_deadline(one, at, width))
+        lines.extend(_deadline(one, case.label_of(one), at, width))
     lines += [(), (("PEOPLE", "strong"), ("   p=accept", "muted"))]
     for person in case.participants:
         state = "" if person.accepted else "  not accepted yet"
@@ -339,8 +340,12 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
     return Sheet(tuple(lines))
 
 
-def _deadline(one: Any, at: Bounds, width: int) -> Iterator[Line]:
-    label = prose(one.label, limit=20)
+def _packs(case: CaseView) -> str:
+    return ", ".join(prose(f"{pack} {version}") for pack, version in ((case.pack, case.pack_version), *case.packs))
+
+
+def _deadline(one: Any, label: str, at: Bounds, width: int) -> Iterator[Line]:
+    label = prose(label, limit=50)
     number = f" no. {one.occurrence}" if one.occurrence > 1 else ""
     due = moment(one.due_at, at.now, at.zone)
     if one.met_at is not None:

@@ -21,6 +21,8 @@ from amends.ledger.book import add_all, add_loaded
 from amends.ledger.chain import Chain
 from amends.ledger.tables import Case, Deadline, Event, Message
 
+Which = tuple[str, int, str]
+"""A deadline of a case: its kind, its occurrence, the pack it is of."""
 _TOGETHER: Final = "amends_together"  # in a session's info: the CaseFiles in which all its cases are opened and kept
 
 
@@ -118,6 +120,19 @@ class CaseFile:
             self._owed = list(self.session.scalars(statement.order_by(col(Deadline.due_at), col(Deadline.id))))
         return [deadline for deadline in self._owed if deadline.settled_at is None]
 
+    def _of(self, pack: str) -> dict[str, str]:
+        """What an event says of the pack of a deadline: nothing where it is the main one."""
+        return {} if pack == self.row.pack else {"pack": pack}
+
+    def which(self, deadline: Deadline) -> dict[str, Any]:
+        """A deadline as the events name it."""
+        return {"deadline": deadline.kind, "occurrence": deadline.occurrence, **self._of(deadline.pack)}
+
+    def named(self, which: Sequence[Any]) -> Which:
+        """(kind, occurrence, pack) of what a letter or an event names; without a pack it is the main one's."""
+        kind, occurrence, *pack = which
+        return kind, occurrence, pack[0] if pack else self.row.pack
+
     def start_deadlines(self, rows: Sequence[dict[str, Any]], *, earliest_is_known: bool = False) -> None:
         """Add deadlines (rows without case_id), one event for them all.
 
@@ -126,7 +141,17 @@ class CaseFile:
         if not rows:
             return
         self._started += [row | {"case_id": self.id} for row in rows]
-        self.record("deadlines-started", deadlines=deadline_facts(rows))
+        facts = [
+            {
+                "deadline": row["kind"],
+                "occurrence": row["occurrence"],
+                **self._of(row["pack"]),
+                "due_at": iso(row["due_at"]),
+                "basis": row["basis"],
+            }
+            for row in rows
+        ]
+        self.record("deadlines-started", deadlines=facts)
         self._due_changed = self._due_changed or not earliest_is_known
 
     def meet(
@@ -135,7 +160,7 @@ class CaseFile:
         *,
         at: datetime,
         automatic: bool = False,
-        of: tuple[str, int] | None = None,
+        of: Which | None = None,
         last: bool = False,
         written_at: datetime | None = None,
     ) -> None:
@@ -150,7 +175,7 @@ class CaseFile:
             met = meets(deadline.met_by, kind=letter_kind, automatic=automatic)
             if not met or self._is_of_later_review(deadline, written_at):
                 continue
-            if of is not None and deadline.kind == of[0]:
+            if of is not None and (deadline.kind, deadline.pack) == (of[0], of[2]):
                 meant = deadline.occurrence <= of[1]
             else:
                 meant = begins_at(self.session, deadline) <= at
@@ -178,7 +203,7 @@ class CaseFile:
             self._correct_breach(deadline)
         deadline.met_at = at
         self._settle(deadline, "breached" if late else "met")
-        self.record("deadline-met", deadline=deadline.kind, occurrence=deadline.occurrence, late=late)
+        self.record("deadline-met", **self.which(deadline), late=late)
 
     def cancel_deadlines(
         self,
@@ -202,22 +227,22 @@ class CaseFile:
             if at is not None and at <= deadline.due_at:
                 self._correct_breach(deadline)
             self._settle(deadline, "breached" if deadline.breached_at else "cancelled")
-            self.record("deadline-cancelled", deadline=deadline.kind, occurrence=deadline.occurrence, because=because)
+            self.record("deadline-cancelled", **self.which(deadline), because=because)
         return cancelled
 
-    def restore_deadlines(self, named: Iterable[tuple[str, int]], *, because: str) -> None:
-        """Owe again what was cancelled, by (kind, occurrence); the clock goes on with it where it had stopped."""
+    def restore_deadlines(self, named: Iterable[Which], *, because: str) -> None:
+        """Owe again what was cancelled; the clock goes on with it where it had stopped."""
         wanted = set(named)
         self._owed = None
         for deadline in self.session.scalars(select(Deadline).where(col(Deadline.case_id) == self.id)):
-            if (deadline.kind, deadline.occurrence) not in wanted or deadline.met_at is not None:
+            if (deadline.kind, deadline.occurrence, deadline.pack) not in wanted or deadline.met_at is not None:
                 continue
             deadline.state, deadline.settled_at = "breached" if deadline.breached_at else "open", None
             left = deadline.ticks[deadline.tick_no :]
             deadline.tick_at = datetime.fromisoformat(left[0][0]) if left else None
             self.session.add(deadline)
             self._due_changed = True
-            self.record("deadline-restored", deadline=deadline.kind, occurrence=deadline.occurrence, because=because)
+            self.record("deadline-restored", **self.which(deadline), because=because)
 
     def breach(self, deadline: Deadline) -> None:
         """Put it on the record that the deadline passed unmet; it may still be met, late."""
@@ -227,9 +252,7 @@ class CaseFile:
         deadline.state = "breached"
         self.session.add(deadline)
         late = int((self.now - deadline.due_at) / timedelta(seconds=1))
-        self.record(
-            "deadline-breached", deadline=deadline.kind, occurrence=deadline.occurrence, found_late_seconds=late
-        )
+        self.record("deadline-breached", **self.which(deadline), found_late_seconds=late)
         self.touch()
 
     def _is_of_later_review(self, deadline: Deadline, written_at: datetime | None) -> bool:
@@ -241,7 +264,7 @@ class CaseFile:
         if deadline.breached_at is None:
             return
         deadline.breached_at = None
-        self.record("deadline-breach-corrected", deadline=deadline.kind, occurrence=deadline.occurrence)
+        self.record("deadline-breach-corrected", **self.which(deadline))
         self.touch()
 
     def _settle(self, deadline: Deadline, state: str) -> None:
@@ -354,10 +377,3 @@ class CaseFiles:
         finally:
             del self.session.info[_TOGETHER]
         self.save()
-
-
-def deadline_facts(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {"deadline": row["kind"], "occurrence": row["occurrence"], "due_at": iso(row["due_at"]), "basis": row["basis"]}
-        for row in rows
-    ]

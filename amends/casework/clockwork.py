@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,8 +15,9 @@ from amends.casework.actors import SYSTEM, supervisors
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import lock_cases
 from amends.casework.office import Office
-from amends.casework.plans import begins_at
+from amends.casework.plans import begins_at, pack_of
 from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
+from amends.deadlines.model import Pack
 from amends.kernel.errors import NeedsOperator, TryLater
 from amends.kernel.instants import iso
 from amends.kernel.text import one_line
@@ -23,6 +25,7 @@ from amends.ledger.columns import key
 from amends.ledger.tables import Deadline, Letter
 from amends.letters.kinds import LetterKind
 
+_APART: Final = 100_000  # above the numbers of handlers' letters, which begin at 1000
 LATE: Final = timedelta(minutes=5)  # a tick found later than this is marked late in the ledger
 
 
@@ -99,12 +102,40 @@ def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick
     return 1
 
 
+def _key(file: CaseFile, deadline: Deadline) -> str:
+    """What tells it from every other deadline of the case."""
+    return "/".join(map(str, file.which(deadline).values()))
+
+
+def _label(file: CaseFile, deadline: Deadline) -> str:
+    """Its short name for people, with the pack where it is not the main one's."""
+    return deadline.label if deadline.pack == file.row.pack else f"{deadline.label} ({deadline.pack})"
+
+
+def _number_of(file: CaseFile, deadline: Deadline, letter: str) -> int:
+    """The number in the Message-ID of the letter that the clock writes for a deadline, always the same.
+
+    Those of the first rule of the main pack that has this letter count from 1; others have a thousand numbers of their
+    own each, far above those of handlers' letters.
+    """
+    pack = pack_of(file.office, deadline)
+    if deadline.pack == file.row.pack and (pack is None or _first_with(pack, letter) in (deadline.kind, None)):
+        return deadline.occurrence
+    name = zlib.crc32(f"{deadline.pack}/{deadline.kind}".encode()) % _APART
+    return (_APART + name) * 1000 + deadline.occurrence
+
+
+def _first_with(pack: Pack, kind: str) -> str | None:
+    """The first rule for which a letter of this kind goes out by itself."""
+    return next((rule.id for rule in pack.deadline if rule.letter and pack.letter_of(rule.letter).kind == kind), None)
+
+
 def _staff_facts(file: CaseFile, deadline: Deadline, handler: str) -> Any:
     return facts_of(
         file.office,
         file.row,
         (),
-        deadline=deadline.label,
+        deadline=_label(file, deadline),
         deadline_due=deadline.due_at,
         basis=deadline.basis,
         handler=handler,
@@ -121,13 +152,13 @@ def _recipients(file: CaseFile, to: str) -> list[str]:
 def _warn(file: CaseFile, deadline: Deadline, step: str, to: str, late: dict[str, int]) -> None:
     if deadline.due_at < file.now:
         return  # found so late that only the breach is worth saying
-    file.record("deadline-warning", deadline=deadline.kind, occurrence=deadline.occurrence, step=step, to=to, **late)
+    file.record("deadline-warning", **file.which(deadline), step=step, to=to, **late)
     for login in _recipients(file, to):
         queue_staff(
             file,
             LetterKind.STAFF_WARNING,
             login=login,
-            key=f"warning/{deadline.kind}/{deadline.occurrence}/{step}",
+            key=f"warning/{_key(file, deadline)}/{step}",
             n=_letter_number(file),
             facts=_staff_facts(file, deadline, login),
         )
@@ -140,30 +171,32 @@ def _write(file: CaseFile, deadline: Deadline, letter: str) -> None:
     """
     written_at = _wrote_since(file.session, file.id, begins_at(file.session, deadline))
     if written_at is not None:
-        file.record(
-            "update-not-needed", deadline=deadline.kind, occurrence=deadline.occurrence, because="a letter was sent"
-        )
+        file.record("update-not-needed", **file.which(deadline), because="a letter was sent")
         file.meet_one(deadline, at=written_at)
         file.start_following(deadline)
         return
     following = file.start_following(deadline)
     if following is not None and _letter_is_due(following, file.now):
-        file.record(
-            "update-not-needed", deadline=deadline.kind, occurrence=deadline.occurrence, because="the next is due too"
-        )
+        file.record("update-not-needed", **file.which(deadline), because="the next is due too")
         return
     kind = LetterKind(letter)
     in_reply_to, references = thread_of(file.session, file.id)
+    others = [one for one in file.unmet() if (one.kind, one.pack) != (deadline.kind, deadline.pack)]
     promised = {"update_due": following["due_at"]} if following else {}
     queued = queue_automatic(
         file,
         kind,
-        key=f"{kind}/{deadline.kind}/{deadline.occurrence}",
-        n=deadline.occurrence,
-        facts=facts_of(file.office, file.row, [d for d in file.unmet() if d.kind != deadline.kind], **promised),
+        key=f"{kind}/{_key(file, deadline)}",
+        n=_number_of(file, deadline, letter),
+        facts=facts_of(
+            file.office,
+            file.row,
+            others,
+            **promised,
+        ),
         in_reply_to=in_reply_to,
         references=references,
-        of=(deadline.kind, deadline.occurrence),
+        of=(deadline.kind, deadline.occurrence, deadline.pack),
     )
     if queued is None:
         file.touch()
@@ -188,13 +221,13 @@ def _breach(file: CaseFile, deadline: Deadline, to: str) -> None:
     file.start_following(deadline)
     if not file.row.escalated:
         file.row.escalated = True
-        file.record("escalated", deadline=deadline.kind, to=to or "supervisor", due_at=iso(deadline.due_at))
+        file.record("escalated", **file.which(deadline), to=to or "supervisor", due_at=iso(deadline.due_at))
     for login in dict.fromkeys([*_recipients(file, "handler"), *supervisors(file.office.settings)]):
         queue_staff(
             file,
             LetterKind.STAFF_ESCALATION,
             login=login,
-            key=f"breach/{deadline.kind}/{deadline.occurrence}",
+            key=f"breach/{_key(file, deadline)}",
             n=_letter_number(file),
             facts=_staff_facts(file, deadline, login),
         )

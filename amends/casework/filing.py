@@ -624,8 +624,9 @@ def open_case(
     ref = next_reference(session, settings.organisation.reference_prefix, received.year)
     languages = settings.organisation.languages
     language = reading.language if reading.language in languages else languages[0]
-    deadlines = [] if arrival.history else planned_rows(office, received_at=arrival.received_at)
-    first, pack = earliest(deadlines), office.pack_at(arrival.received_at)
+    pack, *others = packs = office.packs_at(arrival.received_at)
+    deadlines = [] if arrival.history else planned_rows(office, packs, at=arrival.received_at)
+    first = earliest(deadlines)
     values = {
         "reference": str(ref),
         "prefix": ref.prefix,
@@ -642,6 +643,7 @@ def open_case(
         "history": arrival.history,
         "pack": pack.id,
         "pack_version": pack.version,
+        "packs": [[one.id, one.version] for one in others],
         "next_due_at": first["due_at"] if first else None,
         "next_deadline": first["kind"] if first else None,
         "unread": 0 if arrival.history else 1,
@@ -654,6 +656,7 @@ def open_case(
         "opened",
         pack=row.pack,
         pack_version=row.pack_version,
+        **({"packs": row.packs} if row.packs else {}),
         received_at=arrival.received_at.isoformat(),
         history=arrival.history,
         digest=complaint_seal(row),

@@ -211,7 +211,14 @@ def take_up_again(file: CaseFile, reason: str) -> None:
     row.responded_at = row.closed_at = None
     file.to_stage(Stage.INVESTIGATING)
     file.start_deadlines(
-        planned_rows(file.office, received_at=file.now, session=file.session, case_id=file.id, review=True)
+        planned_rows(
+            file.office,
+            file.office.packs_of(row),
+            at=file.now,
+            session=file.session,
+            case_id=file.id,
+            review=True,
+        )
     )
     file.touch()
 

@@ -97,7 +97,7 @@ def _close_as_merged(file: CaseFile, into: CaseFile) -> None:
         into=into.row.reference,
         stage=stage,
         escalated=escalated,
-        deadlines=[[deadline.kind, deadline.occurrence] for deadline in cancelled],
+        deadlines=[list(file.which(deadline).values()) for deadline in cancelled],
     )
     row.merged_into, row.escalated = into.id, False
     if row.is_open:
@@ -128,7 +128,7 @@ def unmerge(office: Office, case_id: int, *, actor: Actor, now: datetime) -> str
         row.is_open = stage is not Stage.CLOSED
         if row.is_open:
             row.closed_at = None
-        file.restore_deadlines([(kind, occurrence) for kind, occurrence in told["deadlines"]], because="unmerged")
+        file.restore_deadlines([file.named(which) for which in told["deadlines"]], because="unmerged")
         into.record("released", case=row.reference)
         file.touch()
         into.touch()

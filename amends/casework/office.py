@@ -14,7 +14,7 @@ from amends.config import Settings
 from amends.kernel.errors import NeedsOperator
 from amends.kernel.instants import wall_clock
 from amends.ledger.book import Book, add_missing
-from amends.ledger.tables import Meta
+from amends.ledger.tables import Case, Meta
 
 if TYPE_CHECKING:  # holidays and Jinja cost 150 ms together; a list of cases needs neither
     from amends.deadlines.calendar import WorkingCalendar
@@ -30,6 +30,7 @@ class Office:
         self.book = book
         self.wall = wall
         """The machine's clock; leases and health live by it."""
+        self._former: dict[str, Regime | None] = {}
 
     def now(self) -> datetime:
         """The business clock: the machine's, or in a demonstration one that runs `clock.speed` times as fast."""
@@ -76,6 +77,28 @@ class Office:
         from amends.deadlines.packs import regimes_of
 
         return regimes_of(self.settings)
+
+    def regime(self, pack_id: str) -> Regime | None:
+        """Every version of this pack, whether it still applies or not; None if there is no file of it any more."""
+        from amends.deadlines.packs import find_regime, pack_folders
+
+        found = next((regime for regime in self.regimes if regime.id == pack_id), None)
+        if found is None and pack_id not in self._former:
+            self._former[pack_id] = find_regime(pack_id, pack_folders(self.settings))
+        return found or self._former.get(pack_id)
+
+    def packs_of(self, row: Case) -> list[Pack]:
+        """The packs that a case was opened under, in the versions that it has, the main one first.
+
+        A version of which there is no file any more is replaced by the one for its day of receipt.
+        """
+        named = [(row.pack, row.pack_version), *((one[0], one[1]) for one in row.packs)]
+        packs = [
+            regime.version(version) or regime.at(row.received_at, self.calendar.zone)
+            for pack_id, version in named
+            if (regime := self.regime(pack_id)) is not None
+        ]
+        return packs or self.packs_at(row.received_at)
 
     @property
     def pack(self) -> Pack:

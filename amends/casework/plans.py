@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from amends.casework.office import Office
-from amends.deadlines.clocks import PlannedDeadline, meets, next_occurrence, plan
+from amends.deadlines.clocks import PlannedDeadline, meets, next_occurrence, plan_all
+from amends.deadlines.model import Pack
 from amends.ledger.tables import Deadline
 
 
@@ -18,6 +19,9 @@ def row_of(planned: PlannedDeadline, *, occurrence: int) -> dict[str, Any]:
     """A planned deadline as a row without its case_id."""
     ticks = [[tick.at.isoformat(), str(tick.kind), tick.step, tick.to] for tick in planned.ticks]
     return {
+        "pack": planned.pack,
+        "pack_version": planned.pack_version,
+        "stage": planned.stage,
         "kind": planned.rule_id,
         "label": planned.label,
         "occurrence": occurrence,
@@ -36,30 +40,50 @@ def row_of(planned: PlannedDeadline, *, occurrence: int) -> dict[str, Any]:
 
 def planned_rows(
     office: Office,
+    packs: Sequence[Pack],
     *,
-    received_at: datetime,
+    at: datetime,
     session: Session | None = None,
     case_id: int | None = None,
     review: bool = False,
 ) -> list[dict[str, Any]]:
-    """The rows of all deadlines that receipt starts.
+    """The rows of all deadlines that receipt at `at` starts under these packs.
 
     A review starts what the complainant is owed again, except the acknowledgement; occurrences count on.
     """
     rows = []
-    for planned in plan(office.pack_at(received_at), office.calendar, trigger="receipt", at=received_at):
+    for planned in plan_all(packs, office.calendar, trigger="receipt", at=at):
         if review and meets(planned.met_by, kind="acknowledgement"):
             continue
-        before = last_occurrence(session, case_id, planned.rule_id) if session is not None and case_id else 0
+        before = 0
+        if session is not None and case_id:
+            before = last_occurrence(session, case_id, planned.pack, planned.rule_id)
         rows.append(row_of(planned, occurrence=before + planned.occurrence))
     return rows
 
 
-def last_occurrence(session: Session, case_id: int, kind: str) -> int:
+def last_occurrence(session: Session, case_id: int, pack: str, kind: str) -> int:
     statement = select(func.max(col(Deadline.occurrence))).where(
-        col(Deadline.case_id) == case_id, col(Deadline.kind) == kind
+        col(Deadline.case_id) == case_id, col(Deadline.pack) == pack, col(Deadline.kind) == kind
     )
     return session.connection().execute(statement).scalar() or 0
+
+
+def pack_of(office: Office, deadline: Deadline) -> Pack | None:
+    """The pack by which it was started; of a version without a file the one of its day, or None if there is none."""
+    regime = office.regime(deadline.pack)
+    if regime is None:
+        return None
+    return regime.version(deadline.pack_version) or regime.at(deadline.starts_at, office.calendar.zone)
+
+
+def _same(deadline: Deadline) -> list[Any]:
+    """Where the occurrences of the same deadline are."""
+    return [
+        col(Deadline.case_id) == deadline.case_id,
+        col(Deadline.pack) == deadline.pack,
+        col(Deadline.kind) == deadline.kind,
+    ]
 
 
 def begins_at(session: Session, deadline: Deadline) -> datetime:
@@ -67,8 +91,7 @@ def begins_at(session: Session, deadline: Deadline) -> datetime:
     if deadline.occurrence == 1:
         return deadline.starts_at
     before = select(func.max(col(Deadline.due_at))).where(
-        col(Deadline.case_id) == deadline.case_id,
-        col(Deadline.kind) == deadline.kind,
+        *_same(deadline),
         col(Deadline.occurrence) < deadline.occurrence,
         col(Deadline.starts_at) == deadline.starts_at,
     )
@@ -80,16 +103,14 @@ def following_row(office: Office, session: Session, deadline: Deadline) -> dict[
 
     A deadline that the pack does not know (it was changed since) is owed as it stands, and has none.
     """
-    pack = office.pack_at(deadline.starts_at)
-    if not any(rule.id == deadline.kind and rule.recurring for rule in pack.deadline):
+    pack = pack_of(office, deadline)
+    if pack is None or not any(rule.id == deadline.kind and rule.recurring for rule in pack.deadline):
         return None
-    last = last_occurrence(session, deadline.case_id, deadline.kind)
+    last = last_occurrence(session, deadline.case_id, deadline.pack, deadline.kind)
     if last > deadline.occurrence:
         return None
     earlier = select(func.max(col(Deadline.occurrence))).where(
-        col(Deadline.case_id) == deadline.case_id,
-        col(Deadline.kind) == deadline.kind,
-        col(Deadline.starts_at) < deadline.starts_at,
+        *_same(deadline), col(Deadline.starts_at) < deadline.starts_at
     )
     of_this_start = deadline.occurrence - (session.connection().execute(earlier).scalar() or 0)  # a review counts anew
     planned = next_occurrence(

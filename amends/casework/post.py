@@ -422,7 +422,7 @@ def _move_on(file: CaseFile, letter: Letter, *, at: datetime) -> None:
         letter.kind,
         at=at,
         automatic=letter.automatic,
-        of=None if written_for is None else (written_for[0], written_for[1]),
+        of=None if written_for is None else file.named(written_for),
         last=kind is LetterKind.FINAL_RESPONSE,
         written_at=letter.queued_at,
     )

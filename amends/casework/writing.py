@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from amends.casework import gate
 from amends.casework.actors import address_of
-from amends.casework.casefile import CaseFile
+from amends.casework.casefile import CaseFile, Which
 from amends.casework.gate import Answered
 from amends.casework.office import Office
 from amends.casework.threads import remember
@@ -87,7 +87,7 @@ def queue_automatic(
     facts: LetterFacts,
     in_reply_to: str = "",
     references: Sequence[str] = (),
-    of: tuple[str, int] | None = None,
+    of: Which | None = None,
     answered: Answered | None = None,
     first: bool = False,
 ) -> int | None:
@@ -171,7 +171,7 @@ def enqueue(
     in_reply_to: str = "",
     references: Sequence[str] = (),
     staff_to: tuple[str, str] | None = None,
-    of: tuple[str, int] | None = None,
+    of: Which | None = None,
     again: bool = False,
     letter: Letter | None = None,
 ) -> int:

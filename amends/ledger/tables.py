@@ -131,7 +131,8 @@ class Case(_Table, table=True):
 
     `version` grows with every change that a letter-writer must know of.  `next_due_at` and `next_deadline` repeat
     the earliest deadline that is not met, so that the queue is one index scan.  `merged_into` is the case that took
-    this one up: it is closed, and what answers it reaches that one.
+    this one up: it is closed, and what answers it reaches that one.  `packs` are the others that apply beside `pack`,
+    as [id, version].
     """
 
     __tablename__ = "cases"
@@ -182,6 +183,7 @@ class Case(_Table, table=True):
     root_cause: str | None = Field(default=None, sa_type=Text)
     pack: str
     pack_version: str
+    packs: list[list[str]] = Field(default_factory=list, sa_type=JSON)
     merged_into: int | None = Field(default=None, sa_type=BigInteger)
     next_due_at: datetime | None = Field(default=None, sa_type=Instant)
     next_deadline: str | None = None
@@ -302,7 +304,9 @@ class Note(_Table, table=True):
 
 
 class Deadline(_Table, table=True):
-    """One obligation on one case.  `ticks` is its plan: [[instant, action, step, to], ...] in order of time.
+    """One obligation on one case, by the rule `kind` of a pack.
+
+    `ticks` is its plan: [[instant, action, step, to], ...] in order of time.
 
     `state` is open, met, breached or cancelled; `settled_at` says since when nothing more is owed.
     The clock fires plan entry `tick_no` when `tick_at` has come, by compare-and-set, so each fires once.
@@ -312,7 +316,7 @@ class Deadline(_Table, table=True):
 
     __tablename__ = "deadlines"
     __table_args__ = (
-        UniqueConstraint("case_id", "kind", "occurrence"),
+        UniqueConstraint("case_id", "pack", "kind", "occurrence"),
         Index(
             "ix_deadlines_tick",
             "tick_at",
@@ -322,6 +326,9 @@ class Deadline(_Table, table=True):
     )
     id: int | None = _id()
     case_id: int = Field(foreign_key="cases.id", sa_type=BigInteger)
+    pack: str = ""
+    pack_version: str = ""
+    stage: str = ""
     kind: str
     label: str
     occurrence: int = 1

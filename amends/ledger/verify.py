@@ -254,6 +254,14 @@ def _case_problems(session: Session, row: Case, events: list[Any], kin: _Kin) ->
     yield from _row_problems(session, row, events, kin)
 
 
+_Which = tuple[str, str, int]
+"""A deadline: its pack ("" for the main one), its kind and its occurrence."""
+
+
+def _which(data: dict[str, Any]) -> _Which:
+    return data.get("pack", ""), data["deadline"], data["occurrence"]
+
+
 @dataclass(slots=True)
 class _Told:
     """What the events of one case say of its row, replayed in order."""
@@ -268,9 +276,10 @@ class _Told:
     notes: dict[int, str] = field(default_factory=dict)
     letters: dict[int, tuple[str, str]] = field(default_factory=dict)
     sent: set[int] = field(default_factory=set)
-    due: dict[tuple[str, int], str] = field(default_factory=dict)
-    breached: set[tuple[str, int]] = field(default_factory=set)
-    met: set[tuple[str, int]] = field(default_factory=set)
+    due: dict[_Which, str] = field(default_factory=dict)
+    breached: set[_Which] = field(default_factory=set)
+    met: set[_Which] = field(default_factory=set)
+    packs: list[list[str]] = field(default_factory=list)
     kin: _Kin = field(default_factory=_Kin)
 
     def hear(self, kind: str, data: dict[str, Any]) -> None:
@@ -278,6 +287,7 @@ class _Told:
             case "opened":
                 self.complaint, self.address = data["digest"], data["address"]
                 self.facts["received_at"] = data["received_at"]
+                self.packs = [[data["pack"], data["pack_version"]], *data.get("packs", [])]
             case "stage":
                 self.facts["stage"] = data["after"]
                 if data.get("because"):
@@ -329,13 +339,13 @@ class _Told:
             case "letter-sent":
                 self.sent.add(data["letter"])
             case "deadlines-started":
-                self.due |= {(one["deadline"], one["occurrence"]): one["due_at"] for one in data["deadlines"]}
+                self.due |= {_which(one): one["due_at"] for one in data["deadlines"]}
             case "deadline-breached":
-                self.breached.add((data["deadline"], data["occurrence"]))
+                self.breached.add(_which(data))
             case "deadline-breach-corrected":
-                self.breached.discard((data["deadline"], data["occurrence"]))
+                self.breached.discard(_which(data))
             case "deadline-met":
-                self.met.add((data["deadline"], data["occurrence"]))
+                self.met.add(_which(data))
 
 
 def _row_problems(session: Session, row: Case, events: list[Any], kin: _Kin) -> Iterator[str]:
@@ -372,6 +382,8 @@ def _state_problems(row: Case, told: _Told) -> Iterator[str]:
         yield f"it is {row.stage}, but the case says that it is {'open' if row.is_open else 'not open'}"
     if told.facts.get("received_at") != row.received_at.isoformat():
         yield f"it was received {told.facts.get('received_at')}, the case says {row.received_at.isoformat()}"
+    if [[row.pack, row.pack_version], *row.packs] != told.packs:
+        yield "the policy packs are not those that it was opened under"
     if complaint_seal(row) != told.complaint:
         yield "the complainant's name or the subject is not what the ledger sealed"
     if told.finding is not None and finding_seal(row) != told.finding:
@@ -471,14 +483,19 @@ def _letter_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
             yield f"the ledger and the store do not agree on whether letter {letter_id} was sent"
 
 
+def _in_words(which: _Which) -> str:
+    pack, kind, occurrence = which
+    return f"deadline {kind} {occurrence}{f' of {pack}' if pack else ''}"
+
+
 def _deadline_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
     """No breach disappears and no due date moves without an event."""
     stored = map(legible, session.scalars(select(Deadline).where(col(Deadline.case_id) == row.id)))
-    rows = {(d.kind, d.occurrence): d for d in stored}
-    for kind, occurrence in sorted(rows.keys() - told.due.keys()):
-        yield f"deadline {kind} {occurrence} is not in the ledger"
+    rows = {("" if d.pack == row.pack else d.pack, d.kind, d.occurrence): d for d in stored}
+    for unknown in sorted(rows.keys() - told.due.keys()):
+        yield f"{_in_words(unknown)} is not in the ledger"
     for which, due in told.due.items():
-        name = f"deadline {which[0]} {which[1]}"
+        name = _in_words(which)
         found = rows.get(which)
         if found is None:
             yield f"{name} was removed"

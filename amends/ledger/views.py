@@ -290,6 +290,7 @@ def _queue_row(row: Any, now: datetime) -> QueueRow:
 @dataclass(frozen=True, slots=True)
 class DeadlineView:
     id: int
+    pack: str
     kind: str
     label: str
     occurrence: int
@@ -431,6 +432,12 @@ class CaseView:
     """The cases that were merged into this one, by their references."""
     links: tuple[tuple[str, str], ...] = ()
     """(reference, kind) of the cases it is linked with: related, split, follows."""
+    packs: tuple[tuple[str, str], ...] = ()
+    """(id, version) of the policy packs that apply beside `pack`."""
+
+    def label_of(self, deadline: DeadlineView) -> str:
+        """The short name of one of its deadlines, with the pack where several apply."""
+        return f"{deadline.label} ({deadline.pack})" if self.packs else deadline.label
 
     def as_json(self) -> dict[str, Any]:
         return self.row.as_json() | {
@@ -442,6 +449,7 @@ class CaseView:
             "linked": [{"case": reference, "kind": kind} for reference, kind in self.links],
             "deadlines": [
                 {
+                    **({"pack": d.pack} if self.packs else {}),
                     "kind": d.kind,
                     "due_at": iso(d.due_at),
                     "state": d.state,
@@ -547,6 +555,7 @@ def case(session: Session, case_id: int, *, now: datetime) -> CaseView:
             session.scalars(select(col(Case.reference)).where(col(Case.merged_into) == case_id).order_by(col(Case.id)))
         ),
         links=tuple(_links(session, case_id)),
+        packs=tuple((one[0], one[1]) for one in row.packs),
     )
 
 
@@ -575,6 +584,7 @@ def _deadlines(session: Session, case_id: int, now: datetime) -> Iterable[Deadli
         late = d.state == "open" and d.due_at < now  # between the instant and the clock's next look
         yield DeadlineView(
             id=d.id or 0,
+            pack=d.pack,
             kind=d.kind,
             label=d.label,
             occurrence=d.occurrence,

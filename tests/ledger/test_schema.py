@@ -6,9 +6,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from amends.kernel.errors import NeedsOperator, TryLater
@@ -59,6 +62,40 @@ def test_migrating_makes_a_store_once_with_a_key_of_its_own(empty_url):
         key = session.connection().execute(text("SELECT value FROM meta WHERE name = 'hmac_key'")).scalar()
     assert len(bytes.fromhex(key)) == 32
     book.close()
+
+
+def test_the_deadlines_of_an_older_store_are_those_of_the_main_pack(empty_url):
+    book = Book(empty_url)
+    with book.write() as session:
+        config = Config()
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, "0003")
+        session.connection().execute(text(_A_CASE))
+        session.connection().execute(text(_A_DEADLINE))
+    assert schema.migrate(book)
+    with book.read() as session:
+        found = session.connection().execute(text("SELECT pack, pack_version, stage, kind FROM deadlines")).all()
+    assert [tuple(row) for row in found] == [("iso-10002-default", "2018.1", "", "ack")]
+    with pytest.raises(IntegrityError), book.write() as session:
+        again = _A_DEADLINE.replace("(id, ", "(pack, id, ").replace("(1, 1, ", "('iso-10002-default', 2, 1, ")
+        session.connection().execute(text(again))
+    book.close()
+
+
+_A_CASE = (
+    "INSERT INTO cases (id, reference, prefix, year, serial, subject, complainant_name, complainant_address, salt, "
+    "language, stage, is_open, complexity, impact, immediate_action, vulnerable, escalated, undelivered, history, "
+    "received_at, opened_at, pack, pack_version, messages_in, messages_out, unread, version, chain_length, chain_head) "
+    "VALUES (1, 'NW-2026-000001-46', 'NW', 2026, 1, 's', 'n', 'a@b.example', 'x', 'en', 'received', TRUE, '', '', "
+    "FALSE, FALSE, FALSE, FALSE, FALSE, '2026-11-23 09:00:00', '2026-11-23 09:00:00', 'iso-10002-default', '2018.1', "
+    "1, 0, 0, 1, 0, '')"
+)
+_A_DEADLINE = (
+    "INSERT INTO deadlines (id, case_id, kind, label, occurrence, basis, starts_at, due_at, due_date, derivation, "
+    "met_by, state, ticks, tick_no) VALUES (1, 1, 'ack', 'ACK', 1, 'b', '2026-11-23 09:00:00', '2026-11-24 23:59:59', "
+    "'2026-11-24', '[]', '[]', 'open', '[]', 0)"
+)
 
 
 def test_four_programs_that_migrate_at_once_make_one_store(empty_url):
