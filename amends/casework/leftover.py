@@ -14,14 +14,22 @@ def is_left(arrival: Arrival) -> bool:
     return bool(arrival.left_size)
 
 
+def is_withheld(arrival: Arrival) -> bool:
+    """Whether the server gave at most its header."""
+    return arrival.left_size == 0
+
+
 def as_left(reading: Reading, arrival: Arrival, settings: Settings) -> Reading:
     """What may be said of a message by its beginning: no attachment is whole, so they are named and not listed.
 
     The first defect tells a handler where the whole message lies.
     """
+    box = _mailbox(arrival, settings)
+    if is_withheld(arrival):
+        where = f" in {box.quarantine} of the mailbox '{box.name}'" if box else ""
+        return replace(reading, defects=(f"the server gave only the header of this message; look at it there{where}",))
     if not is_left(arrival):
         return reading
-    box = _mailbox(arrival, settings)
     where = f", in {box.oversized} of the mailbox '{box.name}'" if box else ""
     told = f"the message was too large ({size_in_words(arrival.left_size or 0)}) and was left on the server{where}"
     names = [attachment.name for attachment in reading.attachments if attachment.name]

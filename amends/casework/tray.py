@@ -15,7 +15,7 @@ from amends.casework.casefile import CaseFile
 from amends.casework.handling import take_up_again
 from amends.casework.intake import give_fate_alone, unpack
 from amends.casework.kin import must_stand_alone, tie
-from amends.casework.leftover import as_left
+from amends.casework.leftover import as_left, is_withheld
 from amends.casework.office import Office
 from amends.conversation.match import Fate, Match, Standing
 from amends.kernel.errors import NotFound, Refused
@@ -53,6 +53,10 @@ def read_again(office: Office, find: Callable[[Session], Arrival]) -> ReadAgain:
         arrival_id, raw_id, state = arrival.id or 0, arrival.raw_id, arrival.state
         session.expunge(arrival)
         _, zstd = views.raw(session, raw_id)
+    if is_withheld(arrival) and not unpack(zstd):
+        raise Refused(
+            "The server gave nothing of this message; put it back into the inbox there, and it is fetched once more."
+        )
     organisation = office.settings.organisation
     found = read(
         unpack(zstd),

@@ -275,6 +275,25 @@ def test_who_sends_a_reply_that_is_too_large_is_told_it_once_and_nobody_else_is(
     assert [d.state for d in case_of(office, case_id).deadlines] == ["met", "open", "open"] and intact(office)
 
 
+def test_a_message_of_which_the_server_gave_the_header_alone_says_so_where_it_is_filed(tmp_path):
+    box = {"name": "complaints", "host": "127.0.0.1", "username": "x", "password": "x"}
+    office = an_office(tmp_path, mailbox=[box])
+
+    def withheld(raw):
+        incoming = intake.Incoming("complaints", 1, len(raw), raw, NOW, reason="the server gives no text", left_size=0)
+        return intake.store(office, [incoming], now=NOW)[0].arrival_id
+
+    header = b"From: Edith <edith@example.org>\r\nMessage-ID: <h@x>\r\nSubject: No heating\r\n\r\n"
+    assert tray.retry(office, withheld(header), actor=AMARA, now=NOW) == "filed"
+    (message,) = case_of(office, "NW-2026-000001-10").messages
+    assert message.defects[0] == (
+        "the server gave only the header of this message; look at it there in Amends/Quarantine of the mailbox "
+        "'complaints'"
+    )
+    with pytest.raises(Refused, match="put it back into the inbox"):
+        tray.retry(office, withheld(b""), actor=AMARA, now=NOW)
+
+
 def test_a_question_for_the_status_alone_answers_no_question_of_ours(office):
     case_id = open_case(office)
     handling.wait(office, case_id, Waiting.COMPLAINANT, "her account number", actor=AMARA, now=NOW)
