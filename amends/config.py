@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from amends.kernel.errors import ConfigError
+from amends.kernel.toml import text_of, tree_of
 
 DAEMON_LOGIN: Final = "amends"
 """In whose name the daemon acts; nobody else may have it."""
@@ -646,11 +647,11 @@ def load(given: Path | None = None) -> Settings:
     """The configuration, checked whole.  Raises ConfigError with one sentence for the first mistake."""
     path = find_config(given)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigError(f"{path}: cannot be read: {fault}") from fault
     try:
-        tree = tomllib.loads(text)
+        tree = tree_of(text)
     except tomllib.TOMLDecodeError as fault:
         said, at_line, column = _place_in_toml(text, str(fault))
         raise ConfigError(f"{path}:{at_line}: not valid TOML: {said} (column {column})") from fault

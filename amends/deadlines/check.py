@@ -20,6 +20,7 @@ from amends.deadlines.model import NUMBERLESS, RECEIPT, Pack, Rule, name_of
 from amends.deadlines.places import Place, line_of, places
 from amends.deadlines.words import in_a_row
 from amends.kernel.errors import ConfigError
+from amends.kernel.toml import text_of, tree_of
 
 Mistake = tuple[Place, str]
 """The way to a value, and what is wrong with it."""
@@ -59,13 +60,13 @@ def check_file(path: Path, *, today: date | None = None) -> Checked:
 def read_tree(path: Path) -> tuple[str, dict[str, Any]]:
     """The text of a file and what it says as TOML.  Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
     except FileNotFoundError as fault:
         raise ConfigError(f"{path}: there is no such file; name the TOML file of a policy pack") from fault
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigError(f"{path}: cannot be read: {fault}") from fault
     try:
-        return text, tomllib.loads(text)
+        return text, tree_of(text)
     except tomllib.TOMLDecodeError as fault:
         raise ConfigError(f"{path}: not valid TOML: {fault}") from fault
 

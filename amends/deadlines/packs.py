@@ -19,6 +19,7 @@ from amends.deadlines.model import OwnTarget, Pack
 from amends.deadlines.words import counted
 from amends.kernel.errors import ConfigError
 from amends.kernel.share import config_folder
+from amends.kernel.toml import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,16 @@ def load_regime(name: str, folders: Sequence[Path]) -> Regime:
 
 def _files_of(name: str, folder: Path) -> Iterator[Path]:
     for path in sorted(folder.glob("*.toml")):
-        if name in path.read_text(encoding="utf-8", errors="replace") and name in _names(path):
+        if _mentions(path, name) and name in _names(path):
             yield path
+
+
+def _mentions(path: Path, name: str) -> bool:
+    """Whether the name may stand in this file; of one that cannot be read, whether it is called so."""
+    try:
+        return name in text_of(path)
+    except (ConfigError, OSError, UnicodeDecodeError):
+        return name == path.stem
 
 
 def _whole(name: str, files: Sequence[PackFile], folder: Path) -> Sequence[PackFile]:

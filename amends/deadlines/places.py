@@ -6,11 +6,14 @@ A reader of places alone: tomllib has accepted the text before, so that nothing 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 Place = tuple[str | int, ...]
 """The way to a value: keys, and numbers (from 0) within lists, as Pydantic gives it."""
+
+DEEPEST: Final = 32  # names in one key; what stands deeper is shown by the place of these
 
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BLANK: Final = re.compile(r"[ \t]*")
@@ -40,6 +43,7 @@ class _Scanner:
         self.at = 0
         self.found: dict[Place, int] = {}
         self.counts: dict[Place, int] = {}
+        self.ends = [found.start() for found in re.finditer("\n", text)]
 
     def run(self) -> dict[Place, int]:
         table: Place = ()
@@ -61,7 +65,7 @@ class _Scanner:
         return match[0]
 
     def _mark(self, place: Place, at: int) -> None:
-        self.found.setdefault(place, self.text.count("\n", 0, at) + 1)
+        self.found.setdefault(place, bisect_left(self.ends, at) + 1)
 
     def _key(self) -> list[str]:
         names = []
@@ -70,7 +74,7 @@ class _Scanner:
             names.append(self._take(_KEY).strip("\"'"))
             self._take(_BLANK)
             if not self.text.startswith(".", self.at):
-                return names
+                return names[:DEEPEST]
             self.at += 1
 
     def _header(self) -> Place:
