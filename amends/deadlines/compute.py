@@ -122,7 +122,7 @@ def _hours(trigger_at: datetime, amount: int, calendar: WorkingCalendar, stops: 
     words = [f"{counted(amount, 'hours')} after {a_moment(trigger_at.astimezone(calendar.zone))}"]
     for stop in stops:
         end = stop.ends_at or stop.begins_at
-        if stop.begins_at >= at + left:
+        if stop.begins_at >= at + left or not left:  # no hours are over at once, whatever stands still
             break
         if end > at:
             left -= max(stop.begins_at - at, timedelta())
