@@ -324,6 +324,12 @@ def test_a_pause_that_the_pack_allows_is_no_time_of_the_limit(unit, amount, expe
     assert any("stood still" in step and "approved by sam" in step for step in found.derivation)
 
 
+def test_no_hours_are_over_at_once_also_in_a_pause():
+    pause = Pause(reason="a document", basis="Rule 2", confidence="verified")
+    during = datetime(2026, 12, 22, 12, tzinfo=UTC)
+    assert due(a_rule(unit="hours", amount=0, pause=pause), during, ENGLAND, pauses=[WAITED]).due_at == during
+
+
 def test_while_a_pause_lasts_there_is_no_date():
     pause = Pause(reason="a document", basis="Rule 2", confidence="verified")
     waits = Paused(WAITED.begins_at, None, "a document is missing")
