@@ -33,6 +33,11 @@ class Health:
 UNKNOWN: Final = Health("mail …", "muted", "Not known yet.")
 
 
+def kind_of(duty: DutyView) -> str:
+    """What sort of duty it is: the daemon calls that of the mailbox `complaints` `intake.complaints`."""
+    return duty.name.partition(".")[0]
+
+
 def away(since: datetime, zone: ZoneInfo, why: str) -> Health:
     """The store itself does not answer."""
     return Health(
@@ -45,7 +50,7 @@ def away(since: datetime, zone: ZoneInfo, why: str) -> Health:
 
 def mail_health(duties: Sequence[DutyView], *, now: datetime, zone: ZoneInfo) -> Health:
     """How the daemon's duties fare at `now` (the machine's clock)."""
-    mine = [duty for duty in duties if duty.name.split(":")[0].split(" ")[0] in MAIL] or list(duties)
+    mine = [duty for duty in duties if kind_of(duty) in MAIL] or list(duties)
     if not mine:
         return Health(
             "mail OFF !!",

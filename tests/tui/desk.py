@@ -50,7 +50,7 @@ COMPLAINTS = (
 
 def ready(office: Office, now: datetime = NOW) -> None:
     """The daemon's duties as they look when all is well."""
-    for name in ("intake:complaints", "outbox", "clock"):
+    for name in ("intake.complaints", "outbox", "clock"):
         duty.report(office, name, "running", now=now)
 
 

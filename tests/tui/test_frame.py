@@ -60,7 +60,7 @@ def test_the_countdown_says_how_to_undo_and_tells_when_the_mail_service_is_off()
     assert "waits for the mail service" in frame.held_words(held, NOW, speed=1.0, sending=False)
 
 
-def a_duty(name="intake:complaints", state="running", silent=timedelta(), error=None):
+def a_duty(name="intake.complaints", state="running", silent=timedelta(), error=None):
     return DutyView(name, state, NOW - timedelta(hours=1), NOW - silent, error, {})
 
 

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from amends.ledger import views
 from amends.ledger.views import DutyView, Tally
 from tui import keys
-from tui.health import SILENCE, Health
+from tui.health import SILENCE, Health, kind_of
 from tui.pulse import News
 from tui.screens.base import DeskScreen
 from tui.signs import age, moment
@@ -27,6 +27,7 @@ DOES = {
     "intake": "fetches mail",
     "listener": "takes mail in",
     "reconcile": "proves that none is lost",
+    "oauth": "renews the log-ins",
     "outbox": "sends letters",
     "clock": "watches the deadlines",
     "metrics": "counts for the operator",
@@ -121,16 +122,15 @@ def status_sheet(
         silent = now - duty.beat_at > SILENCE
         well = duty.state == "running" and not silent
         state = "not heard of" if silent else prose(duty.state)
-        kind = duty.name.split(":")[0].split(" ")[0]
-        what = DOES.get(kind, "")
+        what = DOES.get(kind_of(duty), "")
         since = moment(duty.beat_at if silent else duty.since, now, zone)
         words = f"{state} since {since}, heard of {_ago(duty.beat_at, now)}"
-        if len(words) > width - 51:  # how it is matters more than since when
+        if len(words) > width - 52:  # how it is matters more than since when
             words = f"{state}, heard of {_ago(duty.beat_at, now)}" if not silent else f"silent since {since}"
         lines.append(
             (
                 (" ok " if well else " !! ", "ok" if well else "late"),
-                (fit(prose(duty.name), 22) + " " + fit(what, 24), "text"),
+                (fit(prose(duty.name), 22) + " " + fit(what, 24) + " ", "text"),
                 (words, "muted" if well else "late"),
             )
         )
