@@ -82,6 +82,13 @@ class Desk:
         self.prefix = office.settings.organisation.reference_prefix
 
     @property
+    def currency(self) -> str:
+        """What is paid with here: an ISO 4217 code, or "" where none is known."""
+        from amends.cases.outcomes import currency_of
+
+        return currency_of(self.office.settings.organisation.region)
+
+    @property
     def may_write(self) -> bool:
         return self.actor.role != "auditor"
 

@@ -55,13 +55,22 @@ class Remedy:
 
 
 def money(text: str, currency: str) -> tuple[Decimal, str]:
-    """Money as a person types it (`2,300.00`, `45`), exact.  Raises Refused with an example."""
+    """Money as a person types it (`2,300.00`, `45`), exact, in a currency there is.  Raises Refused with an example."""
+    from babel.numbers import is_currency  # here, as few commands pay anything
+
     try:
         amount = Decimal(text.strip().replace(",", ""))
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 12 or amount != round(amount, 2):
         raise Refused(f"'{text}' is not an amount of money; write it like 2300.00.")
-    if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+    if not is_currency(currency):
         raise Refused(f"'{currency}' is not a currency; write its three letters, like GBP.")
     return amount.quantize(Decimal("0.01")), currency
+
+
+def currency_of(region: str) -> str:
+    """What is paid with in the country of a region (`GB-ENG`, `DE`): an ISO 4217 code, or "" where none is known."""
+    from babel.numbers import get_territory_currencies
+
+    return next(iter(get_territory_currencies(region.partition("-")[0])), "")

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from amends.cases.outcomes import money
+from amends.cases.outcomes import currency_of, money
 from amends.cases.stages import NEXT, Stage, step
 from amends.kernel.errors import Refused
 
@@ -33,6 +33,12 @@ def test_what_is_no_money_is_refused_with_an_example(typed):
         money(typed, "GBP")
 
 
-def test_a_currency_is_three_capitals():
+@pytest.mark.parametrize("words", ["£", "", "gbp", "VIS"])
+def test_a_currency_is_one_that_there_is(words):
     with pytest.raises(Refused, match="like GBP"):
-        money("1", "£")
+        money("1", words)
+
+
+@pytest.mark.parametrize(("region", "currency"), [("GB-ENG", "GBP"), ("DE-BY", "EUR"), ("US-CA", "USD"), ("XX", "")])
+def test_a_region_pays_in_the_currency_of_its_country(region, currency):
+    assert currency_of(region) == currency

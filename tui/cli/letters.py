@@ -160,19 +160,21 @@ def respond(
     file: FromFile = None,
     remedy: Annotated[str, typer.Option("--remedy", help="What puts it right.")] = "",
     amount: Annotated[str | None, typer.Option("--amount", help="Money that is paid, like 120.00.")] = None,
-    currency: Annotated[str, typer.Option("--currency", help="Its three letters, like GBP.")] = "GBP",
+    currency: Annotated[
+        str | None, typer.Option("--currency", help="Its three letters, like GBP; else what your region pays in.")
+    ] = None,
     root_cause: Annotated[str | None, typer.Option("--root-cause", help="Why it happened; stays in the house.")] = None,
     next_steps: Annotated[str, typer.Option("--next", help="What happens next.")] = "",
     as_json: Json = False,
 ) -> None:
     """Give the final response: the outcome, the reasons (the text) and the remedy."""
-    from amends.cases.outcomes import Outcome
+    from amends.cases.outcomes import Outcome, currency_of
     from amends.casework import correspondence
     from amends.letters.kinds import LetterKind
 
     seat = sit(context)
     case_id = seat.case_id(ref)
-    right = _remedy(remedy, amount, currency)
+    right = _remedy(remedy, amount, currency or currency_of(seat.office.settings.organisation.region))
     words = correspondence.Words(
         outcome=outcome.value,
         reasons=words_of(text, file, what="reasons"),

@@ -21,7 +21,7 @@ OUTCOMES = tuple(outcome for outcome in Outcome if outcome not in WITHOUT_FINDIN
 
 
 class Decide(Dialog[Finding]):
-    """Starts from what was decided before in this letter, if anything was."""
+    """Starts from what was decided before in this letter, if anything was; `currency` is what is usually paid in."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+s,ctrl+r", "accept", "Go on", show=False, priority=True)]
     DEFAULT_CSS = """
@@ -31,9 +31,10 @@ class Decide(Dialog[Finding]):
     Decide .words { width: auto; margin: 0 1 0 0; height: 1; }
     """
 
-    def __init__(self, reference: str, before: Finding | None) -> None:
+    def __init__(self, reference: str, before: Finding | None, *, currency: str) -> None:
         super().__init__(f"Decision on {reference}")
         self._before = before
+        self._currency = currency
 
     def content(self) -> Iterator[Widget]:
         before = self._before
@@ -49,7 +50,7 @@ class Decide(Dialog[Finding]):
         with Horizontal():
             yield note("Money, if any:", id="money-label")
             yield Field(amount, id="amount", placeholder="e.g. 2300.00")
-            yield Field((remedy.currency if remedy else "") or "GBP", id="currency", max_length=3)
+            yield Field((remedy.currency if remedy else "") or self._currency, id="currency", max_length=3)
         yield label("Root cause: why it happened (may stay empty)")
         yield Field((before.root_cause if before else "") or "", id="cause")
 

@@ -247,9 +247,18 @@ class LetterScreen(DeskScreen):
 
         def decided(finding: Finding) -> None:
             self.house.findings[self.draft.id] = finding
+            self._follow(before, finding)
             then()
 
-        self.offer(Decide(self.draft.reference or "", self.house.findings.get(self.draft.id)), decided)
+        before = self.house.findings.get(self.draft.id)
+        self.offer(Decide(self.draft.reference or "", before, currency=self.desk.currency), decided)
+
+    def _follow(self, before: Finding | None, after: Finding) -> None:
+        """Let the remedy in the letter be the one decided now, where it stands there as it was decided before."""
+        old, new = (each.remedy.in_words() if each and each.remedy else "" for each in (before, after))
+        if old and new and old != new and self.body.text.count(old) == 1:
+            before_it = self.body.text.partition(old)[0]
+            self.body.replace(new, _end_of(before_it), _end_of(before_it + old))
 
     def _to_review(self) -> None:
         from tui.screens.review import ReviewScreen
@@ -273,3 +282,8 @@ class LetterScreen(DeskScreen):
                 actor=self.desk.actor,
                 now=self.desk.now(),
             )
+
+
+def _end_of(text: str) -> tuple[int, int]:
+    """The line and the column at which this text ends."""
+    return text.count("\n"), len(text) - text.rfind("\n") - 1

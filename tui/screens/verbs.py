@@ -95,7 +95,7 @@ class CaseVerbs(DeskScreen):
 
             self.do(lambda: self.desk.draft(row.id, LetterKind.FINAL_RESPONSE, finding), opened, opens=True)
 
-        self.offer(Decide(self._named(row), None), decided)
+        self.offer(Decide(self._named(row), None, currency=self.desk.currency), decided)
 
     # Notes
 
