@@ -68,13 +68,14 @@ def page(
     anchors: dict[int, int] = {}
     found = entries(case)
     states = {one.id: one for one in case.letters}
+    accepted = _accepted(case)
     for number, entry in enumerate(found):
         anchors[number] = len(lines)
         fresh = isinstance(entry.thing, MessageView) and entry.thing.id in unread
         lines.append(_head(entry, number, len(found), at, width, on=number == current, states=states, unread=fresh))
         whole = number in unfolded
         if isinstance(entry.thing, MessageView):
-            lines.extend(_warnings(entry.thing, states, width))
+            lines.extend(_warnings(entry.thing, states, width, accepted=entry.thing.from_address in accepted))
         elif isinstance(entry.thing, LetterView) and entry.thing.error:
             lines.extend(_block(f"Reason: {prose(entry.thing.error)}", width, "late"))
         lines.extend(_body(entry, width, quotes=quotes) if whole else _gist(entry, width))
@@ -82,6 +83,11 @@ def page(
             lines.extend(_block(f"On this case because: {because}", width, "muted"))
         lines.append(())
     return Sheet(tuple(lines), anchors)
+
+
+def _accepted(case: CaseView) -> frozenset[str]:
+    """The addresses of those who belong to the case."""
+    return frozenset(person.address for person in case.participants if person.accepted)
 
 
 def some(chosen: Sequence[Entry], case: CaseView, at: Bounds, width: int) -> list[Line]:
@@ -149,13 +155,12 @@ def _state_role(one: LetterView) -> str:
     return {"failed": "late", "bounced": "late", "uncertain": "warn", "queued": "accent"}.get(one.state, "accent")
 
 
-def _warnings(message: MessageView, states: Mapping[int, LetterView], width: int) -> Iterator[Line]:
-    """What a reader must know of a message before believing it."""
+def _warnings(message: MessageView, states: Mapping[int, LetterView], width: int, *, accepted: bool) -> Iterator[Line]:
+    """What a reader must know of a message before believing it; `accepted`: its writer belongs to the case by now."""
     standing = message.match.get("standing") if isinstance(message.match, Mapping) else None
     if message.direction == "in" and standing == "third party":
-        yield from _block(
-            "! Not the complainant: a third party wrote this. p=accept them as a participant", width, "warn"
-        )
+        now = "They are a participant now." if accepted else "p=accept them as a participant"
+        yield from _block(f"! Not the complainant: a third party wrote this. {now}", width, "warn")
     odd = [FLAGS[flag] for flag in message.flags if flag in FLAGS]
     if odd:
         yield from _block(f"! This mail contains {' and '.join(odd)}; they were made harmless.", width, "warn")
@@ -290,10 +295,8 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
     fact("Stage", stage_words(case, at) + (f", waiting {row.waiting}" if row.waiting else ""), "strong")
     if case.waiting_reason:
         fact("Waits for", prose(case.waiting_reason))
-    fact(
-        "Received",
-        f"{moment(row.received_at, at.now, at.zone)}, open for {max(0, (at.now - row.received_at).days)} days",
-    )
+    received, days = moment(row.received_at, at.now, at.zone), max(0, (at.now - row.received_at).days)
+    fact("Received", f"{received}, open for {plural(days, 'day')}")
     fact("From", f"{name(row.complainant_name)} <{name(row.complainant_address)}>")
     if case.merged_into:
         fact("Merged into", case.merged_into, "warn")
@@ -325,7 +328,8 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
     lines += [(), (("DEADLINES", "strong"), (f"   {_packs(case)}", "muted"))]
     for one in case.deadlines:
         lines.extend(_deadline(one, case.label_of(one), at, width))
-    lines += [(), (("PEOPLE", "strong"), ("   p=accept", "muted"))]
+    asking = any(not person.accepted for person in case.participants)
+    lines += [(), (("PEOPLE", "strong"), ("   p=accept" if asking else "", "muted"))]
     for person in case.participants:
         state = "" if person.accepted else "  not accepted yet"
         for line in wrap(f"{name(person.address)}  {prose(person.role)}{state}", width - 1):
@@ -389,7 +393,9 @@ def preview(case: CaseView, at: Bounds, width: int, *, opens: bool = True) -> Sh
         _, who, role = _who(entry.thing, {})
         lines.append(((cut(who, width), role),))
         lines.append(((f"{moment(entry.at, at.now, at.zone)} ({age(entry.at, at.now)})", "muted"),))
-        lines.extend(_warnings(entry.thing, {}, width))  # type: ignore[arg-type]
+        if isinstance(entry.thing, MessageView):
+            belongs = entry.thing.from_address in _accepted(case)
+            lines.extend(_warnings(entry.thing, {}, width, accepted=belongs))
         lines.extend(_body(entry, width, quotes=False))
     others = len(found) - len(inward[-1:])
     if others and opens:

@@ -185,7 +185,8 @@ async def test_quotes_are_folded_and_one_key_away(desk):
         await press(pilot, "z")
         assert "> we are working on it." in screen_of(pilot)
         await press(pilot, "o")
-        assert "thermometer.jpg" in screen_of(pilot) and "image/jpeg" in screen_of(pilot)
+        assert "  1  thermometer.jpg" in screen_of(pilot) and "image/jpeg" in screen_of(pilot)
+        assert "amends save NW-2026-000001-10 NUMBER --to FOLDER" in screen_of(pilot)
 
 
 async def test_a_stranger_is_shown_as_one_and_accepted_by_hand(desk):
@@ -203,6 +204,8 @@ async def test_a_stranger_is_shown_as_one_and_accepted_by_hand(desk):
         await press(pilot, "p", "1")
         people = {one.address: one.accepted for one in the_case(desk).participants}
         assert people["nephew@example.org"] is True
+        await wait_for(pilot, lambda: "They are a participant now." in screen_of(pilot))
+        assert "p=accept" not in screen_of(pilot)
 
 
 async def test_mail_that_comes_in_while_the_case_is_open_is_announced_and_nothing_moves(desk):
@@ -219,6 +222,18 @@ async def test_mail_that_comes_in_while_the_case_is_open_is_announced_and_nothin
         await press(pilot, "full_stop")
         await wait_for(pilot, lambda: "Are you there?" in screen_of(pilot))
         await wait_for(pilot, lambda: the_case(desk).row.unread == 0)
+
+
+async def test_mail_that_came_while_the_case_was_open_is_marked_also_after_a_verb_showed_it(desk):
+    async with at(desk) as pilot:
+        await press(pilot, "enter")
+        answer = a_mail(sender="kowalski@example.org", subject="Re: [NW-2026-000001-10]", text="Are you there?")
+        file_mail(desk.office, answer, now=NOW)
+        await wait_for(pilot, lambda: "New mail has come in" in screen_of(pilot))
+        await press(pilot, "n")
+        await write(pilot, "Rang her.")
+        await press(pilot, "f5")
+        assert "IN   * kowalski@example.org" in screen_of(pilot) or "IN   * Edith Kowalski" in screen_of(pilot)
 
 
 async def test_two_handlers_on_one_store_see_each_other(desk, tmp_path):

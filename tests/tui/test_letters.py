@@ -157,6 +157,49 @@ async def test_a_final_response_gives_the_outcome_the_remedy_and_closes(desk):
         assert the_case(desk).row.stage == "closed"
 
 
+async def test_the_letter_follows_a_remedy_that_is_decided_anew_and_no_money_is_in_a_currency_that_is_none(desk):
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "e", "1", "space", "tab")
+        await write(pilot, "Rent back")
+        await press(pilot, "tab")
+        await write(pilot, "300")
+        await press(pilot, "tab", *["backspace"] * 3)
+        await write(pilot, "vis")
+        await press(pilot, "f5")
+        assert "'VIS' is not a currency; write its three letters, like GBP." in screen_of(pilot)
+        await press(pilot, "tab", *["backspace"] * 3)
+        await write(pilot, "eur")
+        await press(pilot, "f5")
+        assert "Rent back (300.00 EUR)" in screen_of(pilot)
+        await press(pilot, "f4", "tab", "tab", *["backspace"] * 6)
+        await write(pilot, "250")
+        await press(pilot, "f5")
+        assert "Rent back (250.00 EUR)" in screen_of(pilot) and "300.00" not in screen_of(pilot)
+        await press(pilot, "ctrl+s")
+        assert "Rent back (250.00 EUR)" in by_hand(desk)[0].body
+
+
+async def test_who_writes_after_the_final_response_is_named_until_the_case_is_taken_up_again(desk):
+    edith, said = id_of_complainant(desk.office, "Edith Kowalski"), "They have written since the final response."
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "e", "1", "right", "right", "f5")
+        while "No gaps" not in lines_of(pilot)[-3]:
+            await press(pilot, "f3")
+            await write(pilot, "We looked into it.")
+        await press(pilot, "f5", "s")
+        post_all(desk.office, now=NOW + timedelta(minutes=1))
+        await wait_for(pilot, lambda: "responded" in lines_of(pilot)[1])
+        assert said not in screen_of(pilot)
+        later = NOW + timedelta(minutes=2)
+        answer = a_mail(sender="kowalski@example.org", subject="Re: [NW-2026-000001-10]", date=later, text="No.")
+        file_mail(desk.office, answer, now=later)
+        await wait_for(pilot, lambda: "New mail has come in" in screen_of(pilot))
+        await press(pilot, "full_stop")
+        await wait_for(pilot, lambda: said in screen_of(pilot))
+        handling.reopen(desk.office, edith, "not content", actor=SAM, now=later)
+        await wait_for(pilot, lambda: said not in screen_of(pilot))
+
+
 async def test_a_final_response_called_back_takes_the_outcome_with_it(desk):
     async with at(desk) as pilot:
         await press(pilot, "r", "4", "right", "right", "f5")

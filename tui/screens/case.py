@@ -9,8 +9,11 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from amends.cases.stages import Stage
 from amends.kernel.errors import AmendsError, NotFound
 from amends.ledger.views import CaseView, MessageView, QueueRow
+from amends.letters.kinds import LetterKind
+from amends.mail.facts import Kind
 from tui import frame, keys, thread
 from tui.pulse import News
 from tui.screens.verbs import CaseVerbs
@@ -90,6 +93,7 @@ class CaseScreen(CaseVerbs):
     def _again(self, found: tuple[CaseView, Bounds]) -> None:
         before = self.case
         self.case, self._at = found
+        self._unread |= {one.id for one in self.case.messages if one.direction == "in" and not one.read}
         if before is not None:
             fresh = len([1 for one in self.case.messages if one.direction == "in"]) - len(
                 [1 for one in before.messages if one.direction == "in"]
@@ -163,7 +167,7 @@ class CaseScreen(CaseVerbs):
         if case.row.undelivered:
             return "A letter did not arrive. In the outbox (3): C corrects the address and sends it there."
         if case.merged_into:
-            return f"Merged into {case.merged_into}: answers arrive and are written there. m=Take it back"
+            return f"Merged into {case.merged_into}: answers arrive there. m=Take it back"
         if self._blocked is not None:
             return f"No automatic letters go to their address: {prose(self._blocked)}. C=Correct it, b=Unblock"
         if any(not person.accepted for person in case.participants):
@@ -172,6 +176,8 @@ class CaseScreen(CaseVerbs):
             return "A letter of yours is a draft, not sent: r and its kind opens it again."
         if case.row.history:
             return "History: this case was filed without letters and clocks."
+        if case.row.stage == Stage.RESPONDED and _answered(case):
+            return "They have written since the final response. s=Reopen if they do not accept it, e=Close"
         if not case.row.is_open:
             return f"Closed: {case.outcome or 'no outcome'}. To take it up again: s, then Reopen."
         return ""
@@ -238,22 +244,24 @@ class CaseScreen(CaseVerbs):
             self.app.push_screen(PageScreen(title, lambda width: thread.history(case, at, width)))
 
     def action_attachments(self) -> None:
+        from tui.lines import numbered_attachments
         from tui.screens.page import PageScreen
 
         if self.case is None:
             return
-        files = [(m, a) for m in self.case.messages for a in m.attachments]
+        files = numbered_attachments(self.case)
         if not files:
             self.house.say("No files are attached in this case.")
             return
         lines: list[Line] = [
             (
-                (f"{name(a.name)}", "strong"),
+                (f"{number:>3}  {name(a.name)}", "strong"),
                 (f"  {size(a.size)}  {prose(a.media_type)}  from {name(m.from_address)}", "muted"),
             )
-            for m, a in files
+            for number, m, a in files
         ]
-        lines += [(), (("They are never opened here. Your operator can take them out of the stored mail.", "muted"),)]
+        lines += [(), (("They are never opened here. In a shell this writes one into a folder:", "muted"),)]
+        lines.append(((f"amends save {self.case.row.reference} NUMBER --to FOLDER", "text"),))
         self.app.push_screen(PageScreen(f"Files in {self.case.row.reference}", lambda width: Sheet(tuple(lines))))
 
     # People
@@ -397,3 +405,12 @@ class CaseScreen(CaseVerbs):
             self.house.back()
         else:
             super().refused(fault)
+
+
+def _answered(case: CaseView) -> bool:
+    """Whether mail came in after the final response had left."""
+    finals = {one.id for one in case.letters if one.kind == LetterKind.FINAL_RESPONSE}
+    left = max((one.at for one in case.messages if one.letter_id in finals), default=None)
+    return left is not None and any(
+        one.direction == "in" and one.kind == Kind.PERSON and one.at > left for one in case.messages
+    )
