@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -35,6 +35,9 @@ from amends.mail.facts import Kind, Reading
 _AT_ONCE: Final = 500  # values in one IN list
 _LEVEL: Final = 3  # of zstandard: higher ones cost more time than they save room
 PENDING_BYTES: Final = 16 * 2**20
+LARGEST: Final = 1_010_000_000
+"""Bytes of a message that a store can hold: a mailbox takes no larger one."""
+DAMAGED: Final = "its bytes in the store are damaged; take them from a backup, or from the mail server"
 """How much unread mail is taken from the store at once, so that a backlog of large mail does not fill the memory."""
 MAX_TRIES: Final = 3
 """After so many readings that took their worker down, a message is read by its headers alone."""
@@ -242,13 +245,20 @@ def pending(office: Office, *, mailbox: str | None = None, limit: int = 50) -> l
     """The oldest stored messages without a fate, to be read again; the try is counted before anybody reads them,
 
     so that a message that kills its reader is known to have done so.  At most `limit`, and at most PENDING_BYTES
-    together unless the first alone is larger.
+    together unless the first alone is larger.  One whose bytes are damaged is set aside, and holds up no other.
     """
+    while (found := _next_pending(office, mailbox, limit)) is None:
+        pass
+    return found
+
+
+def _next_pending(office: Office, mailbox: str | None, limit: int) -> list[Pending] | None:
+    """Some of them; None where all that were looked at had to be set aside."""
     waiting = select(key(Arrival.id), col(Raw.size)).join(Raw, col(Raw.id) == col(Arrival.raw_id))
     waiting = waiting.where(col(Arrival.state) == "stored").order_by(col(Arrival.id)).limit(limit)
     if mailbox is not None:
         waiting = waiting.where(col(Arrival.mailbox) == mailbox)
-    wanted = select(key(Arrival.id), col(Arrival.tries), col(Arrival.received_at), col(Raw.zstd))
+    wanted = select(key(Arrival.id), col(Arrival.tries), col(Arrival.received_at), col(Raw.zstd), col(Raw.size))
     wanted = wanted.join(Raw, col(Raw.id) == col(Arrival.raw_id)).order_by(col(Arrival.id))
     with office.book.read() as session:
         sized = list(session.connection().execute(waiting))
@@ -258,11 +268,24 @@ def pending(office: Office, *, mailbox: str | None = None, limit: int = 50) -> l
         rows = list(session.connection().execute(wanted.where(col(Arrival.id).in_(some)))) if some else []
     if not rows:
         return []
+    whole: list[Pending] = []
+    for arrival_id, tries, received_at, zstd, size in rows:
+        with suppress(NotFound):
+            whole.append(Pending(arrival_id, unpack(zstd, size=size), tries + 1, received_at))
+    damaged = {row[0] for row in rows} - {one.arrival_id for one in whole}
     with office.book.write() as session:
+        if damaged:
+            session.connection().execute(
+                update(Arrival)
+                .where(col(Arrival.id).in_(damaged), col(Arrival.state) == "stored")
+                .values(state="quarantined", reason=DAMAGED)
+            )
         session.connection().execute(
-            update(Arrival).where(col(Arrival.id).in_([row[0] for row in rows])).values(tries=col(Arrival.tries) + 1)
+            update(Arrival)
+            .where(col(Arrival.id).in_([one.arrival_id for one in whole]))
+            .values(tries=col(Arrival.tries) + 1)
         )
-    return [Pending(row[0], unpack(row[3]), row[1] + 1, row[2]) for row in rows]
+    return whole or None
 
 
 def spare(office: Office, arrival_ids: Sequence[int]) -> None:
@@ -275,9 +298,14 @@ def spare(office: Office, arrival_ids: Sequence[int]) -> None:
         )
 
 
-def unpack(zstd: bytes) -> bytes:
-    """The bytes of a message out of the store."""
-    return zstandard.decompress(zstd)
+def unpack(zstd: bytes, *, size: int = LARGEST) -> bytes:
+    """The bytes of a message out of the store, at most `size`.  Raises NotFound where these are none or more."""
+    try:
+        if zstandard.get_frame_parameters(zstd).content_size <= size:
+            return zstandard.decompress(zstd)
+    except zstandard.ZstdError as fault:
+        raise NotFound(f"The message cannot be read: {DAMAGED}.") from fault
+    raise NotFound(f"The message cannot be read: {DAMAGED}.")
 
 
 def file(

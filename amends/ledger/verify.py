@@ -432,7 +432,7 @@ def _message_problems(session: Session, row: Case, told: _Told) -> Iterator[str]
         seen.add(message.id)
         found = message_seal(
             message.salt,
-            sha256="" if raw is None else hashlib.sha256(_unpacked(raw.zstd)).hexdigest(),
+            sha256="" if raw is None else hashlib.sha256(_unpacked(raw.zstd, raw.size)).hexdigest(),
             sender=message.from_address,
             subject=message.subject,
             text=message.text,
@@ -448,12 +448,14 @@ def _message_problems(session: Session, row: Case, told: _Told) -> Iterator[str]
         yield f"letter {missing} was sent, but does not stand in the conversation"
 
 
-def _unpacked(packed: bytes) -> bytes:
-    """The bytes, or none where what is stored cannot be unpacked: then the seal does not agree either."""
+def _unpacked(packed: bytes, size: int) -> bytes:
+    """The bytes, or none where what is stored is no such message: then the seal does not agree either."""
     try:
-        return zstandard.decompress(packed)
+        if zstandard.get_frame_parameters(packed).content_size == size:
+            return zstandard.decompress(packed)
     except zstandard.ZstdError:
-        return b""
+        pass
+    return b""
 
 
 def _note_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
