@@ -8,11 +8,12 @@ nothing, and cannot run or grow without bound.  What a complainant wrote is a va
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -28,9 +29,12 @@ from jinja2 import (
     TemplateNotFound,
     TemplateSyntaxError,
     nodes,
+    pass_eval_context,
 )
 from jinja2.exceptions import SecurityError
+from jinja2.filters import do_join
 from jinja2.meta import find_undeclared_variables
+from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
@@ -79,7 +83,7 @@ _FILTERS: Final = frozenset(
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox with less in it: few filters, no globals, no arithmetic that can fill the memory."""
 
-    intercepted_binops = frozenset({"*", "**", "%"})
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def __init__(self, loader: FileSystemLoader) -> None:
         super().__init__(
@@ -94,6 +98,16 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         )
         self.globals.clear()
         self.filters = {name: self.filters[name] for name in _FILTERS} | {"paragraphs": paragraphs}
+        self.filters["join"] = _bounded_join
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """For included files too: `~`, repeated, doubles what it joins, and cannot be caught while it runs."""
+        tree = super()._parse(source, name, filename)
+        if (joined := tree.find(nodes.Concat)) is not None:
+            raise TemplateSyntaxError(
+                "a letter cannot join texts with '~'; write them side by side", joined.lineno, name, filename
+            )
+        return tree
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         raise SecurityError(f"a letter cannot calculate with '{operator}'")
@@ -116,6 +130,16 @@ def paragraphs(text: str) -> Markup:
         for block in blocks
         if block
     )
+
+
+@pass_eval_context
+def _bounded_join(context: EvalContext, values: Iterable[Any], between: str = "", attribute: str | None = None) -> str:
+    """Jinja's `join`, of no more than a letter may hold."""
+    given = list(islice(values, MAX_LETTER + 1))
+    if len(given) * (1 + len(between)) > MAX_LETTER:
+        raise OverflowError(f"a letter may not join more than {MAX_LETTER} characters")
+    joined: str = do_join(context, given, between, attribute)
+    return joined
 
 
 def _bounded_range() -> Callable[..., range]:
