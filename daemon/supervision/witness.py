@@ -61,7 +61,7 @@ class Witness:
             return int(kept["generation"]) if kept["store"] == self._store() else None
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, LookupError, TypeError) as fault:
+        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as fault:
             log.warning("house.witness-not-read", file=str(self._path), why=f"{type(fault).__name__}: {fault}")
             return None
 

@@ -87,6 +87,8 @@ def test_a_store_that_was_restored_by_command_is_not_doubted_twice(tmp_path: Pat
 def test_the_file_of_another_store_and_one_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
     office = an_office(tmp_path)
     file = tmp_path / f"amends.db{ENDING}"
-    for content in ('{"store": "other", "generation": 99}', "nonsense", "[]"):
+    ours = Witness(office)._store()
+    endless = f'{{"store": "{ours}", "generation": Infinity}}'
+    for content in ('{"store": "other", "generation": 99}', "nonsense", "[]", endless, "[" * 100_000):
         file.write_text(content)
         assert not Witness(office).check()
