@@ -170,6 +170,7 @@ def _facts(view: CaseView, desk: Desk) -> Iterator[tuple[str, str]]:
     money = f" ({name_of(view.remedy_amount)})" if view.remedy_amount else ""
     yield "Remedy", f"{clean(view.remedy).text}{money}" if view.remedy else ""
     yield "Root cause", clean(view.root_cause or "").text
+    yield "Known", ", ".join(name_of(f"{one} {value}".replace("_", " ")) for one, value in sorted(view.facts.items()))
     others = [person(p.name, p.address) + ("" if p.accepted else " (not accepted)") for p in view.participants]
     yield "People", "; ".join(others) if len(others) > 1 else ""
     yield "Merged", f"into {name_of(view.merged_into)}; what answers this case is there" if view.merged_into else ""

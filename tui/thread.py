@@ -326,6 +326,8 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
     if case.root_cause:
         fact("Root cause", prose(case.root_cause))
     lines += [(), (("DEADLINES", "strong"), (f"   {_packs(case)}", "muted"))]
+    for known, value in sorted(case.facts.items()):
+        lines.append(((f"   {prose(known.replace('_', ' '))}: {prose(value)}", "text"),))
     for one in case.deadlines:
         lines.extend(_deadline(one, case.label_of(one), at, width))
     asking = any(not person.accepted for person in case.participants)

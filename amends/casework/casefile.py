@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,6 +15,7 @@ from amends.casework.actors import Actor
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
 from amends.deadlines.clocks import meets
+from amends.deadlines.model import RequiredLetter
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
 from amends.ledger.book import add_all, add_loaded
@@ -120,13 +121,13 @@ class CaseFile:
             self._owed = list(self.session.scalars(statement.order_by(col(Deadline.due_at), col(Deadline.id))))
         return [deadline for deadline in self._owed if deadline.settled_at is None]
 
-    def _of(self, pack: str) -> dict[str, str]:
+    def pack_in_event(self, pack: str) -> dict[str, str]:
         """What an event says of the pack of a deadline: nothing where it is the main one."""
         return {} if pack == self.row.pack else {"pack": pack}
 
     def which(self, deadline: Deadline) -> dict[str, Any]:
         """A deadline as the events name it."""
-        return {"deadline": deadline.kind, "occurrence": deadline.occurrence, **self._of(deadline.pack)}
+        return {"deadline": deadline.kind, "occurrence": deadline.occurrence, **self.pack_in_event(deadline.pack)}
 
     def named(self, which: Sequence[Any]) -> Which:
         """(kind, occurrence, pack) of what a letter or an event names; without a pack it is the main one's."""
@@ -145,7 +146,7 @@ class CaseFile:
             {
                 "deadline": row["kind"],
                 "occurrence": row["occurrence"],
-                **self._of(row["pack"]),
+                **self.pack_in_event(row["pack"]),
                 "due_at": iso(row["due_at"]),
                 "basis": row["basis"],
             }
@@ -161,6 +162,7 @@ class CaseFile:
         at: datetime,
         automatic: bool = False,
         of: Which | None = None,
+        letters: Mapping[str, RequiredLetter] | None = None,
         last: bool = False,
         written_at: datetime | None = None,
     ) -> None:
@@ -169,10 +171,15 @@ class CaseFile:
         An `automatic` letter meets only what the pack lets it: it is never an answer.
         A letter that the clock wrote `of` (deadline, occurrence) meets that one and those before it: it promised the
         next.  Any other meets what has begun to run.  What recurs goes on with its next occurrence, but after the
-        `last` letter of a case.  What a review started after the letter was `written_at` is owed all the same.
+        `last` letter of a case.  `letters` says which letter of each pack it is; it meets nothing of another stage.
+        What a review started after the letter was `written_at` is owed all the same.
         """
         for deadline in self.unmet():
-            met = meets(deadline.met_by, kind=letter_kind, automatic=automatic)
+            as_its = (letters or {}).get(deadline.pack)
+            if as_its is not None and as_its.stage and deadline.stage not in ("", as_its.stage):
+                continue
+            kind, name = (as_its.kind or letter_kind, as_its.id) if as_its is not None else (letter_kind, "")
+            met = meets(deadline.met_by, kind=kind, letter=name, automatic=automatic)
             if not met or self._is_of_later_review(deadline, written_at):
                 continue
             if of is not None and (deadline.kind, deadline.pack) == (of[0], of[2]):
@@ -209,7 +216,7 @@ class CaseFile:
         self,
         *,
         because: str,
-        kinds: Iterable[str] | None = None,
+        only: Callable[[Deadline], bool] | None = None,
         at: datetime | None = None,
         written_at: datetime | None = None,
     ) -> list[Deadline]:
@@ -221,7 +228,7 @@ class CaseFile:
         cancelled = [
             deadline
             for deadline in self.unmet()
-            if (kinds is None or deadline.kind in kinds) and not self._is_of_later_review(deadline, written_at)
+            if (only is None or only(deadline)) and not self._is_of_later_review(deadline, written_at)
         ]
         for deadline in cancelled:
             if at is not None and at <= deadline.due_at:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
-from amends.casework import gate
+from amends.casework import course, gate
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -72,11 +72,20 @@ class Words:
 
 
 def draft(
-    office: Office, case_id: int, kind: LetterKind, *, words: Words | None = None, actor: Actor, now: datetime
+    office: Office,
+    case_id: int,
+    kind: LetterKind,
+    *,
+    words: Words | None = None,
+    counts_as: str = "",
+    actor: Actor,
+    now: datetime,
 ) -> int:
     """A draft of this kind in this handler's hand: the one already begun, or a new one filled from its template.
 
-    Raises Refused if there are `words` for it and one was begun: nothing that somebody wrote is written over.
+    `counts_as` is the letter of a policy pack, by its id, that it is: it meets what that one meets.  Raises Refused for
+    one that no pack of the case has, and if there are `words` for it and one was begun: nothing that somebody wrote is
+    written over.
     """
     actor.may_write()
     if kind not in BY_HAND:
@@ -84,13 +93,16 @@ def draft(
     with office.book.write() as session:
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
         must_stand_alone(file, "write on")
+        if counts_as:
+            _must_be_of_a_pack(file, counts_as)
         begun = select(Letter).where(
             col(Letter.case_id) == case_id,
             col(Letter.kind) == str(kind),
             col(Letter.state) == "draft",
             col(Letter.author) == actor.login,
         )
-        if (before := session.scalars(begun).first()) is not None and before.id is not None:
+        same = (one for one in session.scalars(begun) if one.facts.get("counts_as", "") == counts_as)
+        if (before := next(same, None)) is not None and before.id is not None:
             if words is not None:
                 raise Refused(
                     f"You have begun a letter of this kind on {file.row.reference} (letter {before.id}); "
@@ -122,11 +134,19 @@ def draft(
                 "subject": subject,
                 "body": body,
                 "in_reply_to": in_reply_to,
-                "facts": {"n": n},
+                "facts": {"n": n} | ({"counts_as": counts_as} if counts_as else {}),
                 "case_version": file.row.version,
                 "created_at": now,
             },
         )
+
+
+def _must_be_of_a_pack(file: CaseFile, letter_id: str) -> None:
+    packs = file.office.packs_of(file.row)
+    known = sorted({letter.id for pack in packs for letter in pack.letter if letter.form == "letter"})
+    if letter_id not in known:
+        them = ", ".join(known) or "none"
+        raise Refused(f"No policy pack of {file.row.reference} has a letter '{letter_id}'; it may be {them}.")
 
 
 def _met_by_this(session: Session, deadline: Deadline, kind: LetterKind, now: datetime) -> bool:
@@ -306,6 +326,7 @@ def respond(
         if finding.root_cause is not None:
             row.root_cause = storable(finding.root_cause).strip() or None
         row.responded_at = file.now
+        course.at_moment(file, "investigation-completed", at=file.now)
         file.record("responded", letter=letter.id, outcome=row.outcome, digest=finding_seal(row))
         file.to_stage(Stage.RESPONDED)
         return leaves_at

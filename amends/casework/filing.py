@@ -627,7 +627,7 @@ def open_case(
     pack, *others = packs = office.packs_at(arrival.received_at)
     deadlines = [] if arrival.history else planned_rows(office, packs, at=arrival.received_at)
     first = earliest(deadlines)
-    values = {
+    values: dict[str, Any] = {
         "reference": str(ref),
         "prefix": ref.prefix,
         "year": ref.year,
@@ -644,6 +644,8 @@ def open_case(
         "pack": pack.id,
         "pack_version": pack.version,
         "packs": [[one.id, one.version] for one in others],
+        "facts": {},
+        "happened": {},
         "next_due_at": first["due_at"] if first else None,
         "next_deadline": first["kind"] if first else None,
         "unread": 0 if arrival.history else 1,

@@ -12,11 +12,13 @@ from sqlmodel import col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
 from amends.cases.stages import Stage, Waiting
+from amends.casework import course
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
 from amends.casework.plans import planned_rows
+from amends.deadlines.model import RECEIPT, name_of
 from amends.kernel.errors import NotFound, Refused
 from amends.kernel.text import storable
 from amends.ledger.book import add
@@ -169,6 +171,7 @@ def close(
         row.waiting = row.waiting_reason = None
         row.closed_at = now
         row.escalated = False
+        course.at_moment(file, "closed", at=now)
         file.cancel_deadlines(because="closed")
         file.record("closed", outcome=row.outcome, digest=finding_seal(row))
         file.to_stage(Stage.CLOSED)
@@ -188,6 +191,8 @@ def letter_on_its_way(file: CaseFile) -> str | None:
 def reopen(office: Office, case_id: int, reason: str, *, actor: Actor, now: datetime) -> None:
     """Take up an answered or closed case again, as a review; its deadlines start anew from now.
 
+    Where the pack has a second stage, those of that stage start instead.
+
     The reason is kept as a note, and what was breached stays on the record.
     Raises Refused for a case that is neither answered nor closed.
     """
@@ -206,21 +211,77 @@ def take_up_again(file: CaseFile, reason: str) -> None:
         raise Refused(f"The final response of {row.reference} has not left yet; call it back instead.")
     _add_note(file, f"Reopened: {reason}")
     file.cancel_deadlines(because="reopened")
-    file.record("reopened", outcome_before=row.outcome)
+    packs = file.office.packs_of(row)
+    anew = [pack for pack in packs if not any(rule.starts in pack.events_at("review-asked") for rule in pack.deadline)]
+    for pack in anew:
+        row.happened = {**row.happened, pack.id: {**row.happened.get(pack.id, {}), RECEIPT: file.now.isoformat()}}
+    file.record(
+        "reopened", outcome_before=row.outcome, anew=[pack.id for pack in anew], taken_up_at=file.now.isoformat()
+    )
     row.outcome = row.remedy = row.remedy_amount = row.remedy_currency = None
     row.responded_at = row.closed_at = None
     file.to_stage(Stage.INVESTIGATING)
     file.start_deadlines(
         planned_rows(
-            file.office,
-            file.office.packs_of(row),
-            at=file.now,
-            session=file.session,
-            case_id=file.id,
-            review=True,
+            file.office, anew, at=file.now, session=file.session, case_id=file.id, facts=row.facts, review=True
         )
     )
+    course.at_moment(file, "review-asked", at=file.now)
     file.touch()
+
+
+def set_fact(office: Office, case_id: int, name: str, value: str, *, actor: Actor, now: datetime) -> None:
+    """Say what is so on a case ("product is loan"): it switches deadlines of its packs on and off.
+
+    Raises Refused for what no pack of the case asks, and for an answer that is none of its.
+    """
+    name, value = name_of(name), value.strip().lower()
+    with _case(office, case_id, actor=actor, now=now) as file:
+        _must_be_open(file, "say more of")
+        known = course.all_facts(office.packs_of(file.row))
+        if name not in known:
+            raise Refused(f"No policy pack of {file.row.reference} asks for that; it may be {_any_of(known)}.")
+        if value not in known[name]:
+            raise Refused(f"That is no answer to '{name}'; it may be {_any_of(known[name])}.")
+        if file.row.facts.get(name) != value:
+            course.know(file, name, value, because=f"{name.replace('_', ' ')} is {value}")
+            file.touch()
+
+
+def record_event(
+    office: Office, case_id: int, name: str, *, at: datetime | None = None, actor: Actor, now: datetime
+) -> None:
+    """Say that something happened to a case, at an instant or now: it starts and meets deadlines of its packs.
+
+    A letter of a pack may be named as well, one that left by another way than this product's mail.  Raises Refused for
+    what no pack of the case knows, for an instant that is to come, and for one before the receipt.
+    """
+    name, at = name_of(name), at or now
+    with _case(office, case_id, actor=actor, now=now) as file:
+        _must_be_open(file, "record more on")
+        packs = office.packs_of(file.row)
+        known = course.all_events(packs)
+        if name not in known:
+            raise Refused(f"No policy pack of {file.row.reference} knows that; it may be {_any_of(known)}.")
+        if at > now:
+            raise Refused("That instant is yet to come; record what happened when it has happened.")
+        if at < file.row.received_at:
+            raise Refused(f"{file.row.reference} had not been received then; check the day.")
+        for pack in packs:
+            letter = next((one for one in pack.letter if one.id == name), None)
+            if letter is not None:
+                file.meet("", at=at, letters={pack.id: letter})  # of no kind: what it is for the other packs, they say
+                course.letter_left(file, {pack.id: letter}, at=at)
+                if letter.kind == str(LetterKind.ACKNOWLEDGEMENT) and file.row.acknowledged_at is None:
+                    file.row.acknowledged_at = at
+            elif name in {event.id for event in pack.event} | set(pack.triggers):
+                course.happen(file, pack, [name], at=at)
+        file.record("event-recorded", event=name, happened_at=at.isoformat())
+        file.touch()
+
+
+def _any_of(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing: they ask for none"
 
 
 def mark_read(office: Office, case_id: int, *, shown: Iterable[int] | None = None, actor: Actor, now: datetime) -> None:

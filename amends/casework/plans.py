@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,7 @@ def planned_rows(
     at: datetime,
     session: Session | None = None,
     case_id: int | None = None,
+    facts: Mapping[str, str] | None = None,
     review: bool = False,
 ) -> list[dict[str, Any]]:
     """The rows of all deadlines that receipt at `at` starts under these packs.
@@ -52,7 +53,7 @@ def planned_rows(
     A review starts what the complainant is owed again, except the acknowledgement; occurrences count on.
     """
     rows = []
-    for planned in plan_all(packs, office.calendar, trigger="receipt", at=at):
+    for planned in plan_all(packs, office.calendar, trigger="receipt", at=at, facts=facts):
         if review and meets(planned.met_by, kind="acknowledgement"):
             continue
         before = 0

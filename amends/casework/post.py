@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
-from amends.casework import doubts, gate
+from amends.casework import course, doubts, gate
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
@@ -418,20 +418,27 @@ def _move_on(file: CaseFile, letter: Letter, *, at: datetime) -> None:
     """What a letter that left at `at` means for its case; nothing for what a review started after it was written."""
     kind = LetterKind(letter.kind)
     written_for = letter.facts.get("of")
+    letters = course.letters_of(
+        file, letter.kind, automatic=letter.automatic, counts_as=letter.facts.get("counts_as", "")
+    )
     file.meet(
         letter.kind,
         at=at,
         automatic=letter.automatic,
         of=None if written_for is None else file.named(written_for),
+        letters=letters,
         last=kind is LetterKind.FINAL_RESPONSE,
         written_at=letter.queued_at,
     )
-    if kind is LetterKind.ACKNOWLEDGEMENT and file.row.acknowledged_at is None:
+    kinds = {kind, *(one.kind for one in letters.values())}
+    if LetterKind.ACKNOWLEDGEMENT in kinds and file.row.acknowledged_at is None:
         file.row.acknowledged_at = at
         if Stage(file.row.stage) is Stage.RECEIVED:
             file.to_stage(Stage.ACKNOWLEDGED)
     if kind is LetterKind.FINAL_RESPONSE:
-        file.cancel_deadlines(because="the final response was sent", at=at, written_at=letter.queued_at)
+        course.answered(file, letters, at=at, written_at=letter.queued_at)
+        course.at_moment(file, "responded", at=at)
+    course.letter_left(file, letters, at=at)
 
 
 def note_receipt(office: Office, session: Session, letter: Letter, *, now: datetime) -> str | None:

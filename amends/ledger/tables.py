@@ -132,7 +132,7 @@ class Case(_Table, table=True):
     `version` grows with every change that a letter-writer must know of.  `next_due_at` and `next_deadline` repeat
     the earliest deadline that is not met, so that the queue is one index scan.  `merged_into` is the case that took
     this one up: it is closed, and what answers it reaches that one.  `packs` are the others that apply beside `pack`,
-    as [id, version].
+    as [id, version]; `facts` is what is known, by name, and `happened` when each event last happened, by pack.
     """
 
     __tablename__ = "cases"
@@ -184,6 +184,8 @@ class Case(_Table, table=True):
     pack: str
     pack_version: str
     packs: list[list[str]] = Field(default_factory=list, sa_type=JSON)
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    happened: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     merged_into: int | None = Field(default=None, sa_type=BigInteger)
     next_due_at: datetime | None = Field(default=None, sa_type=Instant)
     next_deadline: str | None = None

@@ -280,6 +280,8 @@ class _Told:
     breached: set[_Which] = field(default_factory=set)
     met: set[_Which] = field(default_factory=set)
     packs: list[list[str]] = field(default_factory=list)
+    known: dict[str, str] = field(default_factory=dict)
+    happened: dict[str, dict[str, str]] = field(default_factory=dict)
     kin: _Kin = field(default_factory=_Kin)
 
     def hear(self, kind: str, data: dict[str, Any]) -> None:
@@ -307,6 +309,13 @@ class _Told:
                 self.facts["waiting"] = self.waiting_reason = None
             case "reopened":
                 self.facts["outcome"] = self.finding = None
+                for pack in data.get("anew", ()):
+                    self.happened.setdefault(pack, {})["receipt"] = data["taken_up_at"]
+            case "fact":
+                self.known[data["fact"]] = data["value"]
+            case "happened":
+                pack = data.get("pack", self.packs[0][0])
+                self.happened.setdefault(pack, {})[data["event"]] = data["happened_at"]
             case "participant":
                 self.people[data["digest"]] = data["accepted"]
             case "participant-accepted":
@@ -384,6 +393,8 @@ def _state_problems(row: Case, told: _Told) -> Iterator[str]:
         yield f"it was received {told.facts.get('received_at')}, the case says {row.received_at.isoformat()}"
     if [[row.pack, row.pack_version], *row.packs] != told.packs:
         yield "the policy packs are not those that it was opened under"
+    if row.facts != told.known or row.happened != told.happened:
+        yield "what is known of it, or what happened to it, is not what the ledger says"
     if complaint_seal(row) != told.complaint:
         yield "the complainant's name or the subject is not what the ledger sealed"
     if told.finding is not None and finding_seal(row) != told.finding:

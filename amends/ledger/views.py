@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -434,6 +434,8 @@ class CaseView:
     """(reference, kind) of the cases it is linked with: related, split, follows."""
     packs: tuple[tuple[str, str], ...] = ()
     """(id, version) of the policy packs that apply beside `pack`."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What is known of the case, as its packs ask, by name."""
 
     def label_of(self, deadline: DeadlineView) -> str:
         """The short name of one of its deadlines, with the pack where several apply."""
@@ -446,6 +448,7 @@ class CaseView:
             "root_cause": self.root_cause,
             "merged_into": self.merged_into,
             "merged": list(self.merged),
+            "facts": dict(self.facts),
             "linked": [{"case": reference, "kind": kind} for reference, kind in self.links],
             "deadlines": [
                 {
@@ -556,6 +559,7 @@ def case(session: Session, case_id: int, *, now: datetime) -> CaseView:
         ),
         links=tuple(_links(session, case_id)),
         packs=tuple((one[0], one[1]) for one in row.packs),
+        facts=row.facts,
     )
 
 

@@ -220,6 +220,19 @@ def words_of(text: str | None, file: Path | None, *, what: str) -> str:
         misuse(f"The {what} on standard input is not UTF-8.")
 
 
+def instant_of(seat: Seat, said: str | None) -> datetime | None:
+    """An instant, or a local time of the organisation; a day is its noon.  None where nothing was said."""
+    if said is None:
+        return None
+    try:
+        found = datetime.fromisoformat(said.strip())
+    except ValueError:
+        misuse("Write the instant as 2026-11-23, 2026-11-23T09:00 or 2026-11-23T09:00:00Z.")
+    if len(said.strip()) == len("2026-11-23"):
+        found = found.replace(hour=12)
+    return found if found.tzinfo is not None else found.replace(tzinfo=seat.office.settings.organisation.zone)
+
+
 def misuse(sentence: str) -> NoReturn:
     raise typer.BadParameter(sentence)
 

@@ -14,6 +14,8 @@ from tui.cli.base import (
     SeverityName,
     WaitingName,
     app,
+    instant_of,
+    misuse,
     report,
     sit,
     words_of,
@@ -116,6 +118,42 @@ def resume(context: typer.Context, ref: Ref, as_json: Json = False) -> None:
     case_id = seat.case_id(ref)
     handling.resume(seat.office, case_id, actor=seat.actor, now=seat.now)
     report(seat, case_id, as_json, "it waits no longer.")
+
+
+@app.command()
+def fact(
+    context: typer.Context,
+    ref: Ref,
+    said: Annotated[str, typer.Argument(metavar="NAME=VALUE", help="A fact that a policy pack asks for.")],
+    as_json: Json = False,
+) -> None:
+    """Say what is so on the case; it switches deadlines of the policy packs on and off."""
+    from amends.casework import handling
+
+    name, equals, value = said.partition("=")
+    if not (name.strip() and equals and value.strip()):
+        misuse("Write the fact as NAME=VALUE, such as product=loan.")
+    seat = sit(context)
+    case_id = seat.case_id(ref)
+    handling.set_fact(seat.office, case_id, name, value, actor=seat.actor, now=seat.now)
+    report(seat, case_id, as_json, f"{name.strip()} is {value.strip()} now.")
+
+
+@app.command()
+def event(
+    context: typer.Context,
+    ref: Ref,
+    name: Annotated[str, typer.Argument(help="An event of a policy pack, or a letter of it that left by another way.")],
+    at: Annotated[str | None, typer.Option("--at", help="When it happened; else now.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Record what happened; it starts and meets deadlines of the policy packs."""
+    from amends.casework import handling
+
+    seat = sit(context)
+    case_id = seat.case_id(ref)
+    handling.record_event(seat.office, case_id, name, at=instant_of(seat, at), actor=seat.actor, now=seat.now)
+    report(seat, case_id, as_json, f"{name} is recorded.")
 
 
 @app.command()

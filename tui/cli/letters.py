@@ -47,7 +47,16 @@ def _text_of(text: str | None, file: Path | None, *, what: str) -> str | None:
     return None if text is None and file is None else words_of(text, file, what=what)
 
 
-def _write(seat: Seat, case_id: int, kind: KindName, text: str | None, subject: str | None, *, whole: bool) -> int:
+def _write(
+    seat: Seat,
+    case_id: int,
+    kind: KindName,
+    text: str | None,
+    subject: str | None,
+    *,
+    whole: bool,
+    counts_as: str = "",
+) -> int:
     """A draft with these words, in the gap of its template or as the whole letter; returns its number."""
     from amends.casework import correspondence
     from amends.ledger import views
@@ -59,7 +68,13 @@ def _write(seat: Seat, case_id: int, kind: KindName, text: str | None, subject: 
         misuse("A progress update has no gap to fill; leave the text out, or give the whole letter with --whole.")
     words = None if text is None else correspondence.Words() if whole else _in_the_gap(kind, text)
     letter = correspondence.draft(
-        seat.office, case_id, LetterKind(kind.value), words=words, actor=seat.actor, now=seat.now
+        seat.office,
+        case_id,
+        LetterKind(kind.value),
+        words=words,
+        counts_as=counts_as,
+        actor=seat.actor,
+        now=seat.now,
     )
     if whole or subject is not None:
         with seat.office.book.read() as session:
@@ -77,6 +92,9 @@ def _in_the_gap(kind: KindName, text: str) -> Words:
 
 Kind = Annotated[KindName, typer.Option("--kind", help="Which letter.")]
 Subject = Annotated[str | None, typer.Option("--subject", help="Another subject; the reference stays in it.")]
+CountsAs = Annotated[
+    str, typer.Option("--counts-as", metavar="ID", help="The letter of the policy pack that it is, by its id.")
+]
 Whole = Annotated[bool, typer.Option("--whole", help="The text is the whole letter, not what fills its gap.")]
 Anyway = Annotated[bool, typer.Option("--anyway", help="You have read what is new on the case since the draft.")]
 
@@ -90,6 +108,7 @@ def draft(
     file: FromFile = None,
     subject: Subject = None,
     whole: Whole = False,
+    counts_as: CountsAs = "",
     as_json: Json = False,
 ) -> None:
     """Begin a letter and print it; `send` sends it."""
@@ -98,7 +117,7 @@ def draft(
 
     seat = sit(context)
     case_id = seat.case_id(ref)
-    letter = _write(seat, case_id, kind, _text_of(text, file, what="letter"), subject, whole=whole)
+    letter = _write(seat, case_id, kind, _text_of(text, file, what="letter"), subject, whole=whole, counts_as=counts_as)
     with seat.office.book.read() as session:
         found = views.letter(session, letter)
     if as_json:
@@ -117,6 +136,7 @@ def letter(
     file: FromFile = None,
     subject: Subject = None,
     whole: Whole = False,
+    counts_as: CountsAs = "",
     as_json: Json = False,
 ) -> None:
     """Write a letter and send it; without --text or --file the text comes from standard input."""
@@ -127,7 +147,7 @@ def letter(
     said = _text_of(text, file, what="letter")
     if said is None and kind is not KindName.PROGRESS_UPDATE:
         said = words_of(None, None, what="letter")
-    _post(seat, _write(seat, case_id, kind, said, subject, whole=whole), as_json, anyway=False)
+    _post(seat, _write(seat, case_id, kind, said, subject, whole=whole, counts_as=counts_as), as_json, anyway=False)
 
 
 @app.command()

@@ -557,3 +557,21 @@ def test_the_instants_of_an_event_are_written_as_all_others_in_json(shell, ref):
     instants = [one for event in case["events"] for name, one in event["data"].items() if name.endswith("_at") and one]
     assert instants
     assert all(one.endswith("Z") for one in instants)
+
+
+# What the policy packs ask
+
+
+def test_what_no_pack_asks_or_knows_is_refused_with_what_may_be_said(shell, office, ref):
+    assert (shell("fact", ref, "product").status, shell("event", ref, "x", "--at", "soon").status) == (2, 2)
+    said = shell("fact", ref, "product=loan")
+    assert (said.status, said.out) == (1, "") and "No policy pack of" in said.err
+    said = shell("event", ref, "eclipse")
+    assert said.status == 1 and "acknowledgement" in said.err
+
+
+def test_an_event_that_a_handler_records_stands_in_the_ledger(shell, office, ref):
+    assert shell("event", ref, "acknowledgement").out.endswith("acknowledgement is recorded.\n")
+    case = shell("show", ref, "--json").json
+    assert case["events"][-1]["kind"] == "event-recorded"
+    assert {one["kind"]: one["state"] for one in case["deadlines"]}["ack"] == "met"
