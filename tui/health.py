@@ -76,7 +76,7 @@ def mail_health(duties: Sequence[DutyView], *, now: datetime, zone: ZoneInfo) ->
             return Health(
                 f"mail DOWN since {since:%H:%M} !!",
                 "late",
-                f"{prose(duty.name)} does not work since {since:%H:%M}: {why} Deadlines keep running.",
+                f"{prose(duty.name)} does not work since {since:%H:%M}: {why.rstrip('.')}. Deadlines keep running.",
                 sending=not duty.name.startswith("outbox"),
             )
         if now - duty.beat_at > SILENCE or duty.state == "stopped":

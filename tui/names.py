@@ -110,7 +110,9 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "event-recorded": f"recorded by hand: {said('event').replace('_', ' ')}",
         "deadlines-started": "clocks started",
         "escalated": f"supervisor told{': ' + clock if clock else ''}",
-        "participant": "somebody else wrote in",
+        "participant": "the complainant is known by their address"
+        if data.get("role") == "complainant"
+        else "somebody else wrote in",
         "participant-accepted": "a participant was accepted",
         "address-corrected": "address corrected",
         "address-blocked": f"no more automatic letters to an address: {said('because')}",

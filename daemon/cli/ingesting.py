@@ -36,7 +36,8 @@ def _summary(tally: Tally) -> None:
     fates = [f"{count} {state}" for state, count in sorted(tally.fates.items()) if count]
     new = tally.messages - tally.known
     known = f"; {tally.known} were there already" if tally.known else ""
-    say.line(f"{tally.messages} messages: {new} new{' (' + ', '.join(fates) + ')' if fates else ''}{known}.")
+    read = f"{tally.messages} message{'' if tally.messages == 1 else 's'}"
+    say.line(f"{read}: {new} new{' (' + ', '.join(fates) + ')' if fates else ''}{known}.")
     for path, why in tally.unread:
         say.error(f"{path}: cannot be read: {why}.")
 

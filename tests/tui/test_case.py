@@ -329,6 +329,8 @@ def test_every_event_that_the_verbs_record_has_a_sentence(desk):
     with desk.office.book.read() as session:
         kinds = {(kind) for _, _, kind in views.recent_events(session, 0, limit=5000)}
     assert kinds and all(sentence(kind, {}) for kind in kinds)
+    assert "else" not in sentence("participant", {"role": "complainant"})
+    assert sentence("participant", {"role": "third party"}) == "somebody else wrote in"
 
 
 async def test_below_a_message_stands_why_it_is_on_the_case_and_that_its_id_came_before(desk):

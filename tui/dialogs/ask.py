@@ -32,7 +32,7 @@ class AskLine(Dialog[str]):
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         if self._required and not message.value.strip():
-            self.error(f"{self._what}: write it first, or press Esc.")
+            self.error("Still needed: write it, or press Esc.")
             return
         self.dismiss(message.value.strip())
 

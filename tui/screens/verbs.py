@@ -332,8 +332,8 @@ class CaseVerbs(DeskScreen):
             self._ask_close(row, None)
         else:
             options = [
-                Option("respond", "Write the final response", "upheld, partly upheld or not upheld, with a remedy"),
-                Option(Outcome.WITHDRAWN, "Close: withdrawn", "the complainant wants no more of it; say why"),
+                Option("respond", "Write the final response", "the decision, and what puts it right"),
+                Option(Outcome.WITHDRAWN, "Close: withdrawn", "they want no more of it; say why"),
                 Option(Outcome.OUT_OF_SCOPE, "Close: out of scope", "not for us to decide; say why"),
             ]
             self.offer(Choose(f"Resolve {self._named(row)}", options), lambda how: self._resolve_by(row, how))
