@@ -25,7 +25,6 @@ class Waiting(StrEnum):
 
 
 OPEN_STAGES: Final = frozenset(Stage) - {Stage.CLOSED}
-UNANSWERED_STAGES: Final = OPEN_STAGES - {Stage.RESPONDED}
 
 # A stage may be passed over (a plain case is answered the day it comes), but never walked backwards:
 # only `reopen` leads back, and it says why.

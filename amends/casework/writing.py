@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlmodel import Session, col
 
 from amends.casework import gate
@@ -68,13 +68,7 @@ def promises(deadlines: Iterable[tuple[datetime, Sequence[str]]]) -> tuple[datet
     return answer, update
 
 
-# Built once: building a statement costs as much as running it, and these are run for every new case.
-_SENT_SINCE = select(func.count()).where(
-    col(Letter.to_address) == bindparam("to"),
-    col(Letter.queued_at) > bindparam("since"),
-    col(Letter.automatic).is_(True),
-    col(Letter.staff).is_(False),
-)
+# Built once: building a statement costs as much as running it, and this is run for every letter.
 _WITH_NATURAL_KEY = select(col(Letter.id)).where(col(Letter.natural_key) == bindparam("natural"))
 
 

@@ -367,7 +367,6 @@ def _is_sent_from(line: str) -> bool:
 
 
 _CLOSING_LINES: Final = 30  # a block behind `-- ` that is longer is no signature
-_RULE_AS_SIGNATURE: Final = re.compile(r"\s*(?:_{3,}|-{3,}|\*{3,}|={3,})\s*$")
 
 
 def _closing(lines: list[str]) -> int:

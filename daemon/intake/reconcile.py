@@ -21,7 +21,6 @@ from amends.casework import doubts, intake, reconciling
 from amends.casework.office import Office
 from amends.casework.reconciling import Mark, Marks, Place, Reconciled, Seen
 from amends.config import Mailbox
-from amends.kernel.errors import TryLater
 from daemon.intake.line import Envelope, Line, NotDone
 from daemon.oauth.login import credentials
 
@@ -220,13 +219,3 @@ class _Walk:
 
 def _sha256(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
-
-
-def stop_when(told: Callable[[], bool]) -> Alive:
-    """An `Alive` that ends the reconciliation as soon as `told()` is true."""
-
-    def alive() -> None:
-        if told():
-            raise TryLater("The reconciliation was broken off, as the program is to end.")
-
-    return alive
