@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from amends.letters.kinds import LetterKind
 
 FIRST_ROWS: Final = 128
+PUT_AWAY: Final = 20
+"""So many messages that were put away as no complaint stand at the end of the tray."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +229,10 @@ class Desk:
     # The tray
 
     def tray(self) -> list[ArrivalView]:
+        """What waits, the oldest first; then what was put away last, should that have been a mistake."""
         with self.office.book.read() as session:
-            return [*views.tray(session, "held"), *views.tray(session, "quarantined")]
+            put_away = views.tray(session, "dismissed", newest=PUT_AWAY)
+            return [*views.tray(session, "held"), *views.tray(session, "quarantined"), *put_away]
 
     def waiting_mail(self, arrival: ArrivalView) -> tuple[MessageView | None, str]:
         """The message that waits, or the beginning of its bytes as text where it could not be read."""

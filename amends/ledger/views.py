@@ -724,9 +724,13 @@ class ArrivalView:
         }
 
 
-def tray(session: Session, state: str) -> list[ArrivalView]:
-    """The messages in `state` (held or quarantined), oldest first."""
-    statement = select(Arrival).where(col(Arrival.state) == state).order_by(col(Arrival.id))
+def tray(session: Session, state: str, *, newest: int | None = None) -> list[ArrivalView]:
+    """The messages in `state` (held, quarantined, dismissed), oldest first; `newest`: only so many, newest first."""
+    statement = select(Arrival).where(col(Arrival.state) == state)
+    if newest is None:
+        statement = statement.order_by(col(Arrival.id))
+    else:
+        statement = statement.order_by(col(Arrival.id).desc()).limit(newest)
     return [
         ArrivalView(
             a.id or 0,

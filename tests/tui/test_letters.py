@@ -358,7 +358,14 @@ async def test_set_aside_mail_is_joined_to_a_case_or_put_away_with_a_reason(desk
         await press(pilot, "d")
         await write(pilot, "an advertisement")
         await press(pilot, "enter")
+        assert "0 held  0 set aside" in lines_of(pilot)[1] and "put away" in screen_of(pilot)
+        assert "oldest received" not in lines_of(pilot)[1]
+        assert "amara, 2026-11-23 09:00Z: an advertisement" in screen_of(pilot)
+        await press(pilot, "d")
+        assert "It is put away already." in pilot.app.said
+        await press(pilot, "c", "y")  # it was a mistake
         assert "Nothing waits for a word from you." in screen_of(pilot)
+        assert case_of(desk.office, "NW-2026-000013-71").row.subject == "Offers 2"
 
 
 async def test_trying_again_says_what_came_of_it(desk):

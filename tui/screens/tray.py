@@ -19,10 +19,15 @@ from tui.widgets.lineview import Sheet
 from tui.widgets.rowlist import RowList
 from tui.words import Line, cut, fit, letter, name, prose, wrap
 
-STATES: Final = {"held": ("?", "held", "warn"), "quarantined": ("!", "set aside", "late")}
+STATES: Final = {
+    "held": ("?", "held", "warn"),
+    "quarantined": ("!", "set aside", "late"),
+    "dismissed": ("✓", "put away", "done"),
+}
 WHY: Final = {
     "held": "Held: it is not certain to which case it belongs.",
     "quarantined": "Set aside: it could not be filed by itself, and nobody was answered.",
+    "dismissed": "Put away as no complaint. If it is one after all: c opens a case, m joins it to one.",
 }
 READ_AGAIN: Final = {
     "filed": "Read again, and filed: it stands in the queue now.",
@@ -93,10 +98,11 @@ class TrayScreen(Listing):
     def _show(self, found: tuple[list[ArrivalView], Bounds]) -> None:
         arrivals, self._at = found
         self.waiting.show_arrivals(arrivals, self._at)
-        held = sum(1 for one in arrivals if one.state == "held")
-        parts = [Part(" Tray", "strong"), Part(f"  {held} held  {len(arrivals) - held} set aside", "text")]
-        if arrivals:
-            oldest = age(min(one.received_at for one in arrivals), self._at.now)
+        held = [one.received_at for one in arrivals if one.state == "held"]
+        aside = [one.received_at for one in arrivals if one.state == "quarantined"]
+        parts = [Part(" Tray", "strong"), Part(f"  {len(held)} held  {len(aside)} set aside", "text")]
+        if held or aside:
+            oldest = age(min(held + aside), self._at.now)
             when = "just now" if oldest == "now" else f"{oldest} ago"
             parts.append(Part(f"  oldest received {when}: clocks count from receipt", "warn"))
         self.show_title(parts)
@@ -236,6 +242,9 @@ class TrayScreen(Listing):
         one = self._chosen()
         if one is None:
             return
+        if one.state == "dismissed":
+            self.house.say("It is put away already. c opens a case for it after all, m joins it to one.")
+            return
         desk = self.desk
 
         def reasoned(why: str) -> None:
@@ -246,7 +255,7 @@ class TrayScreen(Listing):
                 lambda _: self.did("Put away as no complaint. It is kept, with your reason."),
             )
 
-        hint = "It is kept all the same, with your name and reason, and can be filed later."
+        hint = "It is kept all the same, with your name and reason, and it stays at the end of this list for a while."
         self.offer(AskLine("Not a complaint", "Why not?", hint=hint), reasoned)
 
     def action_retry(self) -> None:
