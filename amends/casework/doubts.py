@@ -192,5 +192,6 @@ def behind_mailbox(office: Office, mailbox: str, unknown: int, *, many: int, now
     )
     with office.book.write() as session:
         released = int(read_meta(session, _RELEASED + mailbox) or 0)
-        write_meta(session, _SHOWN + mailbox, str(unknown))
+        shown = int(read_meta(session, _SHOWN + mailbox) or 0)  # by the inbox, or by where filed mail lies
+        write_meta(session, _SHOWN + mailbox, str(max(shown, unknown)))
         return unknown - released > many and cast(session, f"behind/{mailbox}", words, now=now)

@@ -73,6 +73,13 @@ def test_a_store_behind_its_mailbox_is_a_doubt_once(office: Office) -> None:
     assert not behind(7) and behind(8), "what an operator knows of counts no more"
 
 
+def test_what_one_folder_showed_is_released_though_another_showed_less_since(office: Office) -> None:
+    for unknown in (100, 60):
+        doubts.behind_mailbox(office, "complaints", unknown, many=3, now=NOW)
+    assert doubts.release(office) == 0
+    assert not doubts.behind_mailbox(office, "complaints", 100, many=3, now=NOW) and words(office) == []
+
+
 def test_a_restored_store_is_a_doubt_that_one_word_releases_with_the_others(office: Office) -> None:
     restored.hold(office, now=NOW)
     doubts.behind_mailbox(office, "complaints", 4, many=3, now=NOW)
