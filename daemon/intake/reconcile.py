@@ -91,7 +91,7 @@ class _Walk:
         without = self._without_fate([uid for uid in present if uid < end])
         there = {*present, *without}
         vanished = reconciling.vanished(self._office, name, uidvalidity, end=end, present=there)
-        gone = self._gone(uidvalidity, set(present))
+        gone = self._gone(uidvalidity, set(present), end=end)
         with_fate = sorted(set(present) & set(intake.known_among(self._office, name, uidvalidity, present)))
         changed, sampled = self._changed(uidvalidity, with_fate)
         place = Place(
@@ -116,10 +116,13 @@ class _Walk:
         known = intake.known_among(self._office, self._box.name, self._line.uidvalidity, uids)
         return [uid for uid in uids if uid not in known]
 
-    def _gone(self, uidvalidity: int, present: set[int]) -> int:
-        """How many that are safe in the store were taken out of the inbox by somebody else; they need no move now."""
+    def _gone(self, uidvalidity: int, present: set[int], *, end: int) -> int:
+        """How many that are safe in the store were taken out of the inbox by somebody else; they need no move now.
+
+        What came meanwhile, from the number `end` on, is not among the `present`.
+        """
         unmoved = intake.unmoved(self._office, self._box.name, uidvalidity)
-        gone = [uid for uid, _ in unmoved if uid not in present]
+        gone = [uid for uid, _ in unmoved if uid < end and uid not in present]
         intake.mark_moved(self._office, self._box.name, uidvalidity, gone, now=self._office.now())
         return len(gone)
 
