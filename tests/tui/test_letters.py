@@ -420,3 +420,24 @@ def test_money_is_exact():
     from amends.cases.outcomes import money
 
     assert money("300.00", "GBP") == (Decimal("300.00"), "GBP")
+
+
+async def test_what_left_last_stands_first_among_the_letters_that_are_sent(desk):
+    from amends.casework import correspondence
+    from amends.letters.kinds import LetterKind
+    from tests.builders import AMARA
+
+    office, words = desk.office, correspondence.Words(message="We will come on Monday.")
+    drafts = [
+        correspondence.draft(
+            office, id_of_complainant(office, who), LetterKind.REPLY, words=words, actor=AMARA, now=NOW
+        )
+        for who in ("Edith Kowalski", "Sami Tanaka")
+    ]
+    for minute, letter in enumerate(reversed(drafts), -5):  # the older draft leaves last
+        correspondence.send(office, letter, actor=AMARA, now=NOW + timedelta(minutes=minute))
+        post_all(office, now=NOW + timedelta(minutes=minute, seconds=40))
+    async with at(desk) as pilot:
+        await press(pilot, "3")
+        text = screen_of(pilot)
+        assert 0 < text.index("000001-10 Letter") < text.index("000002-07 Letter")

@@ -75,7 +75,8 @@ class OutboxScreen(Listing):
         def read() -> tuple[list[LetterView], dict[int, str], Bounds]:
             at = self.desk.bounds()
             found = [one for one in self.desk.outbox(at.now - SENT_SHOWN) if not one.staff or one.state in _NEEDS]
-            found.sort(key=lambda one: (_ORDER.get(one.state, 9), -one.id))
+            found.sort(key=lambda one: one.sent_at or one.created_at, reverse=True)  # a draft may be old when it leaves
+            found.sort(key=lambda one: _ORDER.get(one.state, 9))
             cases = {one.case_id for one in found if one.case_id is not None and one.state in _NEEDS}
             addresses = {row.id: row.complainant_address for row in self.desk.rows(sorted(cases)).values()}
             return found, addresses, at
