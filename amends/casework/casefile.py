@@ -13,8 +13,9 @@ from sqlmodel import Session, col
 from amends.cases.stages import Stage, step
 from amends.casework.actors import Actor
 from amends.casework.office import Office
-from amends.casework.plans import begins_at, following_row
-from amends.deadlines.clocks import meets
+from amends.casework.plans import begins_at, following_row, rows_of
+from amends.deadlines.clocks import PlannedTick, meets
+from amends.deadlines.compute import Due
 from amends.deadlines.model import RequiredLetter
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
@@ -211,6 +212,25 @@ class CaseFile:
         deadline.met_at = at
         self._settle(deadline, "breached" if late else "met")
         self.record("deadline-met", **self.which(deadline), late=late)
+
+    def move(self, deadline: Deadline, found: Due, ticks: Sequence[PlannedTick], *, because: str, by: str) -> None:
+        """The deadline falls later, with what the clock has yet to do about it; a breach on the record stays there."""
+        before, left = deadline.due_at, sorted((one for one in ticks if one.at > self.now), key=lambda one: one.at)
+        deadline.due_at, deadline.due_date = found.due_at, found.due_date.isoformat()
+        deadline.derivation, deadline.moved = list(found.derivation), deadline.moved + 1
+        deadline.ticks = rows_of(left)
+        deadline.tick_no, deadline.tick_at = 0, left[0].at if left else None
+        self.session.add(deadline)
+        self._due_changed = True
+        self.record(
+            "deadline-extended",
+            **self.which(deadline),
+            due_at=iso(found.due_at),
+            before_at=iso(before),
+            because=because,
+            approver=by,
+        )
+        self.touch()
 
     def cancel_deadlines(
         self,

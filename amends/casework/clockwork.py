@@ -103,8 +103,9 @@ def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick
 
 
 def _key(file: CaseFile, deadline: Deadline) -> str:
-    """What tells it from every other deadline of the case."""
-    return "/".join(map(str, file.which(deadline).values()))
+    """What tells it from every other deadline of the case, and from itself at an earlier date."""
+    moved = [f"moved-{deadline.moved}"] if deadline.moved else []
+    return "/".join(map(str, [*file.which(deadline).values(), *moved]))
 
 
 def _label(file: CaseFile, deadline: Deadline) -> str:

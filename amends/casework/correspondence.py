@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import insert, select, update
 from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
-from amends.casework import course, gate
+from amends.casework import course, extending, gate
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -23,6 +23,8 @@ from amends.casework.plans import begins_at, following_row
 from amends.casework.post import note_arrival
 from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
 from amends.deadlines.clocks import meets
+from amends.deadlines.compute import Due
+from amends.deadlines.model import Pack, RequiredLetter
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
 from amends.ledger.book import add
@@ -116,29 +118,100 @@ def draft(
             facts = replace(facts, update_due=_next_word(office, session, file.unmet(), kind))
         message = None if words is None else words.message
         subject, body = office.templates.opening(kind, facts, message=message, known=given)
-        n = _next_number(session, case_id, kind)
-        in_reply_to, _ = thread_of(session, case_id)
-        return add(
-            session,
-            Letter,
-            {
-                "case_id": case_id,
-                "natural_key": f"{file.row.reference}/{kind}/by-hand/{n}",
-                "kind": str(kind),
-                "template": str(kind),
-                "state": "draft",
-                "automatic": False,
-                "author": actor.login,
-                "to_name": file.row.complainant_name,
-                "to_address": file.row.complainant_address,
-                "subject": subject,
-                "body": body,
-                "in_reply_to": in_reply_to,
-                "facts": {"n": n} | ({"counts_as": counts_as} if counts_as else {}),
-                "case_version": file.row.version,
-                "created_at": now,
-            },
-        )
+        return _add_draft(file, kind, subject, body, {"counts_as": counts_as} if counts_as else {})
+
+
+def _add_draft(file: CaseFile, kind: LetterKind, subject: str, body: str, facts: dict[str, Any]) -> int:
+    n = _next_number(file.session, file.id, kind)
+    in_reply_to, _ = thread_of(file.session, file.id)
+    return add(
+        file.session,
+        Letter,
+        {
+            "case_id": file.id,
+            "natural_key": f"{file.row.reference}/{kind}/by-hand/{n}",
+            "kind": str(kind),
+            "template": str(kind),
+            "state": "draft",
+            "automatic": False,
+            "author": file.actor.login,
+            "to_name": file.row.complainant_name,
+            "to_address": file.row.complainant_address,
+            "subject": subject,
+            "body": body,
+            "in_reply_to": in_reply_to,
+            "facts": {"n": n} | facts,
+            "case_version": file.row.version,
+            "created_at": file.now,
+        },
+    )
+
+
+def extend(
+    office: Office,
+    case_id: int,
+    kind: str,
+    to: date,
+    reason: str,
+    *,
+    pack: str = "",
+    actor: Actor,
+    now: datetime,
+) -> datetime | None:
+    """Give a deadline more time, to the end of the day `to`, for a reason that the complainant is told.
+
+    Where the rule wants a notice, it is written and put on its way; the deadline moves when it has left before the old
+    date, and can be called back until then.  Returns when it leaves, or None where none is wanted: then the deadline
+    has moved.  `pack` says whose, where several have one of this kind.  Raises Refused for what the rule forbids.
+    """
+    actor.may_write()
+    reason = storable(reason).strip()
+    with office.book.write() as session:
+        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        must_stand_alone(file, "give more time to")
+        if not file.row.is_open:
+            raise Refused(f"{file.row.reference} is closed; reopen it before you give it more time.")
+        deadline = extending.running(file, kind, pack)
+        found = extending.grant(file, deadline, to=to, reason=reason, actor=actor)
+        rules, rule = extending.rule_of(file, deadline)
+        wanted = rule.extension.notice_letter if rule.extension is not None else ""
+        leaves_at = None
+        if wanted:
+            leaves_at = _give_notice(file, rules.letter_of(wanted), rules, deadline, found, reason)
+        else:
+            extending.move(file, deadline, to=to, reason=reason, approver=actor.login, because="granted")
+        file.save()
+        return leaves_at
+
+
+def _give_notice(
+    file: CaseFile, wanted: RequiredLetter, pack: Pack, deadline: Deadline, found: Due, reason: str
+) -> datetime:
+    """The letter that tells of the new date, on its way.  Raises Refused where it would leave too late."""
+    office = file.office
+    way_out = office.settings.organisation.external_review
+    for ombudsman in pack.ombudsman[:1] if any(item.check == "ombudsman" for item in wanted.must_contain) else ():
+        if ombudsman.name.casefold() not in way_out.casefold():
+            way_out = "\n".join(part for part in (way_out, ombudsman.name, ombudsman.address, ombudsman.url) if part)
+    facts = facts_of(
+        office,
+        file.row,
+        (),
+        handler=file.actor.name or file.actor.login,
+        written_at=file.now,
+        reasons=reason,
+        response_due=found.due_at,
+        external_review=way_out,
+    )
+    subject, body = office.templates.opening(LetterKind.HOLDING, facts, known=("reasons",))
+    word = extending.granted(file, deadline, to=found.due_date, reason=reason, approver=file.actor.login)
+    letter_id = _add_draft(file, LetterKind.HOLDING, subject, body, {"counts_as": wanted.id, "extends": word})
+    letter = file.session.get_one(Letter, letter_id)
+    leaves_at = _post(file, letter, None, anyway=True)
+    if leaves_at > deadline.due_at:
+        raise Refused(f"The notice could not leave before the old date of '{deadline.kind}'; it is too late for it.")
+    file.session.add(letter)
+    return leaves_at
 
 
 def _must_be_of_a_pack(file: CaseFile, letter_id: str) -> None:

@@ -13,53 +13,56 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from amends.casework.casefile import CaseFile
+from amends.casework.office import Office
 from amends.casework.plans import begins_at, last_occurrence, row_of
 from amends.deadlines.clocks import meets_event, plan, replanned
 from amends.deadlines.model import RECEIPT, Moment, Pack, RequiredLetter, Rule, name_of
-from amends.ledger.tables import Deadline
+from amends.ledger.tables import Case, Deadline
 from amends.letters.kinds import LetterKind
 
 
-def happened(file: CaseFile, pack: Pack) -> Mapping[str, str]:
+def happened(row: Case, pack: Pack) -> Mapping[str, str]:
     """What has happened under a pack, and when it last did (ISO 8601)."""
-    found: Mapping[str, str] = file.row.happened.get(pack.id, {})
+    found: Mapping[str, str] = row.happened.get(pack.id, {})
     return found
 
 
-def stage_of(file: CaseFile, pack: Pack) -> str:
+def stage_of(row: Case, pack: Pack) -> str:
     """The stage of the pack's procedure in which the case is; "" where it has none."""
-    events = happened(file, pack)
+    events = happened(row, pack)
     begun = [stage.id for stage in pack.stage if stage.opens is not None and stage.opens in events]
     first = next((stage.id for stage in pack.stage if stage.opens is None), "")
     return begun[-1] if begun else first
 
 
-def instant_of(file: CaseFile, pack: Pack, trigger: str) -> datetime | None:
+def instant_of(row: Case, pack: Pack, trigger: str) -> datetime | None:
     """When a trigger last happened; receipt is the last time that the case was taken up."""
-    if (at := happened(file, pack).get(trigger)) is not None:
+    if (at := happened(row, pack).get(trigger)) is not None:
         return datetime.fromisoformat(at)
-    return file.row.received_at if trigger == RECEIPT else None
+    return row.received_at if trigger == RECEIPT else None
 
 
-def _began(file: CaseFile, pack: Pack) -> datetime:
+def _began(row: Case, pack: Pack) -> datetime:
     """When the present stage began."""
-    opened = [instant_of(file, pack, stage.opens) for stage in pack.stage if stage.opens is not None]
-    return max(at for at in (*opened, instant_of(file, pack, RECEIPT)) if at is not None)
+    opened = [instant_of(row, pack, stage.opens) for stage in pack.stage if stage.opens is not None]
+    return max(at for at in (*opened, instant_of(row, pack, RECEIPT)) if at is not None)
 
 
 # Letters
 
 
-def letters_of(file: CaseFile, kind: str, *, automatic: bool, counts_as: str = "") -> dict[str, RequiredLetter]:
+def letters_of(
+    office: Office, row: Case, kind: str, *, automatic: bool, counts_as: str = ""
+) -> dict[str, RequiredLetter]:
     """Which letter of each pack a letter of ours is: the one it was written as, else the only one of its kind here.
 
     An automatic one is none that only a person can write.  By pack id.
     """
     found: dict[str, RequiredLetter] = {}
-    for pack in file.office.packs_of(file.row):
+    for pack in office.packs_of(row):
         letters = [letter for letter in pack.letter if letter.form == "letter"]
         named = [letter for letter in letters if letter.id == counts_as]
-        stage = stage_of(file, pack)
+        stage = stage_of(row, pack)
         here = named or [
             letter for letter in letters if letter.kind == kind != str(LetterKind.REPLY) and letter.stage in ("", stage)
         ]
@@ -79,8 +82,8 @@ def letter_left(file: CaseFile, letters: Mapping[str, RequiredLetter], *, at: da
         if (letter := letters.get(pack.id)) is None:
             continue
         its_own = {f"{letter.id}_sent", letter.id}
-        before = instant_of(file, pack, f"{letter.id}_sent") or instant_of(file, pack, letter.id)
-        again = before is not None and before >= _began(file, pack)
+        before = instant_of(file.row, pack, f"{letter.id}_sent") or instant_of(file.row, pack, letter.id)
+        again = before is not None and before >= _began(file.row, pack)
         happen(file, pack, [one for one in pack.events_of(letter.id) if not (again and one in its_own)], at=at)
 
 
@@ -97,7 +100,7 @@ def answered(
         is_answer = letter is not None and letter.kind == str(LetterKind.FINAL_RESPONSE)
         if deadline.pack != file.row.pack and not is_answer:
             return False
-        stage = letter.stage if letter is not None and letter.stage else stage_of(file, pack)
+        stage = letter.stage if letter is not None and letter.stage else stage_of(file.row, pack)
         return deadline.stage in ("", stage)
 
     file.cancel_deadlines(because="the final response was sent", only=ends, at=at, written_at=written_at)
@@ -111,8 +114,8 @@ def at_moment(file: CaseFile, moment: Moment, *, at: datetime) -> None:
     for pack in file.office.packs_of(file.row):
         new = []
         for event in pack.events_at(moment):
-            before = instant_of(file, pack, event)
-            if moment in ("review-asked", "closed") or before is None or before < _began(file, pack):
+            before = instant_of(file.row, pack, event)
+            if moment in ("review-asked", "closed") or before is None or before < _began(file.row, pack):
                 new.append(event)
         happen(file, pack, new, at=at)
 
@@ -144,6 +147,7 @@ def _matters(pack: Pack, event: str) -> bool:
         any(rule.starts == event or event in map(name_of, rule.met_by) for rule in pack.deadline)
         or any(stage.opens == event for stage in pack.stage)
         or any(event in fact.set_by for fact in pack.fact)
+        or any(letter.closes and event == letter.id for letter in pack.letter)
     )
 
 
@@ -177,7 +181,7 @@ def know(file: CaseFile, name: str, value: str, *, because: str) -> None:
 
 def _start_late(file: CaseFile, pack: Pack, rule: Rule, because: str) -> None:
     """The deadline from when its trigger happened, if it did: the one that stands there already, else a new one."""
-    kind, start = rule.id, instant_of(file, pack, rule.starts)
+    kind, start = rule.id, instant_of(file.row, pack, rule.starts)
     if start is None:
         return
     statement = select(Deadline).where(

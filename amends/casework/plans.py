@@ -10,14 +10,17 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from amends.casework.office import Office
-from amends.deadlines.clocks import PlannedDeadline, meets, next_occurrence, plan_all
+from amends.deadlines.clocks import PlannedDeadline, PlannedTick, meets, next_occurrence, plan_all
 from amends.deadlines.model import Pack
 from amends.ledger.tables import Deadline
 
 
+def rows_of(ticks: Iterable[PlannedTick]) -> list[list[str]]:
+    return [[tick.at.isoformat(), str(tick.kind), tick.step, tick.to] for tick in ticks]
+
+
 def row_of(planned: PlannedDeadline, *, occurrence: int) -> dict[str, Any]:
     """A planned deadline as a row without its case_id."""
-    ticks = [[tick.at.isoformat(), str(tick.kind), tick.step, tick.to] for tick in planned.ticks]
     return {
         "pack": planned.pack,
         "pack_version": planned.pack_version,
@@ -32,7 +35,7 @@ def row_of(planned: PlannedDeadline, *, occurrence: int) -> dict[str, Any]:
         "derivation": list(planned.derivation),
         "met_by": list(planned.met_by),
         "state": "open",
-        "ticks": ticks,
+        "ticks": rows_of(planned.ticks),
         "tick_no": 0,
         "tick_at": planned.ticks[0].at if planned.ticks else None,
     }

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
-from amends.casework import course, doubts, gate
+from amends.casework import course, doubts, extending, gate
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
@@ -419,8 +419,9 @@ def _move_on(file: CaseFile, letter: Letter, *, at: datetime) -> None:
     kind = LetterKind(letter.kind)
     written_for = letter.facts.get("of")
     letters = course.letters_of(
-        file, letter.kind, automatic=letter.automatic, counts_as=letter.facts.get("counts_as", "")
+        file.office, file.row, letter.kind, automatic=letter.automatic, counts_as=letter.facts.get("counts_as", "")
     )
+    extending.notice_left(file, letter, at=at)
     file.meet(
         letter.kind,
         at=at,

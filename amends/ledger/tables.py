@@ -312,6 +312,7 @@ class Deadline(_Table, table=True):
 
     `state` is open, met, breached or cancelled; `settled_at` says since when nothing more is owed.
     The clock fires plan entry `tick_no` when `tick_at` has come, by compare-and-set, so each fires once.
+    `moved` is how often it was given more time.
     `breached_at` is never taken back, unless it turns out that the deadline had been met in time; a breached deadline
     may still be met, late.
     """
@@ -345,6 +346,7 @@ class Deadline(_Table, table=True):
     settled_at: datetime | None = Field(default=None, sa_type=Instant)
     breached_at: datetime | None = Field(default=None, sa_type=Instant)
     ticks: list[list[str]] = Field(default_factory=list, sa_type=JSON)
+    moved: int = 0
     tick_no: int = 0
     tick_at: datetime | None = Field(default=None, sa_type=Instant)
 

@@ -349,6 +349,8 @@ class _Told:
                 self.sent.add(data["letter"])
             case "deadlines-started":
                 self.due |= {_which(one): one["due_at"] for one in data["deadlines"]}
+            case "deadline-extended":
+                self.due[_which(data)] = data["due_at"]
             case "deadline-breached":
                 self.breached.add(_which(data))
             case "deadline-breach-corrected":

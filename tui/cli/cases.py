@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from tui.cli.base import (
     app,
     instant_of,
     misuse,
+    moment,
     report,
     sit,
     words_of,
@@ -154,6 +156,30 @@ def event(
     case_id = seat.case_id(ref)
     handling.record_event(seat.office, case_id, name, at=instant_of(seat, at), actor=seat.actor, now=seat.now)
     report(seat, case_id, as_json, f"{name} is recorded.")
+
+
+@app.command()
+def extend(
+    context: typer.Context,
+    ref: Ref,
+    deadline: Annotated[str, typer.Argument(help="Which deadline, as `amends show --json` names it: response.")],
+    to: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Its new last day.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; the complainant is told so.")],
+    pack: Annotated[str, typer.Option("--pack", help="Of which policy pack, where several have such a one.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Give a deadline more time, where its rule allows it; the complainant is told before the old date."""
+    from amends.casework import correspondence
+
+    seat = sit(context)
+    case_id = seat.case_id(ref)
+    leaves = correspondence.extend(
+        seat.office, case_id, deadline, to.date(), reason, pack=pack, actor=seat.actor, now=seat.now
+    )
+    done = f"{deadline} falls on {to:%Y-%m-%d} now."
+    if leaves is not None:
+        done = f"the notice leaves {moment(seat, leaves)}; with it {deadline} moves to {to:%Y-%m-%d}."
+    report(seat, case_id, as_json, done)
 
 
 @app.command()

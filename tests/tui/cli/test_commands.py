@@ -575,3 +575,11 @@ def test_an_event_that_a_handler_records_stands_in_the_ledger(shell, office, ref
     case = shell("show", ref, "--json").json
     assert case["events"][-1]["kind"] == "event-recorded"
     assert {one["kind"]: one["state"] for one in case["deadlines"]}["ack"] == "met"
+
+
+def test_more_time_is_given_with_a_notice_and_refused_where_the_rule_allows_none(shell, office, ref):
+    day = f"{wall_clock() + timedelta(days=40):%Y-%m-%d}"
+    said = shell("extend", ref, "response", "--to", day, "--reason", "The surveyor is ill.")
+    assert said.status == 0 and f"with it response moves to {day}.\n" in said.out
+    assert shell("extend", ref, "ack", "--to", day, "--reason", "x").status == 1
+    assert shell("extend", ref, "response", "--to", "soon", "--reason", "x").status == 2

@@ -1,0 +1,117 @@
+"""The verb `extend`: more time for a deadline, where its rule allows it and the complainant is told in time."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from amends.casework.actors import Actor, supervisors
+from amends.casework.casefile import CaseFile
+from amends.casework.plans import pack_of
+from amends.deadlines.clocks import counting, ticks_of
+from amends.deadlines.compute import Due, extended
+from amends.deadlines.model import Pack, Rule
+from amends.kernel.errors import Refused
+from amends.kernel.instants import iso
+from amends.kernel.text import clean
+from amends.ledger.seals import words_seal
+from amends.ledger.tables import Deadline, Letter
+
+
+def running(file: CaseFile, kind: str, pack_id: str = "") -> Deadline:
+    """The deadline of this kind that is owed next.  Raises Refused with those that there are."""
+    owed = file.unmet()
+    for deadline in owed:
+        if deadline.kind == kind and (not pack_id or deadline.pack == pack_id):
+            return deadline
+    names = ", ".join(dict.fromkeys(deadline.kind for deadline in owed)) or "none"
+    raise Refused(f"No deadline '{clean(kind, limit=60).text}' runs on {file.row.reference}; there is {names}.")
+
+
+def rule_of(file: CaseFile, deadline: Deadline) -> tuple[Pack, Rule]:
+    """Its pack and rule.  Raises Refused where the pack is gone or knows it no longer."""
+    pack = pack_of(file.office, deadline)
+    for rule in pack.deadline if pack is not None else ():
+        if pack is not None and rule.id == deadline.kind:
+            return pack, rule
+    raise Refused(f"The rule behind '{deadline.kind}' is in no policy pack any more; it is owed as it stands.")
+
+
+def grant(file: CaseFile, deadline: Deadline, *, to: date, reason: str, actor: Actor) -> Due:
+    """Check that the deadline may be moved to the end of that day, and put the word for it on the record.
+
+    Raises Refused for what the rule does not allow, for somebody whose word it is not, and after the old date.
+    """
+    pack, rule = rule_of(file, deadline)
+    found = _moved(file, deadline, pack, rule, to=to, reason=reason, approver=actor.login)
+    extension = rule.extension
+    if extension is not None and extension.by == "supervisor" and actor.role != "supervisor":
+        them = ", ".join(supervisors(file.office.settings)) or "a supervisor"
+        raise Refused(f"More time for '{deadline.kind}' is a supervisor's word ({rule.basis}); ask {them}.")
+    if extension is not None and extension.notice_by != "none" and file.now > deadline.due_at:
+        raise Refused(f"'{deadline.kind}' has passed, and more time must be announced before; answer it late.")
+    file.record(
+        "extension-granted",
+        **file.which(deadline),
+        to=to.isoformat(),
+        approver=actor.login,
+        digest=words_seal(file.row, reason),
+    )
+    return found
+
+
+def _moved(file: CaseFile, deadline: Deadline, pack: Pack, rule: Rule, *, to: date, reason: str, approver: str) -> Due:
+    return extended(
+        rule,
+        Due(deadline.due_at, date.fromisoformat(deadline.due_date), tuple(deadline.derivation)),
+        deadline.starts_at,
+        counting(pack, file.office.calendar),
+        to=to,
+        reason=reason,
+        approver=approver,
+        out_of_hours=pack.out_of_hours_of(rule),
+        times=deadline.moved,
+    )
+
+
+def move(file: CaseFile, deadline: Deadline, *, to: date, reason: str, approver: str, because: str) -> None:
+    """The deadline falls at the end of that day from now on.  Raises Refused for what the rule does not allow."""
+    pack, rule = rule_of(file, deadline)
+    found = _moved(file, deadline, pack, rule, to=to, reason=reason, approver=approver)
+    ticks = list(ticks_of(pack, rule, found.due_at, found.due_date, file.office.calendar))
+    file.move(deadline, found, ticks, because=because, by=approver)
+
+
+def granted(file: CaseFile, deadline: Deadline, *, to: date, reason: str, approver: str) -> dict[str, Any]:
+    """What the notice to the complainant keeps of the extension that begins with it."""
+    return {
+        "of": [deadline.kind, deadline.occurrence, deadline.pack],
+        "to": to.isoformat(),
+        "reason": reason,
+        "approver": approver,
+    }
+
+
+def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
+    """The notice of an extension left at `at`: if that was in time, the deadline moves; else it stands, and why."""
+    word = letter.facts.get("extends")
+    if word is None:
+        return
+    which = file.named(word["of"])
+    deadline = next((one for one in file.unmet() if (one.kind, one.occurrence, one.pack) == which), None)
+    if deadline is None:
+        return
+    try:
+        _, rule = rule_of(file, deadline)
+        if at > deadline.due_at and (rule.extension is None or rule.extension.notice_by != "none"):
+            raise Refused(f"the notice left after the old date, {iso(deadline.due_at)}")
+        move(
+            file,
+            deadline,
+            to=date.fromisoformat(word["to"]),
+            reason=word["reason"],
+            approver=word["approver"],
+            because="the notice was sent",
+        )
+    except Refused as late:
+        file.record("extension-lapsed", **file.which(deadline), because=str(late).rstrip("."))

@@ -1,0 +1,126 @@
+"""More time for a deadline: who may give it, how much, and that the complainant is told before the old date."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from amends.casework import clockwork, correspondence
+from amends.kernel.errors import Refused
+from amends.ledger.verify import verify
+from amends.letters.kinds import LetterKind
+from tests.builders import AMARA, AUDREY, NOW, SAM, a_mail, an_office, case_of, open_case, post_all
+from tests.casework.test_course import write
+
+LATER = NOW + timedelta(days=14)
+NEW_DAY = date(2027, 1, 8)
+REASON = "The surveyor can come on 4 January only."
+
+
+@pytest.fixture
+def case_id(office):
+    made = open_case(office)
+    post_all(office)
+    return made
+
+
+def extend(office, case_id, to=NEW_DAY, *, kind="response", reason=REASON, actor=AMARA, now=LATER):
+    return correspondence.extend(office, case_id, kind, to, reason, actor=actor, now=now)
+
+
+def response_of(office, case_id):
+    return next(one for one in case_of(office, case_id).deadlines if one.kind == "response")
+
+
+def test_the_deadline_moves_when_the_notice_has_left_and_keeps_why(office, case_id):
+    leaves_at = extend(office, case_id)
+    assert leaves_at is not None and leaves_at > LATER
+    assert response_of(office, case_id).due_date == "2026-12-21"
+    post_all(office, now=leaves_at)
+    moved = response_of(office, case_id)
+    assert (moved.due_date, moved.state) == ("2027-01-08", "open")
+    assert moved.derivation[-2] == (
+        f"moved from Mon 21 Dec 2026 to Fri 08 Jan 2027 ({REASON}, approved by amara)"
+    )
+    (notice,) = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.HOLDING]
+    assert REASON in notice.body and "Friday, 8 January 2027" in notice.body and notice.state == "sent"
+    kinds = [event.kind for event in case_of(office, case_id).events]
+    assert kinds.index("extension-granted") < kinds.index("letter-sent", kinds.index("extension-granted"))
+    assert "deadline-extended" in kinds
+    assert REASON not in str([event.data for event in case_of(office, case_id).events])
+    assert verify(office.book).problems == ()
+
+
+def test_what_the_clock_does_goes_by_the_new_date(office, case_id):
+    post_all(office, now=extend(office, case_id))
+    while clockwork.tick(office, now=NOW + timedelta(days=30)):
+        pass
+    assert response_of(office, case_id).breached_at is None
+    while clockwork.tick(office, now=NOW + timedelta(days=60)):
+        pass
+    late = response_of(office, case_id)
+    assert late.state == "breached" and late.breached_at == late.due_at and late.due_date == "2027-01-08"
+    assert verify(office.book).problems == ()
+
+
+def test_a_notice_that_leaves_after_the_old_date_moves_nothing(office, case_id):
+    extend(office, case_id)
+    while clockwork.tick(office, now=NOW + timedelta(days=40)):
+        pass
+    post_all(office, now=NOW + timedelta(days=40))
+    found = response_of(office, case_id)
+    assert (found.due_date, found.state) == ("2026-12-21", "breached")
+    (lapsed,) = [event for event in case_of(office, case_id).events if event.kind == "extension-lapsed"]
+    assert "after the old date" in lapsed.data["because"]
+    assert verify(office.book).problems == ()
+
+
+def test_a_notice_that_is_called_back_moves_nothing(office, case_id):
+    extend(office, case_id)
+    (notice,) = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.HOLDING]
+    correspondence.call_back(office, notice.id, actor=AMARA, now=LATER)
+    post_all(office, now=LATER + timedelta(hours=1))
+    assert response_of(office, case_id).due_date == "2026-12-21"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"to": date(2027, 3, 1)}, "at the latest"),
+        ({"to": date(2026, 12, 18)}, "is not later than"),
+        ({"reason": "  "}, "needs a reason"),
+        ({"kind": "status"}, "allows none"),
+        ({"kind": "visit"}, "No deadline 'visit' runs on .*; there is status, response"),
+        ({"now": NOW + timedelta(days=40)}, "must be announced before"),
+        ({"actor": AUDREY}, "auditor"),
+    ],
+)
+def test_what_the_rule_does_not_allow_is_refused_and_leaves_nothing(on_sqlite, change, said):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite)
+    with pytest.raises(Refused, match=said):
+        extend(on_sqlite, case_id, **change)
+    assert not [one for one in case_of(on_sqlite, case_id).letters if one.kind == LetterKind.HOLDING]
+
+
+def test_it_is_given_once_where_the_rule_says_so(on_sqlite):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite, now=extend(on_sqlite, case_id))
+    with pytest.raises(Refused, match="given more time already"):
+        extend(on_sqlite, case_id, to=date(2027, 1, 12))
+
+
+def test_more_time_by_the_code_is_a_supervisors_word_and_its_notice_names_the_ombudsman(tmp_path):
+    office = an_office(tmp_path, policy={"pack": "uk-housing-ombudsman-2024"})
+    case_id = open_case(office, a_mail())
+    write(office, case_id, counts_as="s1_acknowledgement")
+    to, day = date(2026, 12, 14), NOW + timedelta(days=3)
+    with pytest.raises(Refused, match=r"is a supervisor's word .*; ask sam"):
+        extend(office, case_id, to, kind="s1_response", now=day)
+    post_all(office, now=extend(office, case_id, to, kind="s1_response", actor=SAM, now=day))
+    (moved,) = [one for one in case_of(office, case_id).deadlines if one.kind == "s1_response"]
+    assert moved.due_date == "2026-12-14" and "approved by sam" in moved.derivation[-2]
+    (notice,) = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.HOLDING]
+    assert "Housing Ombudsman Service" in notice.body
+    assert verify(office.book).problems == ()
