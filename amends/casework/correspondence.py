@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
-from amends.casework import course, extending, gate
+from amends.casework import contents, course, extending, gate
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -113,7 +113,17 @@ def draft(
             return before.id
         given = (words or Words()).facts()
         owed = [deadline for deadline in file.unmet() if not _met_by_this(session, deadline, kind, now)]
-        facts = facts_of(office, file.row, owed, handler=actor.name or actor.login, written_at=now, **given)
+        letters = course.letters_of(office, file.row, kind, automatic=False, counts_as=counts_as)
+        way_out = _way_out(office, office.packs_of(file.row), letters)
+        facts = facts_of(
+            office,
+            file.row,
+            owed,
+            handler=actor.name or actor.login,
+            written_at=now,
+            external_review=way_out,
+            **given,
+        )
         if facts.update_due is None:
             facts = replace(facts, update_due=_next_word(office, session, file.unmet(), kind))
         message = None if words is None else words.message
@@ -184,15 +194,23 @@ def extend(
         return leaves_at
 
 
+def _way_out(office: Office, packs: Sequence[Pack], letters: Mapping[str, RequiredLetter]) -> str:
+    """Where a complainant can go next: as the organisation says it, with the ombudsman that a pack wants named."""
+    said = office.settings.organisation.external_review
+    for pack in packs:
+        letter = letters.get(pack.id)
+        if letter is not None and any(item.check == "ombudsman" for item in letter.must_contain):
+            for one in pack.ombudsman[:1]:
+                if one.name.casefold() not in said.casefold():
+                    said = "\n".join(part for part in (said, one.name, one.address, one.phone, one.url) if part)
+    return said
+
+
 def _give_notice(
     file: CaseFile, wanted: RequiredLetter, pack: Pack, deadline: Deadline, found: Due, reason: str
 ) -> datetime:
     """The letter that tells of the new date, on its way.  Raises Refused where it would leave too late."""
     office = file.office
-    way_out = office.settings.organisation.external_review
-    for ombudsman in pack.ombudsman[:1] if any(item.check == "ombudsman" for item in wanted.must_contain) else ():
-        if ombudsman.name.casefold() not in way_out.casefold():
-            way_out = "\n".join(part for part in (way_out, ombudsman.name, ombudsman.address, ombudsman.url) if part)
     facts = facts_of(
         office,
         file.row,
@@ -201,7 +219,7 @@ def _give_notice(
         written_at=file.now,
         reasons=reason,
         response_due=found.due_at,
-        external_review=way_out,
+        external_review=_way_out(office, [pack], {pack.id: wanted}),
     )
     subject, body = office.templates.opening(LetterKind.HOLDING, facts, known=("reasons",))
     word = extending.granted(file, deadline, to=found.due_date, reason=reason, approver=file.actor.login)
@@ -300,11 +318,13 @@ def checks(office: Office, letter_id: int, *, now: datetime, finding: Finding | 
         row = session.get(Case, letter.case_id) if letter is not None else None
         if letter is None or row is None:
             raise NotFound("There is no such letter.")
-        found = list(_checks(session, letter, row, finding, now))
+        found = list(_checks(office, session, letter, row, finding, now))
     return sorted(found, key=lambda check: (check.ok, not check.blocking))
 
 
-def _checks(session: Session, letter: Letter, row: Case, finding: Finding | None, now: datetime) -> Iterator[Check]:
+def _checks(
+    office: Office, session: Session, letter: Letter, row: Case, finding: Finding | None, now: datetime
+) -> Iterator[Check]:
     gaps = [one_line(gap, 60) for gap in GAP.findall(letter.body)]
     yield Check(not gaps, True, f"Still to write: {', '.join(gaps)}" if gaps else "All gaps are filled")
     try:
@@ -357,12 +377,21 @@ def _checks(session: Session, letter: Letter, row: Case, finding: Finding | None
             yield Check(
                 not owed, False, "No remedy for a complaint that is upheld" if owed else "The remedy is recorded"
             )
+    yield from _contents(office, letter, row)
     overdue = row.next_due_at is not None and row.next_due_at < now
     yield Check(
         not overdue,
         False,
         "A deadline has passed; say sorry for the delay, and why" if overdue else "No deadline has passed",
     )
+
+
+def _contents(office: Office, letter: Letter, row: Case) -> Iterator[Check]:
+    """What the packs of the case ask of this letter, as the one of theirs that it is."""
+    letters = course.letters_of(office, row, letter.kind, automatic=False, counts_as=letter.facts.get("counts_as", ""))
+    text = f"{letter.subject}\n{row.reference}\n{letter.body}"  # the reference is put into every subject
+    for found in contents.looked_at(office.packs_of(row), letters, text, reference=row.reference):
+        yield Check(*found)
 
 
 def send(office: Office, letter_id: int, *, actor: Actor, now: datetime, anyway: bool = False) -> datetime:
@@ -408,7 +437,7 @@ def respond(
 def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bool) -> datetime:
     _must_be_draft(letter)
     must_stand_alone(file, "write on")
-    for check in _checks(file.session, letter, file.row, finding, file.now):
+    for check in _checks(file.office, file.session, letter, file.row, finding, file.now):
         if check.ok or not check.blocking:
             continue
         if check.text.startswith("The case has changed"):

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
 from amends.cases.stages import Stage, Waiting
-from amends.casework import course
+from amends.casework import contents, course
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -166,6 +166,8 @@ def close(
             reason = _words(reason, "The reason for closing without a final response")
             row.outcome = str(outcome)
             _add_note(file, f"Closed as {outcome}: {reason}")
+        elif missing := contents.lacking(file):
+            raise Refused(f"{row.reference} cannot be closed yet; it lacks: {'; '.join(missing)}.")
         if root_cause is not None:
             row.root_cause = storable(root_cause).strip() or None
         row.waiting = row.waiting_reason = None

@@ -163,7 +163,7 @@ def test_no_automatic_letter_and_no_handlers_letter_goes_to_an_address_that_was_
         sent += post_all(office, now=later(days=day))
     for kind in (LetterKind.REPLY, LetterKind.PROGRESS_UPDATE, LetterKind.HOLDING):
         letter = correspondence.draft(office, case_id, kind, actor=AMARA, now=later(days=60))
-        correspondence.save(office, letter, "Words.", actor=AMARA, now=later(days=60))
+        correspondence.save(office, letter, "Words, and an answer by 5 February 2027.", actor=AMARA, now=later(days=60))
         correspondence.send(office, letter, actor=AMARA, now=later(days=60), anyway=True)
     sent += post_all(office, now=later(days=60, minutes=1))
     assert len(sent) > 5 and SPOUSE not in {one.to for one in sent}
