@@ -411,6 +411,7 @@ async def test_search_finds_by_number_name_and_words_as_you_type(desk):
 async def test_a_search_line_takes_letters_as_letters(desk):
     async with at(desk) as pilot:
         await press(pilot, "2")
+        await wait_for(pilot, lambda: pilot.app.screen.query("#found"))
         await write(pilot, "nasxe")
         assert pilot.app.screen.line.value == "nasxe"
         await wait_for(pilot, lambda: "Nothing found" in screen_of(pilot))
