@@ -221,7 +221,10 @@ def _outcome(task: _Task, patience: float, alive: Alive) -> list[Reading | str]:
 
 
 def _in_trouble() -> TryLater:
-    return TryLater("The reading processes do not work (is there memory?); what was stored is read later.")
+    return TryLater(
+        "The reading processes do not work (is there memory? is the path in TMPDIR shorter than 70 characters?); "
+        "what was stored is read later."
+    )
 
 
 def _batches(raws: Sequence[bytes], headers_only: Collection[int]) -> Iterator[tuple[bool, list[int]]]:
