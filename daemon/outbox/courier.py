@@ -1,8 +1,8 @@
 """The courier: one connection to the mail server, and one letter after the other over it.
 
 The order of the steps is the promise (RFC 5321, RFC 1047): everything up to the last byte of the letter may fail and be
-done again; then whoever has it carried makes the point of no return durable (`post.before_dots`); then the dot, and only a
-whole 2yz, 4yz or 5yz reply to it is an answer.
+done again; then `post.before_dots` makes the point of no return durable; then the dot, and only a whole 2yz, 4yz or 5yz
+reply to it is an answer.
 """
 
 from __future__ import annotations
