@@ -63,6 +63,7 @@ def due(
     if span is None:
         return None
     stops = sorted(pauses, key=lambda one: one.begins_at) if rule.pause is not None else []
+    stops = [stop for stop in stops if stop.ends_at is None or stop.ends_at > trigger_at]
     if any(stop.ends_at is None for stop in stops):
         return None
     found = _of_span(rule, span, trigger_at, calendar, out_of_hours, occurrence, stops)
@@ -140,7 +141,7 @@ def _working_hours(trigger_at: datetime, amount: int, calendar: WorkingCalendar,
             last = begin + left
             break
         left -= end - begin
-    words.extend(f"stood still {stop.in_words(calendar)}" for stop in stops if start <= stop.begins_at < last)
+    words.extend(f"stood still {stop.in_words(calendar)}" for stop in stops if amount and stop.begins_at < last)
     words.extend(_skipped(calendar.day_of(start), calendar.day_of(last), calendar))
     return _exactly(last, calendar, words)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -322,6 +322,17 @@ def test_a_pause_that_the_pack_allows_is_no_time_of_the_limit(unit, amount, expe
     found = due(a_rule(unit=unit, amount=amount, pause=pause), AT, ENGLAND, pauses=[WAITED])
     assert found.due_date == expected
     assert any("stood still" in step and "approved by sam" in step for step in found.derivation)
+
+
+@pytest.mark.parametrize("unit", ["working_days", "calendar_days", "hours", "working_hours"])
+def test_a_pause_that_began_before_the_start_is_told_and_one_that_had_ended_is_not(unit):
+    rule = a_rule(unit=unit, pause=Pause(reason="a document", basis="Rule 2", confidence="verified"))
+    around = Paused(AT - timedelta(days=3), AT + timedelta(days=4), "around the start")
+    over = Paused(AT - timedelta(days=9), AT - timedelta(days=8), "long over")
+    found = due(rule, AT, ENGLAND, pauses=[around, over])
+    told = [step for step in found.derivation if "stood still" in step]
+    assert len(told) == 1 and "around the start" in told[0]
+    assert found.due_at > due(rule, AT, ENGLAND).due_at
 
 
 def test_no_hours_are_over_at_once_also_in_a_pause():
