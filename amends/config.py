@@ -45,9 +45,11 @@ _TENANT_FORM: Final = r"^[A-Za-z0-9.-]*$"
 _NAME_FORM: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _LOGIN_FORM: Final = r"^[a-z0-9][a-z0-9._-]{0,31}$"
 _LANGUAGE_FORM: Final = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$"  # the beginning of BCP 47; it names a folder
+_TIME_OR_NONE_FORM: Final = rf"{_TIME_FORM}|^$"
 _FORMS: Final = {
     _PREFIX_FORM: "write one to eight capitals and digits, a capital first, like NW",
     _TIME_FORM: "write a time of day like 09:00",
+    _TIME_OR_NONE_FORM: "write a time of day like 09:00",
     _TENANT_FORM: "write letters, digits, dots and hyphens",
     _NAME_FORM: "write at most 64 small letters, digits, dots, hyphens and underscores, a letter or digit first",
     _LOGIN_FORM: "write at most 32 small letters, digits, dots, hyphens and underscores, a letter or digit first",
@@ -448,12 +450,31 @@ class Clock(Section):
     speed: float = Field(default=1.0, gt=0, le=100_000)
 
 
+class Escalation(Section):
+    """What happens to a case of which a deadline was missed, besides that it is on its record and people are told."""
+
+    on_breach: Literal["raise", "reassign"] = "raise"
+    """`raise`: supervisors are told and the handler keeps the case; `reassign`: it becomes somebody else's."""
+    to: str = ""
+    """Whose it becomes, by login; empty: that supervisor's who has the fewest open cases."""
+
+    @model_validator(mode="after")
+    def _to_whom(self) -> Self:
+        if self.to and self.on_breach == "raise":
+            raise ValueError('to: nobody gets a case with on_breach = "raise"; take it out, or set on_breach = "reassign"')
+        return self
+
+
 class Handler(Section):
     login: str = Field(pattern=_LOGIN_FORM)
     name: str = ""
     address: str = ""
     """Where warnings go."""
     role: Literal["handler", "supervisor", "auditor"] = "handler"
+    digest: bool = False
+    """One letter each working day with all warnings together, instead of one for each; what was missed is told at once."""
+    digest_at: str = Field(default="", pattern=_TIME_OR_NONE_FORM)
+    """At what time, in the organisation's zone; moved into its office hours.  Empty: when the office opens."""
 
     @field_validator("login")
     @classmethod
@@ -484,6 +505,7 @@ class Settings(BaseSettings):
     listener: Listener | None = None
     metrics: Metrics | None = None
     clock: Clock = Clock()
+    escalation: Escalation = Escalation()
     handler: tuple[Handler, ...] = ()
     folder: Annotated[Path, Field(exclude=True)] = Path()
 
@@ -509,7 +531,21 @@ class Settings(BaseSettings):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"{what}: '{twice}' stands there twice; give each {what} its own name")
+        self._check_escalation()
         return self
+
+    def _check_escalation(self) -> None:
+        able = [person.login for person in self.handler if person.role != "auditor"]
+        if self.escalation.to and self.escalation.to not in able:
+            raise ValueError(
+                f"escalation.to: '{self.escalation.to}' cannot have cases; name a [[handler]] who is no auditor"
+            )
+        supervised = any(person.role == "supervisor" for person in self.handler)
+        if self.escalation.on_breach == "reassign" and not self.escalation.to and not supervised:
+            raise ValueError(
+                "escalation.on_breach: there is no supervisor whose a case could become; give a [[handler]] "
+                'role = "supervisor", or name somebody in escalation.to'
+            )
 
     def path(self, path: Path) -> Path:
         return path if path.is_absolute() else self.folder / path
