@@ -66,6 +66,7 @@ clean:
 # The project itself: its dependencies stand in the lock, and the back end that builds it does too.
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(PY) -m compileall -q amends daemon tui  # as pip does with a wheel; a shell may keep Python from doing it later
 	touch $@
 
 $(VENV)/.locked: requirements-dev.lock

@@ -50,6 +50,23 @@ def test_the_migrations_make_exactly_the_tables(book):
         assert compare_metadata(context, SQLModel.metadata) == []
 
 
+@pytest.mark.parametrize(
+    ("index", "condition"),
+    [
+        ("ix_cases_merged", "merged_into IS NOT NULL"),
+        ("ix_deadlines_tick", "tick_at IS NOT NULL"),
+        ("ix_letters_again", "again IS"),
+        ("ix_letters_automatic", "automatic IS"),
+    ],
+)
+def test_an_index_of_what_is_rare_holds_nothing_else(book, index, condition):
+    """Alembic compares no conditions, and the tables do not say them."""
+    where = "sql FROM sqlite_master WHERE name" if book.sqlite else "indexdef FROM pg_indexes WHERE indexname"
+    with book.read() as session:
+        made = session.connection().execute(text(f"SELECT {where} = :name"), {"name": index}).scalar()
+    assert condition in made.partition("WHERE")[2]
+
+
 def test_migrating_makes_a_store_once_with_a_key_of_its_own(empty_url):
     book = Book(empty_url)
     assert schema.revision(book) is None
