@@ -1,8 +1,8 @@
 """The tables.  They are storage, not truth: values are parsed before they reach a row.
 
 Personal data stands in rows with a `salt`; the events hold salted digests of it, so that it can be erased one day
-without breaking a chain.  Migrations make the schema (`migrations/`); a test holds the two together.  Which rows an index
-leaves out is said by its migration alone: said here, it would load the rules of both databases at every start.
+without breaking a chain.  Migrations make the schema (`migrations/`); a test holds the two together.  Which rows an
+index leaves out is said by its migration alone: said here, it would load the rules of both databases at every start.
 """
 
 from __future__ import annotations
