@@ -71,6 +71,14 @@ class CaseFile:
         return cls._opened(office, session, row, actor=actor, now=now)
 
     @classmethod
+    def look(cls, office: Office, session: Session, case_id: int, *, actor: Actor, now: datetime) -> CaseFile:
+        """The case as it stands, for what only looks: not locked, and never saved.  Raises NotFound."""
+        row = session.get(Case, case_id)
+        if row is None:
+            raise NotFound("There is no such case.")
+        return cls(office, session, row, actor=actor, now=now)
+
+    @classmethod
     def begin(
         cls, office: Office, session: Session, values: Mapping[str, Any], *, actor: Actor, now: datetime
     ) -> CaseFile:

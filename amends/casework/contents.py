@@ -84,12 +84,20 @@ def looked_at(
 
 def lacking(file: CaseFile) -> list[str]:
     """The letters, in words, without which a pack of the case does not let it be closed in the stage it has reached."""
+    return [
+        f"{letter.action or letter.id.replace('_', ' ')} ({pack.name}, {letter.basis})"
+        for pack, letter in letters_lacking(file)
+    ]
+
+
+def letters_lacking(file: CaseFile) -> list[tuple[Pack, RequiredLetter]]:
+    """The same as the packs have them."""
     sent = select(col(Letter.kind), col(Letter.facts)).where(
         col(Letter.case_id) == file.id, col(Letter.sent_at).is_not(None), col(Letter.staff).is_(False)
     )
     letters = [(kind, facts.get("counts_as", "")) for kind, facts in file.session.connection().execute(sent)]
     return [
-        f"{letter.action or letter.id.replace('_', ' ')} ({pack.name}, {letter.basis})"
+        (pack, letter)
         for pack in file.office.packs_of(file.row)
         for letter in _closing(file, pack)
         if not _was_sent(file, pack, letter, letters)

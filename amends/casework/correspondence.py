@@ -51,11 +51,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at before a letter may leave: `ok`, or not, and then whether it stops the letter."""
+    """One thing looked at before a letter may leave: `ok`, or not, and then whether it stops the letter.
+
+    `wanted_by` names the policy pack that wants it said; "" for what this product looks at by itself.
+    """
 
     ok: bool
     blocking: bool
     text: str
+    wanted_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,17 @@ class Words:
     def facts(self) -> dict[str, str]:
         names = ("outcome", "reasons", "remedy", "next_steps")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an extension would do: the instants before and after, why, and the notice; "" where none is wanted."""
+
+    before: datetime
+    after: datetime
+    derivation: tuple[str, ...]
+    subject: str = ""
+    body: str = ""
 
 
 def draft(
@@ -210,26 +225,64 @@ def _give_notice(
     file: CaseFile, wanted: RequiredLetter, pack: Pack, deadline: Deadline, found: Due, reason: str
 ) -> datetime:
     """The letter that tells of the new date, on its way.  Raises Refused where it would leave too late."""
-    office = file.office
+    subject, body = _notice(file, wanted, pack, found, reason)
+    word = extending.granted(file, deadline, to=found.due_date, reason=reason, approver=file.actor.login)
+    letter_id = _add_draft(file, LetterKind.HOLDING, subject, body, {"counts_as": wanted.id, "extends": word})
+    letter = file.session.get_one(Letter, letter_id)
+    leaves_at = _post(file, letter, None, anyway=True)
+    _must_leave_before(deadline, leaves_at)
+    file.session.add(letter)
+    return leaves_at
+
+
+def _must_leave_before(deadline: Deadline, leaves_at: datetime) -> None:
+    if leaves_at > deadline.due_at:
+        raise Refused(f"The notice could not leave before the old date of '{deadline.kind}'; it is too late for it.")
+
+
+def _leaves_at(file: CaseFile) -> datetime:
+    """When a letter that is sent now leaves; until then it can be called back."""
+    return file.now + file.office.real(timedelta(seconds=file.office.settings.letters.undo_seconds))
+
+
+def _notice(file: CaseFile, wanted: RequiredLetter, pack: Pack, found: Due, reason: str) -> tuple[str, str]:
+    """Subject and words of the letter that tells of the new date."""
     facts = facts_of(
-        office,
+        file.office,
         file.row,
         (),
         handler=file.actor.name or file.actor.login,
         written_at=file.now,
         reasons=reason,
         response_due=found.due_at,
-        external_review=_way_out(office, [pack], {pack.id: wanted}),
+        external_review=_way_out(file.office, [pack], {pack.id: wanted}),
     )
-    subject, body = office.templates.opening(LetterKind.HOLDING, facts, known=("reasons",))
-    word = extending.granted(file, deadline, to=found.due_date, reason=reason, approver=file.actor.login)
-    letter_id = _add_draft(file, LetterKind.HOLDING, subject, body, {"counts_as": wanted.id, "extends": word})
-    letter = file.session.get_one(Letter, letter_id)
-    leaves_at = _post(file, letter, None, anyway=True)
-    if leaves_at > deadline.due_at:
-        raise Refused(f"The notice could not leave before the old date of '{deadline.kind}'; it is too late for it.")
-    file.session.add(letter)
-    return leaves_at
+    return file.office.templates.opening(LetterKind.HOLDING, facts, known=("reasons",))
+
+
+def preview_extension(
+    office: Office, case_id: int, kind: str, to: date, reason: str, *, pack: str = "", actor: Actor, now: datetime
+) -> Preview:
+    """What `extend` with the same words would do, and the letter that would tell of it; nothing is written.
+
+    Raises what `extend` raises for what the rule forbids.
+    """
+    actor.may_write()
+    reason = storable(reason).strip()
+    with office.book.read() as session:
+        file = CaseFile.look(office, session, case_id, actor=actor, now=now)
+        must_stand_alone(file, "give more time to")
+        if not file.row.is_open:
+            raise Refused(f"{file.row.reference} is closed; reopen it before you give it more time.")
+        deadline = extending.running(file, kind, pack)
+        found = extending.grant(file, deadline, to=to, reason=reason, actor=actor)
+        rules, rule = extending.rule_of(file, deadline)
+        wanted = rule.extension.notice_letter if rule.extension is not None else ""
+        if not wanted:
+            return Preview(deadline.due_at, found.due_at, found.derivation)
+        _must_leave_before(deadline, _leaves_at(file))
+        subject, body = _notice(file, rules.letter_of(wanted), rules, found, reason)
+        return Preview(deadline.due_at, found.due_at, found.derivation, subject, body)
 
 
 def _must_be_of_a_pack(file: CaseFile, letter_id: str) -> None:
@@ -301,6 +354,23 @@ def reread(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> No
     with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
         _must_be_draft(letter)
         letter.case_version = file.row.version
+
+
+def count_as(office: Office, letter_id: int, counts_as: str, *, actor: Actor, now: datetime) -> None:
+    """Say which letter of a policy pack a draft is, by its id, or with "" that it is none that was named.
+
+    Raises Refused for one that no pack of the case has.
+    """
+    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+        _must_be_draft(letter)
+        _name(file, letter, counts_as)
+
+
+def _name(file: CaseFile, letter: Letter, counts_as: str) -> None:
+    if counts_as:
+        _must_be_of_a_pack(file, counts_as)
+    left = {name: value for name, value in letter.facts.items() if name != "counts_as"}
+    letter.facts = left | ({"counts_as": counts_as} if counts_as else {})
 
 
 def discard(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
@@ -390,8 +460,9 @@ def _contents(office: Office, letter: Letter, row: Case) -> Iterator[Check]:
     """What the packs of the case ask of this letter, as the one of theirs that it is."""
     letters = course.letters_of(office, row, letter.kind, automatic=False, counts_as=letter.facts.get("counts_as", ""))
     text = f"{letter.subject}\n{row.reference}\n{letter.body}"  # the reference is put into every subject
-    for found in contents.looked_at(office.packs_of(row), letters, text, reference=row.reference):
-        yield Check(*found)
+    for pack in office.packs_of(row):
+        for found in contents.looked_at([pack], letters, text, reference=row.reference):
+            yield Check(*found, wanted_by=pack.name)
 
 
 def send(office: Office, letter_id: int, *, actor: Actor, now: datetime, anyway: bool = False) -> datetime:
@@ -407,10 +478,18 @@ def send(office: Office, letter_id: int, *, actor: Actor, now: datetime, anyway:
 
 
 def respond(
-    office: Office, letter_id: int, finding: Finding, *, actor: Actor, now: datetime, anyway: bool = False
+    office: Office,
+    letter_id: int,
+    finding: Finding,
+    *,
+    counts_as: str | None = None,
+    actor: Actor,
+    now: datetime,
+    anyway: bool = False,
 ) -> datetime:
     """The final response: outcome, remedy and reasons (ISO 10002:2018, 7.8); the case becomes `responded`.
 
+    `counts_as` says which letter of a policy pack it is, by its id; None leaves what the draft says.
     Returns when the letter leaves.  Called back before then, the outcome and the stage go back with it.
     """
     if finding.outcome in WITHOUT_FINDING:
@@ -418,6 +497,9 @@ def respond(
     with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
         if letter.kind != LetterKind.FINAL_RESPONSE:
             raise Refused("Only a final response gives an outcome; write one.")
+        if counts_as is not None:
+            _must_be_draft(letter)
+            _name(file, letter, counts_as)
         row, remedy = file.row, finding.remedy
         leaves_at = _post(file, letter, finding, anyway=anyway)
         letter.facts = {**letter.facts, "stage_before": row.stage}
@@ -448,7 +530,7 @@ def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bo
             continue
         raise Refused(f"The letter cannot leave yet. {check.text}.")
     office = file.office
-    leaves_at = file.now + office.real(timedelta(seconds=office.settings.letters.undo_seconds))
+    leaves_at = _leaves_at(file)
     in_reply_to, references = thread_of(file.session, file.id)
     rendered = office.templates.by_hand(
         LetterKind(letter.kind),

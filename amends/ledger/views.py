@@ -361,6 +361,11 @@ class LetterView:
     case_version: int
     facts: Mapping[str, Any]
 
+    @property
+    def counts_as(self) -> str:
+        """The letter of a policy pack that it was named as, by its id; "" for none."""
+        return str(self.facts.get("counts_as", ""))
+
     def as_json(self) -> dict[str, Any]:
         return {
             "id": self.id,

@@ -185,6 +185,7 @@ def respond(
     ] = None,
     root_cause: Annotated[str | None, typer.Option("--root-cause", help="Why it happened; stays in the house.")] = None,
     next_steps: Annotated[str, typer.Option("--next", help="What happens next.")] = "",
+    counts_as: CountsAs = "",
     as_json: Json = False,
 ) -> None:
     """Give the final response: the outcome, the reasons (the text) and the remedy."""
@@ -203,7 +204,9 @@ def respond(
     )
     finding = correspondence.Finding(Outcome(outcome.value), right, root_cause)
     kind = LetterKind.FINAL_RESPONSE
-    letter = correspondence.draft(seat.office, case_id, kind, words=words, actor=seat.actor, now=seat.now)
+    letter = correspondence.draft(
+        seat.office, case_id, kind, words=words, counts_as=counts_as, actor=seat.actor, now=seat.now
+    )
     leaves = correspondence.respond(seat.office, letter, finding, actor=seat.actor, now=seat.now)
     _report_letter(seat, letter, as_json, f"leaves {moment(seat, leaves)}; until then: amends undo {letter}")
 

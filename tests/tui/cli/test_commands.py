@@ -222,6 +222,16 @@ def test_a_case_is_worked_from_receipt_to_closure(shell, office, ref):
     assert shell("reopen", ref, "--reason", "she disagrees", "--json").json["stage"] == "investigating"
 
 
+def test_a_final_response_can_be_named_as_the_letter_of_the_rules_that_it_is(shell, office, ref):
+    words = ("respond", ref, "--outcome", "not upheld", "--text", "We were in time.", "--counts-as")
+    assert "No policy pack of" in shell(*words, "nonsense").err
+    assert not [one for one in case_of(office, ref).letters if one.kind == "final-response"]
+    said = shell(*words, "final_response")
+    assert said.status == 0, said.err
+    (letter,) = [one for one in case_of(office, ref).letters if one.kind == "final-response"]
+    assert letter.counts_as == "final_response" and letter.state == "queued"
+
+
 def test_a_reply_takes_the_place_of_the_gap_in_its_template(shell, office, ref):
     said = shell("letter", ref, "--text", "We will ring you at ten.")
     assert re.search(r"leaves .*; until then: amends undo \d+", said.out)
