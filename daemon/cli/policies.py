@@ -11,15 +11,17 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from amends.config import Organisation, Settings
-from amends.deadlines.calendar import WorkingCalendar, calendar_for, calendar_of
+from amends.deadlines.calendar import WorkingCalendar, calendar_for, calendar_of, holidays_of
 from amends.deadlines.check import check_file
 from amends.deadlines.explain import explained, listed
-from amends.deadlines.model import Pack, name_of
+from amends.deadlines.model import RECEIPT, Pack, name_of
 from amends.deadlines.packs import Regime, find_regime, pack_folders, packs_in, regimes_of
 from amends.deadlines.words import a_day, counted, in_a_row
 from amends.kernel.errors import ConfigError, NotFound
 from amends.kernel.instants import wall_clock
 from daemon.cli import say
+
+_YEARS: Final = range(1900, 2200)  # outside them nobody knows a public holiday
 
 # Where most people of a country live, if it has several zones and CLDR names no primary one.
 _CHIEF_ZONES: Final = {
@@ -91,16 +93,22 @@ def explain(
 ) -> int:
     """Every deadline of the pack for mail received then, with the reasons."""
     regime = _regime(settings, name)
-    calendar = _calendar(settings, regime.newest, region=region, timezone=timezone)
+    place = _place(settings, regime.newest, region)
+    calendar = _calendar(settings, regime.newest, region=place, timezone=timezone)
     came = _instant("--received", received, calendar.zone)
     pack = regime.on(came.astimezone(calendar.zone).date())
     happened = dict(_event(pack, one, calendar.zone) for one in events)
+    if happened.get(RECEIPT, came) != came:
+        raise ConfigError("--event: the receipt is told by --received already, and otherwise; leave one of them out")
     known = dict(_fact(pack, one) for one in facts)
     rows = explained(pack, calendar, received=came, events=happened, facts=known)
     if as_json:
         say.document(rows)
         return 0
-    say.line(f"{say.harmless(pack.name)}, version {say.harmless(pack.version)}; days and times in {calendar.zone.key}")
+    say.line(
+        f"{say.harmless(pack.name)}, version {say.harmless(pack.version)}; "
+        f"public holidays of {place}, days and times in {calendar.zone.key}"
+    )
     if not pack.verified:
         say.line("This pack was not verified: compare its dates with the rules before you rely on them.")
     for row in rows:
@@ -131,12 +139,24 @@ def _print(row: dict[str, Any], zone: ZoneInfo) -> None:
         say.line(f"  - {say.harmless(step)}")
 
 
-def _calendar(settings: Settings | None, pack: Pack, *, region: str | None, timezone: str | None) -> WorkingCalendar:
-    """The organisation's own calendar where it is the one meant, else that of the region alone."""
+def _place(settings: Settings | None, pack: Pack, region: str | None) -> str:
+    """Whose public holidays: those asked for, those of the organisation whose pack it is, or those of the pack."""
+    if region is not None:
+        try:
+            holidays_of(region)
+        except ConfigError as wrong:
+            raise ConfigError(str(wrong).replace("organisation.region", "--region", 1)) from wrong
+        return region
     own = settings.organisation if settings is not None else None
     if own is not None and settings is not None and not {pack.id, *pack.aliases}.isdisjoint(settings.policy.names):
-        region = region or own.region
-    region = region or pack.calendar.region or (own.region if own is not None else "none")
+        return own.region
+    usual: str = Organisation.model_fields["region"].default  # what a new configuration says
+    return pack.calendar.region or (own.region if own is not None else usual)
+
+
+def _calendar(settings: Settings | None, pack: Pack, *, region: str, timezone: str | None) -> WorkingCalendar:
+    """The organisation's own calendar where it is the one meant, else that of the region alone."""
+    own = settings.organisation if settings is not None else None
     if own is not None and region.upper() == own.region.upper():
         calendar = calendar_of(own)
         return replace(calendar, zone=_zone(timezone)) if timezone is not None else calendar
@@ -190,8 +210,11 @@ def _instant(option: str, words: str, zone: ZoneInfo) -> datetime:
     """An instant; without an offset the local time in `zone`, and a day alone is its noon."""
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", words):
-            return datetime.combine(date.fromisoformat(words), time(12), zone)
-        found = datetime.fromisoformat(words)
+            found = datetime.combine(date.fromisoformat(words), time(12))
+        else:
+            found = datetime.fromisoformat(words)
     except ValueError as wrong:
         raise ConfigError(f"{option}: '{words}' is no instant; write one like 2026-11-23T09:00:00Z") from wrong
+    if found.year not in _YEARS:
+        raise ConfigError(f"{option}: '{words}' is too far off; write an instant of {_YEARS[0]} to {_YEARS[-1]}")
     return found if found.tzinfo is not None else found.replace(tzinfo=zone)

@@ -43,6 +43,14 @@ def test_a_complaint_of_friday_evening_counts_from_monday_and_skips_christmas(am
     assert set(found["ack"]) == {"deadline", "due", "due_date", "applies_if", "basis", "rule", "derivation"}
 
 
+def test_without_a_configuration_a_pack_of_no_country_has_the_holidays_of_a_new_configuration(amendsd: Run) -> None:
+    explain = ("policy", "explain", "iso-10002", "--received", "2026-12-24T10:00Z")
+    assert {one["deadline"]: one["due_date"] for one in amendsd(*explain, "--json").json}["response"] == "2027-01-26"
+    assert "public holidays of GB-ENG, days and times in Europe/London" in amendsd(*explain).out
+    same = amendsd(*explain, "--event", "receipt=2026-12-24T10:00Z", "--json")
+    assert same.status == 0
+
+
 def test_without_holidays_and_in_another_zone_the_days_differ(amendsd: Run) -> None:
     explain = ("policy", "explain", "iso-10002", "--received", "2026-12-18", "--json")
     plain = {one["deadline"]: one["due_date"] for one in amendsd(*explain, "--region", "none").json}
@@ -85,7 +93,10 @@ def test_the_configuration_adds_packs_and_closures(
         (("iso-10002", "--received", "yesterday"), 2, "--received: 'yesterday' is no instant"),
         (("iso-10002", "--received", "2026-02-30"), 2, "--received: '2026-02-30' is no instant"),
         (("iso-10002",), 2, "--received"),
-        (("iso-10002", "--received", "2026-11-23", "--region", "XX"), 2, "is no region"),
+        (("iso-10002", "--received", "9999-12-31"), 2, "write an instant of 1900 to 2199"),
+        (("us-cfpb-portal", "--received", "2026-11-23", "--event", "portal_sent=0001-01-01"), 2, "is too far off"),
+        (("iso-10002", "--received", "2026-11-23", "--event", "receipt=2026-11-24"), 2, "leave one of them out"),
+        (("iso-10002", "--received", "2026-11-23", "--region", "XX"), 2, "--region: 'XX' is no region"),
         (("iso-10002", "--received", "2026-11-23", "--timezone", "Mars/Base"), 2, "is no time zone"),
         (("iso-10002", "--received", "2026-11-23", "--event", "x"), 2, "is not NAME=T"),
         (("iso-10002", "--received", "2026-11-23", "--fact", "x"), 2, "is not NAME=VALUE"),
