@@ -13,14 +13,15 @@ from sqlmodel import Session, col
 from amends.cases.stages import Stage, step
 from amends.casework.actors import Actor
 from amends.casework.office import Office
-from amends.casework.plans import begins_at, following_row, rows_of
-from amends.deadlines.clocks import PlannedTick, meets
+from amends.casework.plans import begins_at, following_row, is_paused, rows_of, with_pauses
+from amends.deadlines.clocks import PlannedTick, TickKind, meets
 from amends.deadlines.compute import Due
 from amends.deadlines.model import RequiredLetter
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
 from amends.ledger.book import add_all, add_loaded
 from amends.ledger.chain import Chain
+from amends.ledger.seals import words_seal
 from amends.ledger.tables import Case, Deadline, Event, Message
 
 Which = tuple[str, int, str]
@@ -212,6 +213,7 @@ class CaseFile:
 
         If it was met in time and we learn of that late, the breach that the clock recorded meanwhile is corrected.
         """
+        self.end_pause(deadline, at=at, because="it was met")
         late = at > deadline.due_at
         if late:
             self.breach(deadline)
@@ -240,6 +242,64 @@ class CaseFile:
         )
         self.touch()
 
+    def begin_pause(self, deadline: Deadline, pause: Mapping[str, Any]) -> None:
+        """The clock of a deadline stands still from now on; `pause` is an entry of its `pauses` that lasts."""
+        deadline.pauses = [*deadline.pauses, dict(pause)]
+        deadline.state = "paused"
+        self._replan(deadline)
+        self.record(
+            "deadline-paused",
+            **self.which(deadline),
+            begins_at=pause["begins_at"],
+            until_at=pause["until"],
+            due_at=iso(deadline.due_at),
+            approver=pause["approver"],
+            digest=words_seal(self.row, pause["reason"]),
+        )
+        self.touch()
+
+    def prolong_pause(self, deadline: Deadline, *, until: datetime) -> None:
+        """The clock stands still on, to no end that the rule names: its date is later by that."""
+        last = {**deadline.pauses[-1], "until": until.isoformat()}
+        deadline.pauses = [*deadline.pauses[:-1], last]
+        self._replan(deadline)
+        self.record("deadline-paused-on", **self.which(deadline), until_at=last["until"], due_at=iso(deadline.due_at))
+
+    def end_pause(self, deadline: Deadline, *, at: datetime, because: str) -> bool:
+        """The clock goes on since `at`, and the deadline falls when it would have, later by that; False if it ran."""
+        if not is_paused(deadline):
+            return False
+        last = deadline.pauses[-1]
+        begins, until = (datetime.fromisoformat(last[name]) for name in ("begins_at", "until"))
+        ended = max(begins, min(at, until) if last["limited"] else at)
+        deadline.pauses = [*deadline.pauses[:-1], {**last, "ends_at": ended.isoformat()}]
+        deadline.state = "open"
+        self._replan(deadline)
+        self.record(
+            "deadline-resumed",
+            **self.which(deadline),
+            ends_at=ended.isoformat(),
+            due_at=iso(deadline.due_at),
+            because=because,
+        )
+        self.touch()
+        return True
+
+    def _replan(self, deadline: Deadline) -> None:
+        """Date, reasons and ticks by its pauses.  While one lasts the first tick is its end, and what follows, follows."""
+        last = deadline.pauses[-1]
+        found, ticks = with_pauses(self.office, deadline, deadline.pauses)
+        since = datetime.fromisoformat(last["ends_at"] or last["until"])
+        left = sorted((one for one in ticks if one.at > since), key=lambda one: one.at)
+        if last["ends_at"] is None:
+            left.insert(0, PlannedTick(since, TickKind.RESUME, "", "handler"))
+        deadline.due_at, deadline.due_date = found.due_at, found.due_date.isoformat()
+        deadline.derivation = list(found.derivation)
+        deadline.ticks = rows_of(left)
+        deadline.tick_no, deadline.tick_at = 0, left[0].at if left else None
+        self.session.add(deadline)
+        self._due_changed = True
+
     def cancel_deadlines(
         self,
         *,
@@ -259,6 +319,7 @@ class CaseFile:
             if (only is None or only(deadline)) and not self._is_of_later_review(deadline, written_at)
         ]
         for deadline in cancelled:
+            self.end_pause(deadline, at=at or self.now, because=because)
             if at is not None and at <= deadline.due_at:
                 self._correct_breach(deadline)
             self._settle(deadline, "breached" if deadline.breached_at else "cancelled")
@@ -317,8 +378,8 @@ class CaseFile:
     def _seal(self) -> None:
         """Let the row say what is due next, and where the ledger ends."""
         if self._due_changed:
-            owed = [(deadline.due_at, deadline.kind) for deadline in self.unmet()]
-            self.row.next_due_at, self.row.next_deadline = min(owed, default=(None, None))
+            owed = [(deadline.due_at, deadline.kind, is_paused(deadline)) for deadline in self.unmet()]
+            self.row.next_due_at, self.row.next_deadline, self.row.next_paused = min(owed, default=(None, None, False))
             self._due_changed = False
         self.row.chain_length, self.row.chain_head = self._chain.length, self._chain.head
         self.session.add(self.row)

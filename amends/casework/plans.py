@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from amends.casework.office import Office
-from amends.deadlines.clocks import PlannedDeadline, PlannedTick, meets, next_occurrence, plan_all
-from amends.deadlines.model import Pack
+from amends.deadlines.calendar import WorkingCalendar
+from amends.deadlines.clocks import (
+    PlannedDeadline,
+    PlannedTick,
+    TickKind,
+    counting,
+    meets,
+    next_occurrence,
+    plan_all,
+    replanned,
+    ticks_of,
+)
+from amends.deadlines.compute import Due, Paused, delayed
+from amends.deadlines.model import Pack, Rule
 from amends.ledger.tables import Deadline
+
+PROMISED: Final = "@promise"
+"""What stands for the pack of a deadline that a letter of ours promised: it rests on no rule."""
 
 
 def rows_of(ticks: Iterable[PlannedTick]) -> list[list[str]]:
@@ -92,7 +107,7 @@ def _same(deadline: Deadline) -> list[Any]:
 
 def begins_at(session: Session, deadline: Deadline) -> datetime:
     """When this occurrence begins to run: the due instant of the one before it, or the start of the first."""
-    if deadline.occurrence == 1:
+    if deadline.occurrence == 1 or deadline.pack == PROMISED:
         return deadline.starts_at
     before = select(func.max(col(Deadline.due_at))).where(
         *_same(deadline),
@@ -121,6 +136,73 @@ def following_row(office: Office, session: Session, deadline: Deadline) -> dict[
         pack, office.calendar, rule_id=deadline.kind, occurrence=of_this_start, starts_at=deadline.starts_at
     )
     return None if planned is None else row_of(planned, occurrence=last + 1)
+
+
+def rule_behind(office: Office, deadline: Deadline) -> tuple[Pack, Rule] | None:
+    """Its pack and rule; None where the pack is gone or knows it no longer, and for a promise, which has none."""
+    pack = None if deadline.pack == PROMISED else pack_of(office, deadline)
+    if pack is None:
+        return None
+    return next(((pack, rule) for rule in pack.deadline if rule.id == deadline.kind), None)
+
+
+def pauses_of(deadline: Deadline) -> list[Paused]:
+    """The times in which its clock stood still; one that lasts is taken to its latest end, as `due_at` is."""
+    return [_paused(one) for one in deadline.pauses]
+
+
+def _paused(one: Mapping[str, Any]) -> Paused:
+    return Paused(
+        datetime.fromisoformat(one["begins_at"]),
+        datetime.fromisoformat(one["ends_at"] or one["until"]),
+        one["reason"],
+        one["approver"],
+    )
+
+
+def is_paused(deadline: Deadline) -> bool:
+    """Whether its clock stands still now."""
+    return bool(deadline.pauses) and deadline.pauses[-1]["ends_at"] is None
+
+
+def with_pauses(
+    office: Office, deadline: Deadline, pauses: Sequence[Mapping[str, Any]]
+) -> tuple[Due, list[PlannedTick]]:
+    """When a deadline falls with these pauses, the last of which is the one that changes, and what the clock then does.
+
+    A date that an extension set is the later by that pause.  Where the rule is gone, so is all but the breach.
+    """
+    last = pauses[-1]
+    stop = _paused(last)
+    set_before = Due(datetime.fromisoformat(last["before_at"]), date.fromisoformat(last["before"]), tuple(last["why"]))
+    found = rule_behind(office, deadline)
+    if found is None:
+        at = set_before.due_at + ((stop.ends_at or stop.begins_at) - stop.begins_at)
+        due = Due(at, office.calendar.day_of(at), set_before.derivation)
+        return due, [_breach_after(due)]
+    pack, rule = found
+    planned = None
+    if not deadline.moved and rule.pause is not None:
+        planned = replanned(
+            pack,
+            office.calendar,
+            rule_id=rule.id,
+            occurrence=1,
+            starts_at=deadline.starts_at,
+            pauses=[_paused(one) for one in pauses],
+        )
+    if planned is not None:
+        return Due(planned.due_at, planned.due_date, planned.derivation), list(planned.ticks)
+    due = delayed(rule, set_before, stop, _counted_by(pack, office))
+    return due, list(ticks_of(pack, rule, due.due_at, due.due_date, office.calendar))
+
+
+def _counted_by(pack: Pack, office: Office) -> WorkingCalendar:
+    return counting(pack, office.calendar)
+
+
+def _breach_after(due: Due) -> PlannedTick:
+    return PlannedTick(due.due_at + timedelta(seconds=1), TickKind.BREACH, "", "supervisor")
 
 
 def earliest(rows: Iterable[dict[str, Any]]) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ class TickKind(StrEnum):
     WARN = "warn"
     LETTER = "letter"
     BREACH = "breach"
+    RESUME = "resume"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
 from amends.deadlines.calendar import SEARCH_LIMIT, WorkingCalendar
-from amends.deadlines.model import Extension, Rule, Span
-from amends.deadlines.words import WEEKDAYS, a_day, a_moment, counted
+from amends.deadlines.model import Extension, Pause, Rule, Span
+from amends.deadlines.words import WEEKDAYS, a_day, a_moment, counted, in_a_row, in_days, in_spells
 from amends.kernel.errors import ConfigError, Refused
 
 _ONE_DAY = timedelta(days=1)
+_MANY = 10  # days that are told as spells, from here on
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def _of_span(
 
     asked = (day_0, amount, span.unit, inclusive, roll_over)
     found = counted() if stops else calendar.once(asked, counted)
-    start = _say_start(trigger_at, day_0, calendar)
+    start = _say_start(trigger_at, day_0, calendar, inclusive=inclusive)
     return Due(found.due_at, found.due_date, (start, *found.derivation))
 
 
@@ -182,22 +183,30 @@ def _days(
     day_0: date, span: Span, calendar: WorkingCalendar, stops: Sequence[Paused], inclusive: bool, roll_over: str
 ) -> Due:
     """Counted from `day_0`; the derivation tells what follows on that day."""
-    words = ["the day of the trigger counts as day 1"] if inclusive else []
+    words: list[str] = []
     last = _last_day(day_0, span, calendar, words, stops, inclusive=inclusive)
     rolled = _roll_over(last, roll_over, calendar)
     if rolled != last:
-        why = calendar.not_working_because(last)
-        words.append(f"{a_day(last)} is no working day ({why}), so it moves to {a_day(rolled)}")
+        words.append(f"{_free_from(last, rolled, calendar)}, so it moves to {a_day(rolled)}")
     words.append(f"due by the end of {a_day(rolled)} ({calendar.zone.key})")
     return Due(calendar.end_of(rolled), rolled, tuple(words))
 
 
-def _say_start(trigger_at: datetime, day_0: date, calendar: WorkingCalendar) -> str:
+def _free_from(last: date, rolled: date, calendar: WorkingCalendar) -> str:
+    """Every free day between the last one of a limit and the one it moves to, with what makes it free."""
+    step = _ONE_DAY if rolled > last else -_ONE_DAY
+    free = [last + n * step for n in range(abs((rolled - last).days))]
+    named = [f"{a_day(day)} ({calendar.not_working_because(day)})" for day in free]
+    return f"{in_a_row(named, 'and')} {'is no working day' if len(named) == 1 else 'are no working days'}"
+
+
+def _say_start(trigger_at: datetime, day_0: date, calendar: WorkingCalendar, *, inclusive: bool) -> str:
     came = calendar.day_of(trigger_at)
+    first = f"day {int(inclusive)}: {a_day(day_0)}"
     if came == day_0:
-        return f"day 0: {a_day(day_0)}"
+        return f"{first}, which counts itself" if inclusive else first
     local = trigger_at.astimezone(calendar.zone).replace(tzinfo=None)
-    return f"day 0: {a_day(day_0)}, the next working day (it came {a_moment(local)})"
+    return f"{first}, the next working day (it came {a_moment(local)})"
 
 
 def _last_day(
@@ -210,13 +219,15 @@ def _last_day(
     inclusive: bool = False,
 ) -> date:
     if span.unit in ("working_days", "business_days"):
-        days = calendar.working_days_after(day_0 - _ONE_DAY if inclusive else day_0)
-        last = nth(_running(days, calendar, stops), span.amount, day_0)
+        days = _running(calendar.working_days_after(day_0 - _ONE_DAY if inclusive else day_0), calendar, stops)
+        passed = list(islice(days, span.amount))
+        last = passed[-1] if passed else day_0
+        words.extend(_between(passed[:-1], day_0))
         words.append(f"day {span.amount}: {a_day(last)}, {span.in_words()} on")
         words.extend(_skipped(day_0, last, calendar))
     else:
         last = _calendar_day(day_0, span, inclusive=inclusive)
-        words.append(f"{span.in_words()} on: {a_day(last)}")
+        words.append(f"{span.in_words()}{', with that day,' if inclusive else ' on'}: {a_day(last)}")
         plain, before_first = last, day_0 - timedelta(days=inclusive)
         last = nth(_running(_days_after(before_first), calendar, stops), (last - before_first).days, last)
         if last != plain:
@@ -255,6 +266,17 @@ def _running(days: Iterator[date], calendar: WorkingCalendar, stops: Sequence[Pa
 def nth(days: Iterator[date], n: int, day_0: date) -> date:
     """The n-th of `days`, counted from 1; `day_0` for n = 0."""
     return next(islice(days, n - 1, None)) if n > 0 else day_0
+
+
+def _between(days: Sequence[date], day_0: date) -> Sequence[str]:
+    """The days that count before the last one, by name; `day_0` was told already if it is the first of them."""
+    first = 1
+    if days and days[0] == day_0:
+        first, days = 2, days[1:]
+    if not days:
+        return []
+    number = f"day {first}" if len(days) == 1 else f"days {first} to {first + len(days) - 1}"
+    return [f"{number}: {in_spells(days) if len(days) >= _MANY else in_days(days)}"]
 
 
 def _skipped(after: date, last: date, calendar: WorkingCalendar) -> Sequence[str]:
@@ -318,6 +340,86 @@ def _working_hours_before(due_at: datetime, left: timedelta, calendar: WorkingCa
         at = calendar.in_office_hours(begin - timedelta(seconds=1))
 
 
+# Pauses
+
+
+def stood_still(stop: Paused, calendar: WorkingCalendar, *, now: datetime | None = None) -> int:
+    """How many local days a pause has taken: those at whose end the clock stood still, up to `now` while it lasts."""
+    end = stop.ends_at or now or stop.begins_at
+    return max(0, (calendar.day_of(end) - calendar.day_of(stop.begins_at)).days)
+
+
+def pause_ends(
+    pause: Pause, begins_at: datetime, calendar: WorkingCalendar, *, before: Sequence[Paused] = ()
+) -> datetime | None:
+    """When a pause that begins then is over at the latest (UTC); None where the rule names no number.
+
+    `before` are the earlier pauses of the same deadline (all over): what they took is taken from the same number.
+    Raises Refused where nothing is left of it.
+    """
+    most = pause.most
+    if most is None:
+        return None
+    begins_at = begins_at.astimezone(UTC)
+    if most.unit in ("hours", "working_hours"):
+        spent = sum((_time_in(stop, most.unit, calendar) for stop in before), timedelta())
+        left = timedelta(hours=most.amount) - spent
+        if left > timedelta():
+            return begins_at + left if most.unit == "hours" else _work_on(begins_at, left, calendar)
+    else:
+        day = calendar.day_of(begins_at)
+        working = most.unit in ("working_days", "business_days")
+        whole = most.amount if working else (_calendar_day(day, most, inclusive=False) - day).days
+        days_left = whole - sum(len(_days_in(stop, calendar, working=working)) for stop in before)
+        if days_left > 0:
+            days = calendar.working_days_after(day) if working else _days_after(day)
+            return calendar.end_of(nth(days, days_left, day))
+    raise Refused(f"The clock has stood still for {most.in_words()}, and {pause.basis} allows no more.")
+
+
+def delayed(rule: Rule, found: Due, stop: Paused, calendar: WorkingCalendar) -> Due:
+    """A date that somebody set (an extension), later by the time for which the clock stood still since (`stop`)."""
+    unit = "calendar_days" if rule.span is None else rule.span.unit
+    words = (*found.derivation, f"stood still {stop.in_words(calendar)}")
+    if unit in ("hours", "working_hours"):
+        lost = _time_in(stop, unit, calendar)
+        at = found.due_at + lost if unit == "hours" else _work_on(found.due_at, lost, calendar)
+        return _exactly(at, calendar, list(words))
+    working = unit in ("working_days", "business_days")
+    lost_days = len(_days_in(stop, calendar, working=working))
+    days = calendar.working_days_after(found.due_date) if working else _days_after(found.due_date)
+    day = _roll_over(nth(days, lost_days, found.due_date), rule.if_last_day_non_working, calendar)
+    return Due(calendar.end_of(day), day, (*words, f"due by the end of {a_day(day)} ({calendar.zone.key})"))
+
+
+def _days_in(stop: Paused, calendar: WorkingCalendar, *, working: bool) -> list[date]:
+    """The days at whose end the clock stood still; with `working` those that are working days."""
+    first = calendar.day_of(stop.begins_at)
+    days = (first + timedelta(days=n) for n in range(stood_still(stop, calendar)))
+    return [day for day in days if not working or calendar.is_working_day(day)]
+
+
+def _time_in(stop: Paused, unit: str, calendar: WorkingCalendar) -> timedelta:
+    begin, end = stop.begins_at.astimezone(UTC), (stop.ends_at or stop.begins_at).astimezone(UTC)
+    if unit == "hours":
+        return end - begin
+    worked, day = timedelta(), calendar.day_of(begin)
+    while day <= calendar.day_of(end):
+        spells = ((max(one, begin), min(other, end)) for one, other in calendar.open_spells(day))
+        worked += sum((other - one for one, other in spells if other > one), timedelta())
+        day += _ONE_DAY
+    return worked
+
+
+def _work_on(start: datetime, left: timedelta, calendar: WorkingCalendar) -> datetime:
+    """The instant at which somebody has been in for so long since `start`."""
+    for begin, end in _open_from(start, calendar, ()) if left else ():
+        if end - begin >= left:
+            return begin + left
+        left -= end - begin
+    return start
+
+
 # Extensions
 
 
@@ -328,17 +430,18 @@ def latest_extension(
     calendar: WorkingCalendar,
     *,
     out_of_hours: str = "actual",
+    pauses: Sequence[Paused] = (),
 ) -> date | None:
     """The last day to which the rule lets this deadline be moved; None where it names no number.
 
-    Raises Refused where it allows no extension.
+    `pauses` are no time of it either (all over).  Raises Refused where it allows no extension.
     """
     extension = _extension_of(rule)
     if extension.most is None:
         return None
     if extension.counted_from == "due":
         return _last_day(found.due_date, extension.most, calendar, [])
-    longer = _of_span(rule, extension.most, trigger_at, calendar, out_of_hours, 1, ())
+    longer = _of_span(rule, extension.most, trigger_at, calendar, out_of_hours, 1, pauses)
     return longer.due_date
 
 
@@ -359,6 +462,7 @@ def extended(
     approver: str,
     out_of_hours: str = "actual",
     times: int = 0,
+    pauses: Sequence[Paused] = (),
 ) -> Due:
     """The deadline moved to the end of the day `to`, with the reason and whose word it was in its derivation.
 
@@ -371,7 +475,7 @@ def extended(
         raise Refused(f"'{rule.action}' was given more time already, and {rule.basis} allows it once.")
     if to <= found.due_date:
         raise Refused(f"{a_day(to)} is not later than {a_day(found.due_date)}; choose a later day.")
-    latest = latest_extension(rule, found, trigger_at, calendar, out_of_hours=out_of_hours)
+    latest = latest_extension(rule, found, trigger_at, calendar, out_of_hours=out_of_hours, pauses=pauses)
     if latest is not None and to > latest:
         raise Refused(f"{rule.basis} lets it move to {a_day(latest)} at the latest; choose that day or an earlier one.")
     by = f", approved by {approver}" if approver else ""

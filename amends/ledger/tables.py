@@ -130,8 +130,8 @@ class Incident(_Table, table=True):
 class Case(_Table, table=True):
     """One complaint from receipt to closure, as it stands now; how it got there is in its events.
 
-    `version` grows with every change that a letter-writer must know of.  `next_due_at` and `next_deadline` repeat
-    the earliest deadline that is not met, so that the queue is one index scan.  `merged_into` is the case that took
+    `version` grows with every change that a letter-writer must know of.  `next_due_at`, `next_deadline` and `next_paused`
+    repeat the earliest deadline that is not met, so that the queue is one index scan.  `merged_into` is the case that took
     this one up: it is closed, and what answers it reaches that one.  `packs` are the others that apply beside `pack`,
     as [id, version]; `facts` is what is known, by name, and `happened` when each event last happened, by pack.
     """
@@ -185,6 +185,7 @@ class Case(_Table, table=True):
     merged_into: int | None = Field(default=None, sa_type=BigInteger)
     next_due_at: datetime | None = Field(default=None, sa_type=Instant)
     next_deadline: str | None = None
+    next_paused: bool = False
     messages_in: int = 0
     messages_out: int = 0
     unread: int = 0
@@ -306,9 +307,10 @@ class Deadline(_Table, table=True):
 
     `ticks` is its plan: [[instant, action, step, to], ...] in order of time.
 
-    `state` is open, met, breached or cancelled; `settled_at` says since when nothing more is owed.
+    `state` is open, paused, met, breached or cancelled; `settled_at` says since when nothing more is owed.
     The clock fires plan entry `tick_no` when `tick_at` has come, by compare-and-set, so each fires once.
-    `moved` is how often it was given more time.
+    `moved` is how often it was given more time.  `pauses` are the times in which its clock stood still, in their order
+    (`plans.pauses_of` reads them); of one that lasts `ends_at` is null, and it is over by `until` at the latest.
     `breached_at` is never taken back, unless it turns out that the deadline had been met in time; a breached deadline
     may still be met, late.
     """
@@ -338,6 +340,7 @@ class Deadline(_Table, table=True):
     breached_at: datetime | None = Field(default=None, sa_type=Instant)
     ticks: list[list[str]] = Field(default_factory=list, sa_type=JSON)
     moved: int = 0
+    pauses: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     tick_no: int = 0
     tick_at: datetime | None = Field(default=None, sa_type=Instant)
 

@@ -278,6 +278,7 @@ class _Told:
     sent: set[int] = field(default_factory=set)
     due: dict[_Which, str] = field(default_factory=dict)
     breached: set[_Which] = field(default_factory=set)
+    paused: dict[_Which, list[list[str | None]]] = field(default_factory=dict)
     met: set[_Which] = field(default_factory=set)
     packs: list[list[str]] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
@@ -351,6 +352,14 @@ class _Told:
                 self.due |= {_which(one): one["due_at"] for one in data["deadlines"]}
             case "deadline-extended":
                 self.due[_which(data)] = data["due_at"]
+            case "deadline-paused":
+                self.due[_which(data)] = data["due_at"]
+                self.paused.setdefault(_which(data), []).append([data["begins_at"], None, data["digest"]])
+            case "deadline-paused-on":
+                self.due[_which(data)] = data["due_at"]
+            case "deadline-resumed":
+                self.due[_which(data)] = data["due_at"]
+                self.paused[_which(data)][-1][1] = data["ends_at"]
             case "deadline-breached":
                 self.breached.add(_which(data))
             case "deadline-breach-corrected":
@@ -520,3 +529,15 @@ def _deadline_problems(session: Session, row: Case, told: _Told) -> Iterator[str
             yield f"the breach of {name} does not agree with the ledger"
         elif (found.met_at is not None) != (which in told.met):
             yield f"the ledger and the store do not agree on whether {name} was met"
+        elif _pauses(row, found) != told.paused.get(which, []):
+            yield f"the times in which {name} stood still are not those of the ledger"
+
+
+def _pauses(row: Case, deadline: Deadline) -> list[list[Any]]:
+    """As the ledger tells them; what somebody else made of them is none of its."""
+    return [
+        [one.get("begins_at"), one.get("ends_at"), words_seal(row, str(one.get("reason")))]
+        if isinstance(one, dict)
+        else []
+        for one in deadline.pauses
+    ]

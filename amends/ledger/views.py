@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
 from sqlalchemy.exc import OperationalError
@@ -64,6 +65,8 @@ class QueueRow:
     undelivered: bool
     history: bool
     version: int
+    paused: bool = False
+    """Whether the clock of its next deadline stands still."""
 
     def as_json(self) -> dict[str, Any]:
         deadline = {"kind": self.deadline, "due_at": iso(self.due_at), "state": self.due_state} if self.due_at else None
@@ -233,6 +236,7 @@ _ROW: Final[Select[*tuple[Any, ...]]] = select(
             Case.undelivered,
             Case.history,
             Case.version,
+            Case.next_paused,
         )
     )
 )
@@ -266,7 +270,7 @@ def _queue_row(row: Any, now: datetime) -> QueueRow:
         messages_out,
         *rest,
     ) = row
-    due_state = None if due_at is None else ("breached" if due_at < now else "open")
+    due_state = None if due_at is None else "paused" if rest[-1] else "breached" if due_at < now else "open"
     return QueueRow(
         case_id,
         reference,
@@ -288,6 +292,26 @@ def _queue_row(row: Any, now: datetime) -> QueueRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseView:
+    """A time in which a clock stood still; `until` is its latest end, `ends_at` None while it lasts."""
+
+    begins_at: datetime
+    until: datetime
+    ends_at: datetime | None
+    reason: str
+    approver: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "begins_at": iso(self.begins_at),
+            "until_at": iso(self.until),
+            "ends_at": _iso(self.ends_at),
+            "reason": self.reason,
+            "approver": self.approver,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineView:
     id: int
     pack: str
@@ -301,6 +325,10 @@ class DeadlineView:
     met_at: datetime | None
     breached_at: datetime | None
     derivation: tuple[str, ...]
+    pauses: tuple[PauseView, ...] = ()
+    """The times in which its clock stood still, in their order."""
+    paused_days: int = 0
+    """The local days at whose end it did, up to now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,6 +491,8 @@ class CaseView:
                     "state": d.state,
                     "basis": d.basis,
                     "met_at": _iso(d.met_at),
+                    "paused_days": d.paused_days,
+                    "pauses": [one.as_json() for one in d.pauses],
                 }
                 for d in self.deadlines
             ],
@@ -604,7 +634,24 @@ def _deadlines(session: Session, case_id: int, now: datetime) -> Iterable[Deadli
             met_at=d.met_at,
             breached_at=d.breached_at,
             derivation=tuple(d.derivation),
+            pauses=tuple(
+                PauseView(
+                    datetime.fromisoformat(one["begins_at"]),
+                    datetime.fromisoformat(one["until"]),
+                    None if one["ends_at"] is None else datetime.fromisoformat(one["ends_at"]),
+                    one["reason"],
+                    one["approver"],
+                )
+                for one in d.pauses
+            ),
+            paused_days=sum(_days_paused(one, now) for one in d.pauses),
         )
+
+
+def _days_paused(one: Mapping[str, Any], now: datetime) -> int:
+    zone = ZoneInfo(one["zone"])
+    begin, end = datetime.fromisoformat(one["begins_at"]), datetime.fromisoformat(one["ends_at"] or now.isoformat())
+    return max(0, (end.astimezone(zone).date() - begin.astimezone(zone).date()).days)
 
 
 def _messages(session: Session, where: Sequence[Any]) -> Iterable[MessageView]:
