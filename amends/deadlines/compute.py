@@ -112,7 +112,8 @@ def _of_span(
 
     asked = (day_0, amount, span.unit, inclusive, roll_over)
     found = counted() if stops else calendar.once(asked, counted)
-    start = _say_start(trigger_at, day_0, calendar, inclusive=inclusive)
+    itself = inclusive and _counts(day_0, span.unit, calendar, stops)
+    start = _say_start(trigger_at, day_0, calendar, inclusive=itself)
     return Due(found.due_at, found.due_date, (start, *found.derivation))
 
 
@@ -256,6 +257,11 @@ def _days_after(day: date) -> Iterator[date]:
     while True:
         day += _ONE_DAY
         yield day
+
+
+def _counts(day: date, unit: str, calendar: WorkingCalendar, stops: Sequence[Paused]) -> bool:
+    works = unit not in ("working_days", "business_days") or calendar.is_working_day(day)
+    return works and day in _running(iter((day,)), calendar, stops)
 
 
 def _running(days: Iterator[date], calendar: WorkingCalendar, stops: Sequence[Paused]) -> Iterator[date]:

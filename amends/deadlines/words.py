@@ -15,6 +15,38 @@ def a_day(day: date) -> str:
     return f"{WEEKDAYS[day.weekday()][:3]} {day.day:02} {_MONTHS[day.month - 1]} {day.year}"
 
 
+def in_days(days: Sequence[date]) -> str:
+    """`Mon 30 Nov, Tue 01, Wed 02 Dec 2026`: days in order, with the month after the last one of each."""
+    return _with_months([(day, day) for day in days])
+
+
+def in_spells(days: Sequence[date]) -> str:
+    """`Mon 21 to Thu 24, Tue 29 to Thu 31 Dec 2026, Mon 04 Jan 2027`: the same as spells of days in a row."""
+    spells: list[tuple[date, date]] = []
+    for day in days:
+        if spells and (day - spells[-1][1]).days == 1:
+            spells[-1] = (spells[-1][0], day)
+        else:
+            spells.append((day, day))
+    return _with_months(spells)
+
+
+def _with_months(spells: Sequence[tuple[date, date]]) -> str:
+    told = []
+    for n, (begin, end) in enumerate(spells):
+        after = spells[n + 1][0] if n + 1 < len(spells) else None
+        month = f" {_MONTHS[end.month - 1]}" if after is None or _month(after) != _month(end) else ""
+        year = f" {end.year}" if after is None or after.year != end.year else ""
+        own = "" if _month(begin) == _month(end) else a_day(begin)[6:] if begin.year != end.year else a_day(begin)[6:10]
+        start = f"{a_day(begin)[:6]}{own} to " if begin != end else ""
+        told.append(f"{start}{a_day(end)[:6]}{month}{year}")
+    return ", ".join(told)
+
+
+def _month(day: date) -> tuple[int, int]:
+    return day.year, day.month
+
+
 def a_moment(local: datetime) -> str:
     """`Fri 18 Dec 2026 18:30 GMT` of a local datetime."""
     zone = f" {name}" if (name := local.tzname()) else ""
