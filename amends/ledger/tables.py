@@ -130,9 +130,9 @@ class Incident(_Table, table=True):
 class Case(_Table, table=True):
     """One complaint from receipt to closure, as it stands now; how it got there is in its events.
 
-    `version` grows with every change that a letter-writer must know of.  `next_due_at`, `next_deadline` and `next_paused`
-    repeat the earliest deadline that is not met, so that the queue is one index scan.  `merged_into` is the case that took
-    this one up: it is closed, and what answers it reaches that one.  `packs` are the others that apply beside `pack`,
+    `version` grows with every change that a letter-writer must know of.  `next_due_at`, `next_deadline` and
+    `next_paused` repeat the earliest deadline that is not met, so that the queue is one index scan.  `merged_into` is
+    the case that took this one up: it is closed, and what answers it reaches that one.  `packs` are the others that apply beside `pack`,
     as [id, version]; `facts` is what is known, by name, and `happened` when each event last happened, by pack.
     """
 
@@ -394,6 +394,32 @@ class Letter(_Table, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=Instant)
     answer: str | None = Field(default=None, sa_type=Text)
     error: str | None = Field(default=None, sa_type=Text)
+
+
+class Digest(_Table, table=True):
+    """The daily letter to somebody of the staff, or that there was nothing to say on that day: one row for each."""
+
+    __tablename__ = "digests"
+    __table_args__ = (UniqueConstraint("login", "day"),)
+    id: int | None = _id()
+    login: str
+    day: str
+    at: datetime = Field(sa_type=Instant)
+    letter_id: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Notice(_Table, table=True):
+    """A warning that waits for the next digest of the one whom it is for, or stood in `digest_id`."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        Index("ix_notices_waiting", "login"),  # of those without a digest
+    )
+    id: int | None = _id()
+    login: str
+    deadline_id: int = Field(foreign_key="deadlines.id", sa_type=BigInteger)
+    at: datetime = Field(sa_type=Instant)
+    digest_id: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Event(_Table, table=True):
