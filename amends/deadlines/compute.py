@@ -228,7 +228,7 @@ def _last_day(
         words.extend(_skipped(day_0, last, calendar))
     else:
         last = _calendar_day(day_0, span, inclusive=inclusive)
-        words.append(f"{span.in_words()}{', with that day,' if inclusive else ' on'}: {a_day(last)}")
+        words.append(f"{span.in_words()}{' with that day' if inclusive else ' on'}: {a_day(last)}")
         plain, before_first = last, day_0 - timedelta(days=inclusive)
         last = nth(_running(_days_after(before_first), calendar, stops), (last - before_first).days, last)
         if last != plain:
