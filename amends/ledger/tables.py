@@ -435,3 +435,16 @@ class Event(_Table, table=True):
     kind: str
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     hash: str
+
+
+class StoreEvent(_Table, table=True):
+    """One sealed entry of the store's own ledger (`storewide`): what concerns no single case.  Rows are only added."""
+
+    __tablename__ = "store_events"
+    id: int | None = _id()
+    seq: int = Field(unique=True)
+    at: datetime = Field(sa_type=Instant)
+    actor: str
+    kind: str
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    hash: str

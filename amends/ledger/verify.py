@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, SQLModel, col
 
 from amends.kernel.instants import iso
+from amends.ledger import storewide
 from amends.ledger.book import Book
 from amends.ledger.chain import digest, first_broken
 from amends.ledger.columns import key
@@ -78,10 +79,12 @@ def verify(book: Book, *, most_problems: int = 100) -> Verdict:
 
     A row that cannot be read is a problem of its case; the others are looked at all the same.
     """
-    problems = _number_problems(book)
-    cases = events = 0
+    events, head, problems = _store_ledger(book)
+    problems += _number_problems(book)
+    cases = last = 0
     root = hashlib.sha256()
-    last = 0
+    if events:
+        root.update(f"store {head}\n".encode(errors="backslashreplace"))
     while len(problems) < most_problems and (ids := _next_ids(book, last)):
         for one in _checked(book, ids):
             problems.extend(one.problems)
@@ -89,6 +92,18 @@ def verify(book: Book, *, most_problems: int = 100) -> Verdict:
             root.update(f"{one.reference} {one.head}\n".encode(errors="backslashreplace"))
         last = ids[-1]
     return Verdict(cases, events, root.hexdigest(), tuple(problems[:most_problems]))
+
+
+def _store_ledger(book: Book) -> tuple[int, str, list[str]]:
+    """How many events the store's own ledger has, the seal of the last, and what is wrong with them."""
+    try:
+        with book.read() as session:
+            events, head, problems = storewide.proof(session)
+            return events, head, list(problems)
+    except MISREAD as fault:
+        if not is_misread(fault):
+            raise
+        return 0, "", ["the store's ledger cannot be read"]
 
 
 def _number_problems(book: Book) -> list[str]:
@@ -350,7 +365,7 @@ class _Told:
                 self.sent.add(data["letter"])
             case "deadlines-started":
                 self.due |= {_which(one): one["due_at"] for one in data["deadlines"]}
-            case "deadline-extended":
+            case "deadline-extended" | "deadline-recounted":
                 self.due[_which(data)] = data["due_at"]
             case "deadline-paused":
                 self.due[_which(data)] = data["due_at"]
