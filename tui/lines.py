@@ -193,6 +193,9 @@ def _deadlines(view: CaseView, desk: Desk) -> Iterator[str]:
         late = f", met {moment(one.met_at, desk)}" if one.met_at and not met else ""
         said = f"{view.label_of(one)}, due {moment(one.due_at, desk)}, {one.state}{met}{late}. Basis: {one.basis}"
         yield from _wrapped(clean(said).text, desk, first="  ", rest=INDENT)
+        if one.state != "cancelled":
+            for step in one.derivation:
+                yield from _wrapped(f"- {clean(step).text}", desk, first=INDENT, rest=f"{INDENT}  ")
 
 
 def numbered_attachments(view: CaseView) -> list[tuple[int, MessageView, AttachmentView]]:

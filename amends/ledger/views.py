@@ -491,6 +491,7 @@ class CaseView:
                     "state": d.state,
                     "basis": d.basis,
                     "met_at": _iso(d.met_at),
+                    "derivation": list(d.derivation),
                     "paused_days": d.paused_days,
                     "pauses": [one.as_json() for one in d.pauses],
                 }

@@ -126,7 +126,8 @@ def test_show_as_json_has_the_case_whole(shell, office, ref):
     post_all(office, now=wall_clock())
     case = shell("show", ref, "--json").json
     assert QUEUE_FIELDS | {"outcome", "remedy", "root_cause", "deadlines", "messages", "letters", "events"} <= set(case)
-    assert set(case["deadlines"][0]) == {"kind", "due_at", "state", "basis", "met_at"}
+    assert {"kind", "due_at", "state", "basis", "met_at", "derivation"} <= set(case["deadlines"][0])
+    assert case["deadlines"][0]["derivation"][-1].startswith("due by the end of ")
     assert [m["direction"] for m in case["messages"]] == ["in", "out"]
     assert {*case["messages"][0]} == {
         *("message_id", "direction", "at", "from", "to", "subject", "kind", "text", "new_text", "attachments", "match"),
