@@ -65,11 +65,11 @@ def row_spans(
     row: QueueRow, layout: Layout, at: Bounds, *, marked: bool = False, gone: str | None = None, left: bool = False
 ) -> Line:
     """One case.  Signs and words say everything; the roles only repeat it."""
-    band = heat(row.due_at, at, waiting=row.waiting is not None, is_open=row.is_open)
+    band = heat(row.due_at, at, waiting=row.waiting is not None, paused=row.paused, is_open=row.is_open)
     plain = "muted" if gone else ("strong" if row.unread else "text")
     sign = SIGNS[Heat.LATE] if row.undelivered else SIGNS[band]
     sign_role = "late-sign" if sign == SIGNS[Heat.LATE] else str(band)
-    due = due_words(row.due_at, at, left=left) if row.is_open else "closed"
+    due = "closed" if not row.is_open else "paused" if row.paused else due_words(row.due_at, at, left=left)
     spans: list[Span] = [
         ("x" if marked else " ", "accent"),
         ("*" if row.unread else " ", "accent"),
@@ -108,8 +108,8 @@ def _subject(row: QueueRow, cells: int, plain: str, gone: str | None) -> list[Sp
 
 def summary(row: QueueRow, at: Bounds) -> str:
     """A row in words: for a screen reader, a confirmation, a test."""
-    band = heat(row.due_at, at, waiting=row.waiting is not None, is_open=row.is_open)
-    due = due_words(row.due_at, at)
+    band = heat(row.due_at, at, waiting=row.waiting is not None, paused=row.paused, is_open=row.is_open)
+    due = "paused" if row.paused else due_words(row.due_at, at)
     return f"{row.reference} {name(row.complainant_name)} {band} {due} {clock_name(row.deadline)}".strip()
 
 

@@ -38,7 +38,7 @@ MEANINGS: Final = {
     Heat.SOON: "due within 3 working days",
     Heat.WEEK: "due within 7 days",
     Heat.LATER: "due later",
-    Heat.WAITING: "waiting for somebody; its clock runs on",
+    Heat.WAITING: "waiting for somebody; its clock runs on unless it is paused",
     Heat.DONE: "answered or closed",
     Heat.NONE: "no deadline",
 }
@@ -82,10 +82,14 @@ def _end(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time.max, zone)
 
 
-def heat(due: datetime | None, at: Bounds, *, waiting: bool = False, is_open: bool = True) -> Heat:
-    """Waiting never hides a clock that is late or due today, for it stops none."""
+def heat(
+    due: datetime | None, at: Bounds, *, waiting: bool = False, paused: bool = False, is_open: bool = True
+) -> Heat:
+    """Waiting never hides a clock that is late or due today, for it stops none; one that is `paused` is neither."""
     if not is_open:
         return Heat.DONE
+    if paused:
+        return Heat.WAITING
     if due is None:
         return Heat.WAITING if waiting else Heat.NONE
     if due < at.now:

@@ -255,18 +255,19 @@ def stage_words(case: CaseView, at: Bounds, me: str = "") -> str:
 def clocks(case: CaseView, at: Bounds) -> list[Span]:
     """Every deadline with its sign: what is owed first, then what was met."""
     spans: list[Span] = []
-    owed = [one for one in case.deadlines if one.met_at is None and one.state in ("open", "breached")]
+    owed = [one for one in case.deadlines if one.met_at is None and one.state in ("open", "paused", "breached")]
     if case.row.due_at is None:
         owed = []
     met = [one for one in case.deadlines if one.met_at is not None]
     for one in owed:
-        band = heat(one.due_at, at)
-        label, words = prose(case.label_of(one), limit=50), due_words(one.due_at, at)
+        paused = one.state == "paused"
+        band = heat(one.due_at, at, paused=paused)
+        label, words = prose(case.label_of(one), limit=50), "paused" if paused else due_words(one.due_at, at)
         sign = SIGNS[band].strip()
         spans += [("  " if spans else " ", "text"), (sign, "late-sign" if band is Heat.LATE else str(band))]
         spans.append(
             (
-                f"{' ' if sign else ''}{label} {'' if band is Heat.LATE else 'due '}{words}",
+                f"{' ' if sign else ''}{label} {'' if paused or band is Heat.LATE else 'due '}{words}",
                 str(band),
             )
         )
@@ -357,6 +358,9 @@ def _deadline(one: Any, label: str, at: Bounds, width: int) -> Iterator[Line]:
     if one.met_at is not None:
         sign, role = SIGNS[Heat.DONE], "done"
         words = f"met {day(one.met_at, at.now, at.zone)}{', LATE' if one.breached_at else ''} (due {due})"
+    elif one.state == "paused":
+        sign, role = SIGNS[Heat.WAITING], str(Heat.WAITING)
+        words = f"stands still for {plural(one.paused_days, 'day')}, due {due} at the latest"
     elif one.state == "cancelled":
         sign, role, words = "  ", "muted", f"no longer owed (was due {due})"
     else:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
-from amends.casework import contents, course, extending, gate
+from amends.casework import contents, course, extending, gate, pausing
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -207,6 +207,62 @@ def extend(
             extending.move(file, deadline, to=to, reason=reason, approver=actor.login, because="granted")
         file.save()
         return leaves_at
+
+
+def pause(
+    office: Office,
+    case_id: int,
+    kind: str,
+    reason: str,
+    *,
+    text: str = "",
+    pack: str = "",
+    actor: Actor,
+    now: datetime,
+) -> datetime:
+    """Let the clock of a deadline stand still until the complainant answers, where its rule allows that.
+
+    `reason` stands on the record; `text` asks the complainant for what is missing (else the reason does).  The letter
+    is put on its way by this, and can be called back; the clock stands still when it has left.  Returns when it
+    leaves.  `pack` says whose, where several have a deadline of this kind.  Raises Refused for what the rule forbids.
+    """
+    actor.may_write()
+    reason = storable(reason).strip()
+    with office.book.write() as session:
+        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
+        must_stand_alone(file, "stop a clock of")
+        if not file.row.is_open:
+            raise Refused(f"{file.row.reference} is closed, and no clock of it runs; reopen it first.")
+        deadline = extending.running(file, kind, pack)
+        until = pausing.grant(file, deadline, reason=reason, actor=actor)
+        subject, body, counts_as = _pause_notice(file, deadline, storable(text).strip() or reason, until)
+        word = pausing.granted(deadline, reason=reason, approver=actor.login)
+        facts = {"pauses": word} | ({"counts_as": counts_as} if counts_as else {})
+        letter = session.get_one(Letter, _add_draft(file, LetterKind.PAUSE, subject, body, facts))
+        leaves_at = _post(file, letter, None, anyway=True)
+        if leaves_at > deadline.due_at:
+            raise Refused(f"The letter could not leave before '{deadline.kind}' falls due; it is too late for a pause.")
+        session.add(letter)
+        file.save()
+        return leaves_at
+
+
+def _pause_notice(file: CaseFile, deadline: Deadline, words: str, until: datetime | None) -> tuple[str, str, str]:
+    """Subject, words, and which letter of the pack it is ("" for none), of the letter that tells of a pause."""
+    rules, rule = extending.rule_of(file, deadline)
+    wanted = rule.pause.notice_letter if rule.pause is not None else ""
+    facts = facts_of(
+        file.office,
+        file.row,
+        (),
+        handler=file.actor.name or file.actor.login,
+        written_at=file.now,
+        reasons=words,
+        update_due=until,
+        external_review=_way_out(file.office, [rules], {rules.id: rules.letter_of(wanted)} if wanted else {}),
+    )
+    subject, body = file.office.templates.opening(LetterKind.PAUSE, facts, known=("reasons",))
+    return subject, body, wanted
 
 
 def _way_out(office: Office, packs: Sequence[Pack], letters: Mapping[str, RequiredLetter]) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from sqlalchemy import select
+from sqlmodel import col
+
 from amends.casework.actors import Actor, supervisors
 from amends.casework.casefile import CaseFile
-from amends.casework.plans import pack_of
+from amends.casework.plans import PROMISED, is_paused, pack_of, pauses_of
 from amends.deadlines.clocks import counting, ticks_of
 from amends.deadlines.compute import Due, extended
 from amends.deadlines.model import Pack, Rule
@@ -31,10 +34,28 @@ def running(file: CaseFile, kind: str, pack_id: str = "") -> Deadline:
 def rule_of(file: CaseFile, deadline: Deadline) -> tuple[Pack, Rule]:
     """Its pack and rule.  Raises Refused where the pack is gone or knows it no longer."""
     pack = pack_of(file.office, deadline)
+    if deadline.pack == PROMISED:
+        raise Refused("A promise rests on no rule that could change it; write to the complainant, and promise anew.")
     for rule in pack.deadline if pack is not None else ():
         if pack is not None and rule.id == deadline.kind:
             return pack, rule
     raise Refused(f"The rule behind '{deadline.kind}' is in no policy pack any more; it is owed as it stands.")
+
+
+def must_not_change_already(file: CaseFile, deadline: Deadline) -> None:
+    """Raises Refused where a letter is on its way that will move this deadline, or stop its clock, when it leaves."""
+    statement = select(Letter).where(
+        col(Letter.case_id) == file.id,
+        col(Letter.state).in_(("queued", "sending", "uncertain")),
+        col(Letter.automatic).is_(False),
+    )
+    for letter in file.session.scalars(statement):
+        words = [word for name in ("extends", "pauses") if (word := letter.facts.get(name)) is not None]
+        if any(file.named(word["of"]) == (deadline.kind, deadline.occurrence, deadline.pack) for word in words):
+            raise Refused(
+                f"A letter that changes '{deadline.kind}' is on its way (letter {letter.id}); "
+                "wait until it has left, or call it back."
+            )
 
 
 def grant(file: CaseFile, deadline: Deadline, *, to: date, reason: str, actor: Actor) -> Due:
@@ -44,6 +65,7 @@ def grant(file: CaseFile, deadline: Deadline, *, to: date, reason: str, actor: A
     """
     pack, rule = rule_of(file, deadline)
     found = _moved(file, deadline, pack, rule, to=to, reason=reason, approver=actor.login)
+    must_not_change_already(file, deadline)
     extension = rule.extension
     if extension is not None and extension.by == "supervisor" and actor.role != "supervisor":
         them = ", ".join(supervisors(file.office.settings)) or "a supervisor"
@@ -61,6 +83,8 @@ def grant(file: CaseFile, deadline: Deadline, *, to: date, reason: str, actor: A
 
 
 def _moved(file: CaseFile, deadline: Deadline, pack: Pack, rule: Rule, *, to: date, reason: str, approver: str) -> Due:
+    if is_paused(deadline):
+        raise Refused(f"The clock of '{deadline.kind}' stands still and has no date to be moved; resume it first.")
     return extended(
         rule,
         Due(deadline.due_at, date.fromisoformat(deadline.due_date), tuple(deadline.derivation)),
@@ -71,6 +95,7 @@ def _moved(file: CaseFile, deadline: Deadline, pack: Pack, rule: Rule, *, to: da
         approver=approver,
         out_of_hours=pack.out_of_hours_of(rule),
         times=deadline.moved,
+        pauses=pauses_of(deadline),
     )
 
 

@@ -548,7 +548,7 @@ def join(
         file.touch()
         if match.standing is Standing.PARTICIPANT:
             if not says_only_that(reading.new_text):
-                end_waiting(file, because="the complainant wrote")
+                end_waiting(file, because="the complainant wrote", at=arrival.received_at)
             if asks_for_status(reading.new_text) and not arrival.history:
                 _tell_status(file, arrival, reading, message_id)
             if not arrival.history and reading.sender.address == file.row.complainant_address:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
@@ -25,7 +25,7 @@ from amends.ledger.book import add
 from amends.ledger.chain import digest, new_salt
 from amends.ledger.columns import key
 from amends.ledger.seals import address_seal, finding_seal, words_seal
-from amends.ledger.tables import Case, Letter, Message, Note, Participant
+from amends.ledger.tables import Case, Event, Letter, Message, Note, Participant
 from amends.letters.kinds import LetterKind
 from amends.mail.facts import Kind
 
@@ -114,7 +114,7 @@ def _add_note(file: CaseFile, text: str) -> int:
 
 
 def wait(office: Office, case_id: int, waiting: Waiting, reason: str, *, actor: Actor, now: datetime) -> None:
-    """Say for whom the case waits and why; it stops no clock."""
+    """Say for whom the case waits and why; it stops no clock (`correspondence.pause` does)."""
     reason = _words(reason, "The reason for waiting")
     with _case(office, case_id, actor=actor, now=now) as file:
         _must_be_open(file, "set waiting on")
@@ -123,16 +123,18 @@ def wait(office: Office, case_id: int, waiting: Waiting, reason: str, *, actor: 
 
 
 def resume(office: Office, case_id: int, *, actor: Actor, now: datetime) -> None:
-    """The case waits no longer."""
+    """The case waits no longer, and clocks that stood still go on."""
     with _case(office, case_id, actor=actor, now=now) as file:
         end_waiting(file, because="by hand")
 
 
-def end_waiting(file: CaseFile, *, because: str) -> None:
-    """What an answer of the complainant does by itself."""
-    if file.row.waiting is not None:
+def end_waiting(file: CaseFile, *, because: str, at: datetime | None = None) -> None:
+    """What an answer of the complainant that came at `at` does by itself; clocks that stood still go on since then."""
+    if file.row.waiting is not None:  # which a case is as long as a clock of it stands still
         file.record("resumed", waited=file.row.waiting, because=because)
         file.row.waiting = file.row.waiting_reason = None
+        for deadline in file.unmet():
+            file.end_pause(deadline, at=at or file.now, because=because)
 
 
 def close(
@@ -317,4 +319,21 @@ def accept(office: Office, case_id: int, address: str, *, actor: Actor, now: dat
         person.accepted = True
         file.session.add(person)
         file.record("participant-accepted", digest=address_seal(file.row, address))
+        if (wrote_at := _wrote_while_waiting(file, address)) is not None:
+            end_waiting(file, because="somebody wrote who belongs to the case now", at=wrote_at)
         file.touch()
+
+
+def _wrote_while_waiting(file: CaseFile, address: str) -> datetime | None:
+    """When somebody first wrote since the case waits, or None."""
+    if file.row.waiting is None:
+        return None
+    since = select(func.max(col(Event.at))).where(col(Event.case_id) == file.id, col(Event.kind) == "waiting")
+    wrote = select(func.min(col(Message.at))).where(
+        col(Message.case_id) == file.id,
+        col(Message.direction) == "in",
+        col(Message.kind) == str(Kind.PERSON),
+        col(Message.from_address) == storable(address),
+        col(Message.at) > since.scalar_subquery(),
+    )
+    return file.session.connection().execute(wrote).scalar()

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
-from amends.casework import course, doubts, extending, gate
+from amends.casework import course, doubts, extending, gate, pausing
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
@@ -440,6 +440,7 @@ def _move_on(file: CaseFile, letter: Letter, *, at: datetime) -> None:
         course.answered(file, letters, at=at, written_at=letter.queued_at)
         course.at_moment(file, "responded", at=at)
     course.letter_left(file, letters, at=at)
+    pausing.notice_left(file, letter, at=at)
 
 
 def note_receipt(office: Office, session: Session, letter: Letter, *, now: datetime) -> str | None:

@@ -40,7 +40,9 @@ DayCount = Literal["exclude_trigger_day", "include_trigger_day"]
 RollOver = Literal["none", "next_working_day", "previous_working_day"]
 OutOfHours = Literal["actual", "working_day", "next_working_day"]
 Recipient = Literal["handler", "supervisor"]
-Kind = Literal["acknowledgement", "progress-update", "holding", "final-response", "status-answer", "too-large", "reply"]
+Kind = Literal[
+    "acknowledgement", "progress-update", "holding", "pause", "final-response", "status-answer", "too-large", "reply"
+]
 """The product's own letters to complainants, as `letters.kinds` names them."""
 Check = Literal[
     "reference", "reasons", "outcome", "remedy", "expected_date", "ombudsman", "ombudsman_url", "referral_period"

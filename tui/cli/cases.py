@@ -100,7 +100,7 @@ def wait(
     reason: Annotated[str, typer.Option("--reason", help="What it waits for.")],
     as_json: Json = False,
 ) -> None:
-    """Say for whom the case waits; it stops no clock."""
+    """Say for whom the case waits; it stops no clock, which is what `pause` is for."""
     from amends.cases.stages import Waiting
     from amends.casework import handling
 
@@ -113,7 +113,7 @@ def wait(
 
 @app.command()
 def resume(context: typer.Context, ref: Ref, as_json: Json = False) -> None:
-    """The case waits no longer."""
+    """The case waits no longer, and clocks that stood still go on."""
     from amends.casework import handling
 
     seat = sit(context)
@@ -180,6 +180,27 @@ def extend(
     if leaves is not None:
         done = f"the notice leaves {moment(seat, leaves)}; with it {deadline} moves to {to:%Y-%m-%d}."
     report(seat, case_id, as_json, done)
+
+
+@app.command()
+def pause(
+    context: typer.Context,
+    ref: Ref,
+    deadline: Annotated[str, typer.Argument(help="Which deadline, as `amends show --json` names it: response.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands on the record.")],
+    text: Annotated[str, typer.Option("--text", help="What the complainant is asked for; else the reason.")] = "",
+    pack: Annotated[str, typer.Option("--pack", help="Of which policy pack, where several have such a one.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Let a clock stand still until the complainant answers, where its rule allows that; they are told by a letter."""
+    from amends.casework import correspondence
+
+    seat = sit(context)
+    case_id = seat.case_id(ref)
+    leaves = correspondence.pause(
+        seat.office, case_id, deadline, reason, text=text, pack=pack, actor=seat.actor, now=seat.now
+    )
+    report(seat, case_id, as_json, f"the letter leaves {moment(seat, leaves)}; with it the clock stands still.")
 
 
 @app.command()

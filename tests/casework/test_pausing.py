@@ -1,0 +1,387 @@
+"""A clock that stands still: who may stop it, that the complainant is told, and what lets it go on."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from amends.cases.outcomes import Outcome
+from amends.cases.stages import Waiting
+from amends.casework import clockwork, correspondence, handling, merging, tray
+from amends.casework.correspondence import Finding, Words
+from amends.kernel.errors import Refused
+from amends.ledger.verify import verify
+from amends.letters.kinds import LetterKind
+from amends.mail.facts import Kind
+from tests.builders import AMARA, AUDREY, NOW, SAM, a_mail, an_office, case_of, file_mail, open_case, post_all
+
+HOUSE = """id = "house"
+name = "Ours"
+jurisdiction = "*"
+version = "1"
+effective_from = 2020-01-01
+verified = true
+
+[[deadline]]
+id = "response"
+label = "FINAL"
+action = "Answer"
+amount = 20
+unit = "working_days"
+met_by = ["answer"]
+basis = "Policy 1"
+confidence = "product_default"
+warn = [{ before = { amount = 5, unit = "working_days" }, to = "handler" }]
+
+[deadline.pause]
+reason = "a document that only the complainant has"
+by = "supervisor"
+most = { amount = 10, unit = "working_days" }
+notice_letter = "question"
+basis = "Policy 2"
+confidence = "product_default"
+
+[deadline.extension]
+condition = "it needs a surveyor"
+most = { amount = 20, unit = "working_days" }
+by = "supervisor"
+basis = "x"
+notice_letter = "delay"
+repeatable = true
+
+[[deadline]]
+id = "visit"
+label = "VISIT"
+action = "Send somebody"
+amount = 100
+unit = "hours"
+met_by = ["answer"]
+basis = "Policy 3"
+confidence = "product_default"
+
+[deadline.pause]
+reason = "nobody opens the door"
+by = "handler"
+basis = "Policy 4"
+confidence = "product_default"
+
+[[letter]]
+id = "answer"
+kind = "final-response"
+basis = "Policy 1"
+confidence = "product_default"
+
+[[letter]]
+id = "question"
+kind = "pause"
+basis = "Policy 2"
+confidence = "product_default"
+
+[[letter]]
+id = "delay"
+kind = "holding"
+basis = "Policy 1"
+confidence = "product_default"
+""".replace('basis = "x"\n', "")
+REASON = "The bank statement of May is missing."
+DAY_3 = NOW + timedelta(days=3)  # Thursday 26 November
+
+
+@pytest.fixture
+def house(tmp_path, database_url):
+    office = _house(tmp_path, database_url)
+    yield office
+    office.book.close()
+
+
+@pytest.fixture
+def desk(tmp_path, sqlite_url):
+    """For rules that do not depend on the database."""
+    office = _house(tmp_path, sqlite_url)
+    yield office
+    office.book.close()
+
+
+def _house(tmp_path, url):
+    (tmp_path / "house.toml").write_text(HOUSE)
+    return an_office(tmp_path, url=url, policy={"pack": "house", "folder": "."}, letters={"undo_seconds": 0})
+
+
+def an_open_case(office):
+    case_id = open_case(office)
+    post_all(office)
+    return case_id
+
+
+def pause(office, case_id, *, kind="response", reason=REASON, words="", actor=SAM, now=DAY_3):
+    return correspondence.pause(office, case_id, kind, reason, text=words, actor=actor, now=now)
+
+
+def paused(office, *, now=DAY_3, **how):
+    """A case whose answer stands still since `now`."""
+    case_id = an_open_case(office)
+    pause(office, case_id, now=now, **how)
+    post_all(office, now=now)
+    return case_id
+
+
+def clock(office, case_id, kind="response", *, now=NOW):
+    return next(one for one in case_of(office, case_id, now=now).deadlines if one.kind == kind)
+
+
+def answer(office, case_id, *, now, **how):
+    """What the complainant answers, filed at `now`."""
+    (newest, *_) = reversed(case_of(office, case_id).letters)
+    return file_mail(office, a_mail(in_reply_to=newest.message_id, text="Here it is.", **how), now=now)
+
+
+def tick(office, now):
+    while clockwork.tick(office, now=now):
+        pass
+    post_all(office, now=now)
+
+
+def kinds(office, case_id):
+    return [event.kind for event in case_of(office, case_id).events]
+
+
+def sound(office):
+    return verify(office.book).problems == ()
+
+
+def test_the_clock_stands_still_when_the_letter_has_left_and_goes_on_with_the_answer(house):
+    case_id = an_open_case(house)
+    assert clock(house, case_id).due_date == "2026-12-21"
+    pause(house, case_id, words="Please send us the statement of May.")
+    assert clock(house, case_id).state == "open"
+    post_all(house, now=DAY_3)
+    still = case_of(house, case_id, now=DAY_3 + timedelta(days=4))
+    found = clock(house, case_id, now=DAY_3 + timedelta(days=4))
+    assert (found.state, found.due_date, found.paused_days) == ("paused", "2027-01-07", 4)
+    assert still.row.waiting == Waiting.COMPLAINANT
+    (notice,) = [one for one in still.letters if one.kind == LetterKind.PAUSE]
+    assert "Please send us the statement of May." in notice.body and "Thursday, 10 December 2026" in notice.body
+    assert sound(house)
+
+    answer(house, case_id, now=NOW + timedelta(days=7, hours=1))  # Monday 30 November
+    found = clock(house, case_id)
+    assert (found.state, found.due_date, found.paused_days) == ("open", "2026-12-23", 4)
+    assert f"({REASON}, approved by sam)" in " ".join(found.derivation)
+    assert case_of(house, case_id).row.waiting is None
+    told = kinds(house, case_id)
+    assert told.index("pause-granted") < told.index("deadline-paused") < told.index("deadline-resumed")
+    assert REASON not in str([event.data for event in case_of(house, case_id).events])
+    assert sound(house)
+
+
+def test_while_it_stands_still_it_neither_warns_nor_is_missed_and_after_the_longest_pause_it_does(house):
+    case_id = paused(house, now=NOW + timedelta(days=18))  # Friday 11 December, until the end of the 29th
+    found = clock(house, case_id)
+    assert (found.due_date, found.pauses[0].until) == ("2027-01-07", datetime(2026, 12, 29, 23, 59, 59, tzinfo=UTC))
+    tick(house, datetime(2026, 12, 29, 12, tzinfo=UTC))
+    assert clock(house, case_id).state == "paused" and "deadline-warning" not in kinds(house, case_id)[5:]
+    tick(house, datetime(2026, 12, 30, 9, tzinfo=UTC))
+    assert clock(house, case_id).state == "open"
+    (ended,) = [one for one in case_of(house, case_id).events if one.kind == "deadline-resumed"]
+    assert ended.data["because"] == "the longest pause that the rule allows is over"
+    tick(house, datetime(2027, 1, 8, 9, tzinfo=UTC))
+    missed = clock(house, case_id)
+    assert missed.state == "breached" and missed.breached_at == missed.due_at
+    assert missed.due_date == "2027-01-07"
+    assert sound(house)
+
+
+def test_a_long_silence_of_the_daemon_ends_the_pause_when_it_was_over_and_then_misses(desk):
+    case_id = paused(desk)
+    tick(desk, NOW + timedelta(days=90))
+    found = clock(desk, case_id, now=NOW + timedelta(days=90))
+    assert (found.state, found.due_date) == ("breached", "2027-01-07")
+    assert found.pauses[0].ends_at == datetime(2026, 12, 10, 23, 59, 59, tzinfo=UTC)
+    told = [one.kind for one in case_of(desk, case_id).events if one.data.get("deadline") == "response"]
+    assert told.index("deadline-resumed") < told.index("deadline-breached")
+    assert sound(desk)
+
+
+def test_a_pause_without_a_longest_one_goes_on_until_somebody_speaks(desk):
+    case_id = paused(desk, kind="visit", actor=AMARA, now=NOW + timedelta(hours=40))
+    for weeks in (5, 9, 30):
+        tick(desk, NOW + timedelta(weeks=weeks))
+        found = clock(desk, case_id, "visit")
+        assert found.state == "paused" and found.due_at > NOW + timedelta(weeks=weeks)
+        assert sound(desk)
+    handling.resume(desk, case_id, actor=AMARA, now=NOW + timedelta(weeks=30))
+    found = clock(desk, case_id, "visit")
+    assert (found.state, found.due_at) == ("open", NOW + timedelta(weeks=30, hours=60))
+    assert sound(desk)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"reason": "  "}, "needs a reason"),
+        ({"actor": AMARA}, r"is a supervisor's word \(Policy 2\); ask sam"),
+        ({"actor": AUDREY}, "auditor"),
+        ({"now": NOW + timedelta(days=40)}, "a clock that has run out cannot be stopped"),
+        ({"kind": "ack"}, "No deadline 'ack' runs"),
+    ],
+)
+def test_what_the_rule_does_not_allow_is_refused_and_leaves_nothing(desk, change, said):
+    case_id = an_open_case(desk)
+    with pytest.raises(Refused, match=said):
+        pause(desk, case_id, **change)
+    assert not [one for one in case_of(desk, case_id).letters if one.kind == LetterKind.PAUSE]
+    assert "pause-granted" not in kinds(desk, case_id)
+
+
+def test_a_rule_without_a_pause_cannot_be_paused(on_sqlite):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite)
+    with pytest.raises(Refused, match=r"cannot be paused: ISO 10002:2018, .* lets nothing stop its clock"):
+        pause(on_sqlite, case_id)
+
+
+def test_a_letter_that_leaves_too_late_or_not_at_all_stops_no_clock(desk):
+    case_id = an_open_case(desk)
+    pause(desk, case_id)
+    (notice,) = [one for one in case_of(desk, case_id).letters if one.kind == LetterKind.PAUSE]
+    correspondence.call_back(desk, notice.id, actor=SAM, now=DAY_3)
+    post_all(desk, now=DAY_3)
+    assert clock(desk, case_id).state == "open"
+    correspondence.send(desk, notice.id, actor=SAM, now=DAY_3, anyway=True)
+    tick(desk, NOW + timedelta(days=40))
+    assert clock(desk, case_id).state == "breached" and clock(desk, case_id).pauses == ()
+    (lapsed,) = [one for one in case_of(desk, case_id).events if one.kind == "pause-lapsed"]
+    assert "has passed" in lapsed.data["because"]
+    assert sound(desk)
+
+
+def test_several_pauses_of_one_deadline_share_the_longest_one(desk):
+    case_id = paused(desk)
+    answer(desk, case_id, now=NOW + timedelta(days=10))  # Thursday: 5 working days gone
+    assert clock(desk, case_id).due_date == "2026-12-30"
+    second = NOW + timedelta(days=14)  # Monday 7 December
+    pause(desk, case_id, now=second)
+    with pytest.raises(Refused, match="is on its way"):
+        pause(desk, case_id, now=second)
+    post_all(desk, now=second)
+    with pytest.raises(Refused, match="stands still already"):
+        pause(desk, case_id, now=second)
+    assert clock(desk, case_id).pauses[1].until == datetime(2026, 12, 14, 23, 59, 59, tzinfo=UTC)
+    tick(desk, NOW + timedelta(days=22))
+    assert (clock(desk, case_id).due_date, clock(desk, case_id).paused_days) == ("2027-01-07", 14)
+    with pytest.raises(Refused, match="has stood still for 10 working days, and Policy 2 allows no more"):
+        pause(desk, case_id, now=NOW + timedelta(days=22))
+    assert sound(desk)
+
+
+def test_an_extension_before_and_after_a_pause_adds_up(desk):
+    case_id = an_open_case(desk)
+    correspondence.extend(desk, case_id, "response", date(2027, 1, 4), "A surveyor.", actor=SAM, now=DAY_3)
+    post_all(desk, now=DAY_3)
+    pause(desk, case_id, now=NOW + timedelta(days=7))
+    post_all(desk, now=NOW + timedelta(days=7))
+    with pytest.raises(Refused, match="resume it first"):
+        correspondence.extend(desk, case_id, "response", date(2027, 1, 8), "x", actor=SAM, now=NOW + timedelta(days=8))
+    answer(desk, case_id, now=NOW + timedelta(days=9, hours=2))  # Monday to Wednesday: 2 working days
+    assert clock(desk, case_id).due_date == "2027-01-06"
+    at = NOW + timedelta(days=10)
+    correspondence.extend(desk, case_id, "response", date(2027, 1, 8), "The surveyor is ill.", actor=SAM, now=at)
+    post_all(desk, now=at)
+    found = clock(desk, case_id)
+    assert (found.due_date, found.paused_days, found.state) == ("2027-01-08", 2, "open")
+    assert [words.split(" ")[0] for words in found.derivation if words.startswith(("moved", "stood"))] == [
+        "moved",
+        "stood",
+        "moved",
+    ]
+    assert sound(desk)
+
+
+def test_the_final_response_ends_a_pause_and_counts_by_its_date(desk):
+    case_id = paused(desk)
+    at = NOW + timedelta(days=15)
+    words = Words(outcome="upheld", reasons="The engineer came late.", remedy="", next_steps="")
+    letter = correspondence.draft(desk, case_id, LetterKind.FINAL_RESPONSE, words=words, actor=AMARA, now=at)
+    correspondence.respond(desk, letter, Finding(Outcome.UPHELD), actor=AMARA, now=at)
+    post_all(desk, now=at)
+    found = clock(desk, case_id)
+    assert (found.state, found.met_at, found.pauses[0].ends_at) == ("met", at, at)
+    handling.reopen(desk, case_id, "They disagree.", actor=AMARA, now=at + timedelta(days=1))
+    anew = [one for one in case_of(desk, case_id).deadlines if one.kind == "response"][-1]
+    assert (anew.state, anew.pauses) == ("open", ())
+    assert sound(desk)
+
+
+def test_closing_ends_a_pause(desk):
+    case_id = paused(desk)
+    at = NOW + timedelta(days=5)
+    handling.close(desk, case_id, outcome=Outcome.WITHDRAWN, reason="They moved.", actor=AMARA, now=at)
+    found = clock(desk, case_id)
+    assert (found.state, found.pauses[0].ends_at) == ("cancelled", at)
+    tick(desk, NOW + timedelta(days=90))
+    assert clock(desk, case_id).state == "cancelled"
+    assert sound(desk)
+
+
+def test_a_merger_ends_a_pause_and_its_way_back_lets_the_clock_run(desk):
+    case_id = paused(desk)
+    other = open_case(desk, a_mail(subject="Still no heating"), now=DAY_3)
+    at = NOW + timedelta(days=7, hours=1)
+    merging.merge(desk, case_id, other, actor=AMARA, now=at)
+    assert clock(desk, case_id).state == "cancelled" and sound(desk)
+    merging.unmerge(desk, case_id, actor=AMARA, now=at + timedelta(days=1))
+    found = clock(desk, case_id)
+    assert (found.state, found.due_date, found.paused_days) == ("open", "2026-12-23", 4)
+    assert sound(desk)
+
+
+def test_an_answer_that_waited_in_the_tray_ends_the_pause_when_it_came(desk):
+    case_id = paused(desk)
+    reference = case_of(desk, case_id).row.reference
+    filed = file_mail(
+        desk, a_mail(sender="cousin@example.net", subject=f"Re: {reference}"), now=NOW + timedelta(days=7, hours=1)
+    )
+    assert filed.state == "held" and clock(desk, case_id).state == "paused"
+    tray.join(desk, filed.arrival_id, reference, actor=AMARA, now=NOW + timedelta(days=9))
+    assert clock(desk, case_id).state == "paused"  # a stranger's, until a handler takes them for one of the case
+    handling.accept(desk, case_id, "cousin@example.net", actor=AMARA, now=NOW + timedelta(days=9))
+    found = clock(desk, case_id)
+    assert (found.state, found.due_date) == ("open", "2026-12-23")
+    assert sound(desk)
+
+
+def test_a_machine_ends_no_pause(desk):
+    case_id = paused(desk)
+    answer(desk, case_id, now=NOW + timedelta(days=4), kind=Kind.AUTO_REPLY)
+    assert clock(desk, case_id).state == "paused"
+
+
+def test_the_queue_and_the_case_say_that_a_clock_stands_still(desk):
+    case_id = paused(desk)
+    with desk.book.read() as session:
+        from amends.ledger import views
+
+        (row,) = views.queue(session, views.View(), now=DAY_3)
+        whole = views.case(session, case_id, now=NOW + timedelta(days=6)).as_json()
+    assert row.as_json()["next_deadline"]["state"] in ("open", "paused")
+    (said,) = [one for one in whole["deadlines"] if one["kind"] == "response"]
+    assert said["state"] == "paused" and said["paused_days"] == 3
+    assert said["pauses"][0]["approver"] == "sam" and said["pauses"][0]["ends_at"] is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "pauses = '[]'",
+        "pauses = replace(pauses, '2026-11-26', '2026-11-24')",
+        "pauses = replace(pauses, 'bank', 'book')",
+        "pauses = '[{}]'",
+    ],
+)
+def test_a_pause_that_somebody_changed_behind_our_back_is_found(desk, change):
+    paused(desk)
+    with desk.book.write() as session:
+        session.connection().execute(text(f"UPDATE deadlines SET {change} WHERE kind = 'response'"))
+    assert any("stood still are not those of the ledger" in one for one in verify(desk.book).problems)
