@@ -461,7 +461,9 @@ class Escalation(Section):
     @model_validator(mode="after")
     def _to_whom(self) -> Self:
         if self.to and self.on_breach == "raise":
-            raise ValueError('to: nobody gets a case with on_breach = "raise"; take it out, or set on_breach = "reassign"')
+            raise ValueError(
+                'to: nobody gets a case with on_breach = "raise"; take it out, or set on_breach = "reassign"'
+            )
         return self
 
 
@@ -472,7 +474,7 @@ class Handler(Section):
     """Where warnings go."""
     role: Literal["handler", "supervisor", "auditor"] = "handler"
     digest: bool = False
-    """One letter each working day with all warnings together, instead of one for each; what was missed is told at once."""
+    """One letter each working day with all warnings, instead of one for each; what was missed is told at once."""
     digest_at: str = Field(default="", pattern=_TIME_OR_NONE_FORM)
     """At what time, in the organisation's zone; moved into its office hours.  Empty: when the office opens."""
 

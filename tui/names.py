@@ -24,6 +24,7 @@ LETTER_NAMES: Final = {
     "reply": "Letter",
     "staff-warning": "Warning to staff",
     "staff-escalation": "Escalation",
+    "staff-digest": "Daily digest",
 }
 LETTER_STATES: Final = {
     "draft": "draft, not sent",
@@ -105,9 +106,12 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "deadline-breached": f"{clock} missed",
         "deadline-breach-corrected": f"{clock} was not missed: the letter had left in time",
         "deadline-cancelled": f"{clock} no longer owed: {said('because')}",
-        "deadline-warning": f"warned of {clock}",
+        "deadline-warning": f"warned of {clock}{', late' if data.get('late_seconds') else ''}",
+        "letter-due": f"{title or 'letter'} for {clock} due{', found late' if data.get('late_seconds') else ''}",
+        "update-not-needed": f"no letter by itself for {clock}: {said('because')}",
         "extension-granted": f"more time granted for {clock}, until {said('to')}",
         "extension-lapsed": f"no more time for {clock}: {said('because')}",
+        "deadline-recounted": f"{clock} counted anew, as the calendar or its rules had changed",
         "deadline-extended": f"{clock} moved, approved by {said('approver')}",
         "pause-granted": f"a pause granted for {clock}, by {said('approver')}",
         "pause-lapsed": f"no pause for {clock}: {said('because')}",

@@ -52,3 +52,14 @@ def address_of(settings: Settings, login: str | None) -> str:
 
 def supervisors(settings: Settings) -> list[str]:
     return [person.login for person in settings.handler if person.role == "supervisor"]
+
+
+def is_here(settings: Settings, login: str) -> bool:
+    """Whether somebody is among the handlers of the configuration."""
+    return any(person.login == login for person in settings.handler)
+
+
+def name_of(settings: Settings, login: str | None) -> str:
+    """What a handler is called in letters to staff; the login itself where nothing else is known, "" for nobody."""
+    found = next((person.name for person in settings.handler if person.login == login), "")
+    return found or login or ""

@@ -1,9 +1,14 @@
-"""What the clock does when an instant has come: warn, write, put a breach on the record, escalate.  Each once."""
+"""What the clock does when an instant has come: warn, write, put a breach on the record, escalate.  Each once.
+
+However late it finds what was to be done, it does it case by case in the order of the instants that were planned, and
+what it finds more than five minutes late it marks as late, in the ledger and in what it tells the staff.
+"""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,22 +16,23 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
-from amends.casework import pausing
-from amends.casework.actors import SYSTEM, supervisors
+from amends.casework import contents, digests
+from amends.casework.actors import SYSTEM, is_here, name_of, supervisors
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import lock_cases
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, pack_of
 from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
-from amends.deadlines.model import Pack
+from amends.deadlines.model import Pack, RequiredLetter
 from amends.kernel.errors import NeedsOperator, TryLater
 from amends.kernel.instants import iso
 from amends.kernel.text import one_line
 from amends.ledger.columns import key
-from amends.ledger.tables import Deadline, Letter
-from amends.letters.kinds import LetterKind
+from amends.ledger.tables import Case, Deadline, Letter
+from amends.letters.kinds import LetterFacts, LetterKind
 
 _APART: Final = 100_000  # above the numbers of handlers' letters, which begin at 1000
+NOT_LATE: Final[Mapping[str, int]] = {}
 LATE: Final = timedelta(minutes=5)  # a tick found later than this is marked late in the ledger
 
 
@@ -34,7 +40,9 @@ def next_instant(office: Office, *, failed: Collection[int] = ()) -> datetime | 
     """The next instant at which there is something to do; the deadlines in `failed` are passed over."""
     statement = select(func.min(col(Deadline.tick_at))).where(col(Deadline.tick_at).is_not(None), *_but_for(failed))
     with office.book.read() as session:
-        return session.connection().execute(statement).scalar()
+        planned: datetime | None = session.connection().execute(statement).scalar()
+        digest = digests.next_at(office, session, now=office.now())
+    return min((one for one in (planned, digest) if one is not None), default=None)
 
 
 def _but_for(failed: Collection[int]) -> list[Any]:
@@ -44,10 +52,13 @@ def _but_for(failed: Collection[int]) -> list[Any]:
 def tick(office: Office, *, now: datetime, limit: int = 200, failed: dict[int, str] | None = None) -> int:
     """Fire up to `limit` plan entries that are due, the oldest first; returns how many.  Call until it returns 0.
 
-    However long nobody ticked, everything due is found; however many tick at once, each entry fires once.
-    Each fires under its own savepoint.  With `failed` (deadline id: why), one that cannot be acted on is entered there,
-    and those that stand there are passed over, so that one case never stops the clock of the others; without it, the
-    error is raised.
+    When nothing of them is left, the daily letters to staff are written that are due, and count as well.
+
+    However long nobody ticked, everything due is found; however many tick at once, each entry fires once.  What one
+    case has due fires in the order of its instants: of each case the earliest alone goes at once, and the next call
+    finds the one after it, which that one may have started.  Each fires under its own savepoint.  With `failed`
+    (deadline id: why), one that cannot be acted on is entered there, and those that stand there are passed over, so
+    that one case never stops the clock of the others; without it, the error is raised.
     """
     statement = (
         select(key(Deadline.id), col(Deadline.case_id), col(Deadline.tick_no))
@@ -58,11 +69,15 @@ def tick(office: Office, *, now: datetime, limit: int = 200, failed: dict[int, s
     with office.book.read() as session:
         due = list(session.connection().execute(statement))
     if not due:
-        return 0
+        return digests.write(office, now=now)
     fired = 0
     with office.book.write() as session:
         lock_cases(session, [case_id for _, case_id, _ in due])
+        begun: set[int] = set()
         for deadline_id, case_id, tick_no in due:
+            if case_id in begun:
+                continue
+            begun.add(case_id)
             try:
                 with session.begin_nested():
                     fired += _fire(office, session, deadline_id, case_id, tick_no, now)
@@ -96,11 +111,9 @@ def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick
     if action == "warn":
         _warn(file, deadline, step, to, late)
     elif action == "letter":
-        _write(file, deadline, step)
+        _write(file, deadline, step, late)
     elif action == "breach":
-        _breach(file, deadline, to)
-    elif action == "resume":
-        pausing.time_is_up(file, deadline)
+        _breach(file, deadline, to, late)
     file.save()
     return 1
 
@@ -108,8 +121,7 @@ def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick
 def _key(file: CaseFile, deadline: Deadline) -> str:
     """What tells it from every other deadline of the case, and from itself at an earlier date."""
     moved = [f"moved-{deadline.moved}"] if deadline.moved else []
-    paused = [f"paused-{len(deadline.pauses)}"] if deadline.pauses else []
-    return "/".join(map(str, [*file.which(deadline).values(), *moved, *paused]))
+    return "/".join(map(str, [*file.which(deadline).values(), *moved]))
 
 
 def _label(file: CaseFile, deadline: Deadline) -> str:
@@ -135,46 +147,58 @@ def _first_with(pack: Pack, kind: str) -> str | None:
     return next((rule.id for rule in pack.deadline if rule.letter and pack.letter_of(rule.letter).kind == kind), None)
 
 
-def _staff_facts(file: CaseFile, deadline: Deadline, handler: str) -> Any:
+def _staff_facts(file: CaseFile, deadline: Deadline, late: Mapping[str, int] = NOT_LATE, **more: Any) -> LetterFacts:
+    """What staff are told, in the organisation's own language; `late` by how many seconds it was found late."""
+    seconds = late.get("late_seconds")
     return facts_of(
         file.office,
         file.row,
         (),
+        language="",
         deadline=_label(file, deadline),
         deadline_due=deadline.due_at,
         basis=deadline.basis,
-        handler=handler,
+        handler=name_of(file.office.settings, file.row.handler),
+        told_at=None if seconds is None else file.now - timedelta(seconds=seconds),
+        **more,
     )
 
 
 def _recipients(file: CaseFile, to: str) -> list[str]:
-    """The logins that a step addressed to `to` reaches: a case without a handler is the supervisors' concern."""
-    if to == "handler" and file.row.handler:
+    """The logins that a step addressed to `to` reaches.
+
+    A case without a handler, or with one who has left, is the supervisors' concern.
+    """
+    settings = file.office.settings
+    if to == "handler" and file.row.handler and (is_here(settings, file.row.handler) or not settings.handler):
         return [file.row.handler]
-    return supervisors(file.office.settings)
+    return supervisors(settings)
 
 
-def _warn(file: CaseFile, deadline: Deadline, step: str, to: str, late: dict[str, int]) -> None:
+def _warn(file: CaseFile, deadline: Deadline, step: str, to: str, late: Mapping[str, int]) -> None:
     if deadline.due_at < file.now:
         return  # found so late that only the breach is worth saying
     file.record("deadline-warning", **file.which(deadline), step=step, to=to, **late)
+    _tell(file, deadline, to, f"warning/{_key(file, deadline)}/{step}", _staff_facts(file, deadline, late))
+
+
+def _tell(file: CaseFile, deadline: Deadline, to: str, key: str, facts: LetterFacts) -> None:
+    """A warning to whom it concerns: a letter, or for those who want a digest a line in the next, if it is in time."""
     for login in _recipients(file, to):
-        queue_staff(
-            file,
-            LetterKind.STAFF_WARNING,
-            login=login,
-            key=f"warning/{_key(file, deadline)}/{step}",
-            n=_letter_number(file),
-            facts=_staff_facts(file, deadline, login),
-        )
+        if not facts.missing and digests.takes(file.office, file.session, login, deadline, now=file.now):
+            continue
+        queue_staff(file, LetterKind.STAFF_WARNING, login=login, key=key, n=_letter_number(file), facts=facts)
 
 
-def _write(file: CaseFile, deadline: Deadline, letter: str) -> None:
+def _write(file: CaseFile, deadline: Deadline, letter: str, late: Mapping[str, int]) -> None:
     """The letter that the pack demands, unless a handler wrote since the deadline began to run.
 
-    After a long silence of the clock the letter of the last occurrence that is due stands for them all.
+    Any letter of a handler is an update; any other letter is written unless its own deadline was met.  After a long
+    silence of the clock the letter of the last occurrence that is due stands for them all.
     """
-    written_at = _wrote_since(file.session, file.id, begins_at(file.session, deadline))
+    kind = LetterKind(letter)
+    since = begins_at(file.session, deadline)
+    written_at = _wrote_since(file.session, file.id, since) if kind is LetterKind.PROGRESS_UPDATE else None
     if written_at is not None:
         file.record("update-not-needed", **file.which(deadline), because="a letter was sent")
         file.meet_one(deadline, at=written_at)
@@ -184,27 +208,47 @@ def _write(file: CaseFile, deadline: Deadline, letter: str) -> None:
     if following is not None and _letter_is_due(following, file.now):
         file.record("update-not-needed", **file.which(deadline), because="the next is due too")
         return
-    kind = LetterKind(letter)
+    if late:
+        file.record("letter-due", **file.which(deadline), letter_kind=letter, **late)
+    _write_by_itself(file, deadline, kind, following)
+
+
+def _write_by_itself(file: CaseFile, deadline: Deadline, kind: LetterKind, following: dict[str, Any] | None) -> None:
+    """Queue it if it says all that the pack demands of it, and else tell the handler what only a person can write."""
+    pack, wanted = _demanded(file, deadline)
     in_reply_to, references = thread_of(file.session, file.id)
     others = [one for one in file.unmet() if (one.kind, one.pack) != (deadline.kind, deadline.pack)]
-    promised = {"update_due": following["due_at"]} if following else {}
+    promised: dict[str, Any] = {"update_due": following["due_at"]} if following else {}
+    facts = facts_of(file.office, file.row, others, **promised)
+    if pack is not None and wanted is not None:
+        facts = replace(facts, external_review=contents.way_out(pack, wanted, facts))
+    withheld: list[str] = []
     queued = queue_automatic(
         file,
         kind,
         key=f"{kind}/{_key(file, deadline)}",
-        n=_number_of(file, deadline, letter),
-        facts=facts_of(
-            file.office,
-            file.row,
-            others,
-            **promised,
-        ),
+        n=_number_of(file, deadline, str(kind)),
+        facts=facts,
         in_reply_to=in_reply_to,
         references=references,
         of=(deadline.kind, deadline.occurrence, deadline.pack),
+        counts_as=wanted.id if wanted is not None else "",
+        lacks=lambda text: contents.not_said(pack, wanted, text, reference=file.row.reference),
+        withheld=withheld,
     )
     if queued is None:
         file.touch()
+    if withheld and deadline.due_at >= file.now:
+        file.record("deadline-warning", **file.which(deadline), step="letter", to="handler")
+        said = _staff_facts(file, deadline, missing="\n".join(withheld))
+        _tell(file, deadline, "handler", f"warning/{_key(file, deadline)}/letter", said)
+
+
+def _demanded(file: CaseFile, deadline: Deadline) -> tuple[Pack | None, RequiredLetter | None]:
+    """The pack of a deadline, and the letter of it that goes out by itself."""
+    pack = pack_of(file.office, deadline)
+    rule = next((one for one in pack.deadline if one.id == deadline.kind), None) if pack is not None else None
+    return pack, pack.letter_of(rule.letter) if pack is not None and rule is not None and rule.letter else None
 
 
 def _letter_is_due(row: dict[str, Any], now: datetime) -> bool:
@@ -221,21 +265,51 @@ def _wrote_since(session: Session, case_id: int, since: datetime) -> datetime | 
     return session.connection().execute(statement).scalar()
 
 
-def _breach(file: CaseFile, deadline: Deadline, to: str) -> None:
+def _breach(file: CaseFile, deadline: Deadline, to: str, late: Mapping[str, int]) -> None:
+    """The breach goes on the record and its handler is told; unless the rule leaves it at that, it is escalated.
+
+    That is: supervisors are told, and at the first one the case becomes somebody else's where the settings say so.
+    """
     file.breach(deadline)
     file.start_following(deadline)
-    if not file.row.escalated:
-        file.row.escalated = True
-        file.record("escalated", **file.which(deadline), to=to or "supervisor", due_at=iso(deadline.due_at))
-    for login in dict.fromkeys([*_recipients(file, "handler"), *supervisors(file.office.settings)]):
-        queue_staff(
-            file,
-            LetterKind.STAFF_ESCALATION,
-            login=login,
-            key=f"breach/{_key(file, deadline)}",
-            n=_letter_number(file),
-            facts=_staff_facts(file, deadline, login),
-        )
+    told, former = _recipients(file, "handler"), None
+    if to != "handler":
+        if not file.row.escalated:
+            file.row.escalated = True
+            file.record("escalated", **file.which(deadline), to=to or "supervisor", due_at=iso(deadline.due_at))
+            former = _reassign(file)
+        told += [*([file.row.handler] if former else ()), *supervisors(file.office.settings)]
+    facts = _staff_facts(file, deadline, late, former=name_of(file.office.settings, former))
+    for login in dict.fromkeys(told):
+        key = f"breach/{_key(file, deadline)}"
+        queue_staff(file, LetterKind.STAFF_ESCALATION, login=login, key=key, n=_letter_number(file), facts=facts)
+
+
+def _reassign(file: CaseFile) -> str | None:
+    """Give an escalated case to whom the settings say; returns who had it until now, if anybody had and it moved."""
+    escalation, row = file.office.settings.escalation, file.row
+    if escalation.on_breach != "reassign":
+        return None
+    able = [escalation.to] if escalation.to else supervisors(file.office.settings)
+    if row.handler in able:
+        return None
+    former, row.handler = row.handler, _least_loaded(file.session, able)
+    file.record("assigned", before=former, after=row.handler, because="a deadline was missed")
+    file.touch()
+    return former
+
+
+def _least_loaded(session: Session, logins: Sequence[str]) -> str:
+    """Who of them has the fewest open cases; of several the one whom the configuration names first."""
+    if len(logins) == 1:
+        return logins[0]
+    statement = (
+        select(col(Case.handler), func.count())
+        .where(col(Case.handler).in_(logins), col(Case.is_open).is_(True))
+        .group_by(col(Case.handler))
+    )
+    load: dict[str | None, int] = dict(session.connection().execute(statement).tuples())
+    return min(logins, key=lambda login: load.get(login, 0))
 
 
 def _letter_number(file: CaseFile) -> int:

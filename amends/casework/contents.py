@@ -11,8 +11,9 @@ from sqlmodel import col
 
 from amends.casework import course
 from amends.casework.casefile import CaseFile
-from amends.deadlines.model import Item, Pack, RequiredLetter, Window
+from amends.deadlines.model import Item, Ombudsman, Pack, RequiredLetter, Window
 from amends.ledger.tables import Letter
+from amends.letters.kinds import LetterFacts
 
 _DATE: Final = re.compile(
     r"\b\d{1,2}(st|nd|rd|th|\.)?\s+(de\s+)?[^\W\d_]{3,}\.?\s+(de\s+)?\d{4}\b"  # 8 January 2027, 8. Januar 2027
@@ -80,6 +81,46 @@ def looked_at(
                 yield True, True, f"It says {item.text}"
             elif found is False:
                 yield False, item.required, f"It does not say {item.text} ({letter.basis})"
+
+
+# Letters that leave by themselves
+
+
+_BY_A_PERSON: Final = ("reasons", "outcome", "remedy")  # checks that nothing but a person can meet
+_WAY_OUT: Final = ("ombudsman", "ombudsman_url", "referral_period")
+
+
+def not_said(pack: Pack | None, letter: RequiredLetter | None, text: str, *, reference: str) -> list[str]:
+    """What a letter that no person wrote does not say though the pack wants it in it, in sentences.
+
+    What only a person can tell is taken as said, since the pack lets the letter go out by itself; reasons are not.
+    """
+    if pack is None or letter is None:
+        return []
+    return [
+        f"It does not say {item.text} ({letter.basis})."
+        for item in letter.must_contain
+        if item.required and (item.check in _BY_A_PERSON or says(item, text, reference=reference, pack=pack) is False)
+    ]
+
+
+def way_out(pack: Pack, letter: RequiredLetter, facts: LetterFacts) -> str:
+    """The way to an ombudsman for a letter that must name it: the organisation's own words, if they say what they must.
+
+    Else what the pack knows of it, where that was verified.
+    """
+    items = [item for item in letter.must_contain if item.check in _WAY_OUT and item.required]
+    own = facts.external_review
+    if all(says(item, own, reference=facts.reference, pack=pack) is not False for item in items):
+        return own
+    known = [_way_to(one) for one in pack.ombudsman if one.confidence != "memory"]
+    return "\n".join([*([own] if own else []), *known])
+
+
+def _way_to(one: Ombudsman) -> str:
+    where = f" ({one.url})" if one.url else ""
+    when = f"You have {one.window.in_words()}." if one.window is not None else ""
+    return f"You can take your complaint to the {one.name.removeprefix('the ')}{where}. {when}".rstrip()
 
 
 def lacking(file: CaseFile) -> list[str]:

@@ -113,18 +113,27 @@ def _is_machine(past: Past, answered: Answered) -> bool:
     return repeats(answered.said, past.messages, past.letters) or answers_at_once(messages, past.letters)
 
 
-def ask(file: CaseFile, to: str, *, answered: Answered | None = None, staff: bool = False) -> Verdict:
-    """May an automatic letter on this case go to `to` now?  What it learns of the address is kept."""
-    office, session, now = file.office, file.session, file.now
+def ask_for_staff(office: Office, session: Session, to: str, *, now: datetime) -> Verdict:
+    """May a letter to staff go to `to` now?  Each goes once for one deadline or day, and nobody's mail sets it off."""
+    return _unfit(office, to) or Verdict(_past_of(session, to, None, now).blocked)
+
+
+def _unfit(office: Office, to: str) -> Verdict | None:
     if to in office.settings.organisation.own_addresses:
         return Verdict("the address is our own")
     try:
         sendable(to)
     except Refused as unfit:
         return Verdict(str(unfit))
+    return None
+
+
+def ask(file: CaseFile, to: str, *, answered: Answered | None = None) -> Verdict:
+    """May an automatic letter on this case go to `to` now?  What it learns of the address is kept."""
+    office, session, now = file.office, file.session, file.now
+    if (unfit := _unfit(office, to)) is not None:
+        return unfit
     past = _past_of(session, to, answered, now)
-    if staff:  # each goes once for one deadline, and nobody's mail sets it off
-        return Verdict(past.blocked)
     letters = office.settings.letters
     domain, shared = to.rpartition("@")[2], letters.shared_domains
     if answered is not None and past.blocked is None and not is_shared(domain, shared):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,13 @@ from sqlalchemy import bindparam, select
 from sqlmodel import Session, col
 
 from amends.casework import gate
-from amends.casework.actors import address_of
+from amends.casework.actors import SYSTEM, address_of
 from amends.casework.casefile import CaseFile, Which
 from amends.casework.gate import Answered
 from amends.casework.office import Office
 from amends.casework.threads import remember
 from amends.deadlines.clocks import meets
+from amends.kernel.refs import CaseRef
 from amends.ledger.book import add
 from amends.ledger.chain import new_salt
 from amends.ledger.seals import bytes_seal, letter_seal
@@ -84,23 +85,30 @@ def queue_automatic(
     of: Which | None = None,
     answered: Answered | None = None,
     first: bool = False,
+    counts_as: str = "",
+    lacks: Callable[[str], list[str]] = lambda text: [],
+    withheld: list[str] | None = None,
 ) -> int | None:
     """Queue an automatic letter to the complainant, once for each `key`.
 
     `first`: the case was opened just now, so that it cannot have one.  `of` is the deadline and the occurrence that
-    the clock writes it for, `answered` the message that sets it off.  None, with the reason in the ledger, if the gate
-    is shut.
+    the clock writes it for, `counts_as` the letter of a pack that it is, `answered` the message that sets it off.
+    `lacks` says what a text does not say though it must.  None, with the reasons in the ledger and added to `withheld`,
+    if the gate is shut or the letter lacks something.
     """
     to = file.row.complainant_address
     natural = f"{file.row.reference}/{key}"
     if not first and _exists(file.session, natural):
         return None
     verdict = gate.ask(file, to, answered=answered)
-    if verdict.shut is not None:
-        file.record("letter-withheld", letter=str(kind), because=_without(verdict.shut, to))
-        return None
     # A day that we had promised and that has passed is said as such and not promised again.
     rendered = file.office.templates.render(kind, replace(facts, written_at=file.now))
+    shut = [_without(verdict.shut, to)] if verdict.shut is not None else lacks(rendered.text)
+    if shut:
+        file.record("letter-withheld", letter=str(kind), because="; ".join(shut))
+        if withheld is not None:
+            withheld += shut
+        return None
     return enqueue(
         file,
         kind,
@@ -112,6 +120,7 @@ def queue_automatic(
         in_reply_to=in_reply_to,
         references=references,
         of=of,
+        counts_as=counts_as,
         again=verdict.again,
     )
 
@@ -127,11 +136,63 @@ def queue_staff(file: CaseFile, kind: LetterKind, *, login: str | None, key: str
     natural = f"{file.row.reference}/{key}/{login}"
     if not to or _exists(file.session, natural):
         return
-    if (shut := gate.ask(file, to, staff=True).shut) is not None:
+    if (shut := gate.ask_for_staff(file.office, file.session, to, now=file.now).shut) is not None:
         file.record("letter-withheld", letter=str(kind), because=_without(shut, to))
         return
     rendered = file.office.templates.render(kind, facts)
     enqueue(file, kind, rendered, natural=natural, n=n, leaves_at=file.now, automatic=True, staff_to=(login or "", to))
+
+
+def queue_digest(
+    office: Office, session: Session, *, login: str, n: int, natural: str, facts: LetterFacts, now: datetime
+) -> int | None:
+    """Queue the daily letter to somebody of the staff, of many cases and on none; None if the gate is shut.
+
+    `n` numbers all of them.  Its Message-ID names the serial 0 of the year, which no case has.
+    """
+    to = address_of(office.settings, login)
+    if not to or gate.ask_for_staff(office, session, to, now=now).shut is not None:
+        return None
+    organisation, kind = office.settings.organisation, LetterKind.STAFF_DIGEST
+    rendered = office.templates.render(kind, facts)
+    reference = CaseRef(organisation.reference_prefix, now.year, 0)
+    message_id = tokens.message_id(reference, str(kind), n, key=office.key, domain=organisation.domain)
+    raw = build(
+        Envelope(
+            from_name=organisation.name,
+            from_address=organisation.address,
+            to_name=login,
+            to_address=to,
+            subject=rendered.subject,
+            date=now,
+            message_id=message_id,
+            kind=kind,
+            automatic=True,
+            text=rendered.text,
+            html=rendered.html,
+            language=organisation.languages[0],
+        )
+    )
+    values = {
+        "natural_key": natural,
+        "kind": str(kind),
+        "template": str(kind),
+        "state": "queued",
+        "automatic": True,
+        "staff": True,
+        "author": SYSTEM.login,
+        "to_name": login,
+        "to_address": to,
+        "subject": rendered.subject,
+        "body": rendered.text,
+        "message_id": message_id,
+        "raw": raw,
+        "salt": new_salt(),
+        "created_at": now,
+        "queued_at": now,
+        "next_try_at": now,
+    }
+    return add(session, Letter, values)
 
 
 def _exists(session: Session, natural: str) -> bool:
@@ -166,6 +227,7 @@ def enqueue(
     references: Sequence[str] = (),
     staff_to: tuple[str, str] | None = None,
     of: Which | None = None,
+    counts_as: str = "",
     again: bool = False,
     letter: Letter | None = None,
 ) -> int:
@@ -195,7 +257,7 @@ def enqueue(
             automatic=automatic,
             text=rendered.text,
             html=rendered.html,
-            language=row.language,
+            language=organisation.languages[0] if staff_to else row.language,
         )
     )
     salt = new_salt()
@@ -223,7 +285,7 @@ def enqueue(
         "receipt": automatic and staff_to is None and smtp is not None and smtp.wants_receipts,
     }
     if letter is None:
-        facts = {"of": list(of)} if of is not None else {}
+        facts = ({"of": list(of)} if of is not None else {}) | ({"counts_as": counts_as} if counts_as else {})
         letter_id = add(file.session, Letter, values | {"created_at": file.now, "facts": facts})
     else:
         for name, value in values.items():

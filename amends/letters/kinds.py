@@ -17,19 +17,30 @@ class LetterKind(StrEnum):
     FINAL_RESPONSE = "final-response"
     STATUS_ANSWER = "status-answer"  # to somebody who asked how the case stands
     TOO_LARGE = "too-large"  # to a reply of which only the beginning could be taken in
-    PAUSE = "pause"  # we wait for you, and until then our clock stands still
     REPLY = "reply"  # a handler's letter about anything else
     STAFF_WARNING = "staff-warning"
     STAFF_ESCALATION = "staff-escalation"
+    STAFF_DIGEST = "staff-digest"
 
     @property
     def for_staff(self) -> bool:
-        return self in (LetterKind.STAFF_WARNING, LetterKind.STAFF_ESCALATION)
+        return self in (LetterKind.STAFF_WARNING, LetterKind.STAFF_ESCALATION, LetterKind.STAFF_DIGEST)
 
     @property
     def template(self) -> str:
         """Its place in the folder of a language, without the ending."""
         return f"staff/{self.removeprefix('staff-')}" if self.for_staff else str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StaffLine:
+    """One deadline of one case in a letter to staff."""
+
+    reference: str
+    subject: str
+    deadline: str
+    due_at: datetime
+    handler: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,17 @@ class LetterFacts:
     deadline: str = ""
     deadline_due: datetime | None = None
     basis: str = ""
+    told_at: datetime | None = None
+    """When staff should have been told, if they are told late."""
+    former: str = ""
+    """Who had the case until it became somebody else's by the same breach."""
+    missing: str = ""
+    """Why the letter that is demanded does not go out by itself; several lines."""
+    missed: tuple[StaffLine, ...] = ()
+    due_today: tuple[StaffLine, ...] = ()
+    due_soon: tuple[StaffLine, ...] = ()
+    more: str = ""
+    """How many further deadlines the lists leave out."""
 
 
 # What only a person can say; a draft shows it as a gap, and a letter with a gap does not leave.
@@ -86,6 +108,9 @@ GAPS: Final = {
     }
 }
 
+_LINE: Final = StaffLine(
+    "NW-2026-000042-17", "No heating since Friday", "FINAL", datetime(2026, 12, 21, 17, 0, tzinfo=UTC), "Amara Osei"
+)
 SAMPLE: Final = LetterFacts(
     organisation="Northwind Homes",
     organisation_address="complaints@northwind.example",
@@ -112,6 +137,13 @@ SAMPLE: Final = LetterFacts(
     deadline="Final response",
     deadline_due=datetime(2026, 12, 21, 17, 0, tzinfo=UTC),
     basis="ISO 10002:2018, 7.8",
+    told_at=datetime(2026, 12, 14, 9, 0, tzinfo=UTC),
+    former="Sam Price",
+    missing="It does not say until when the answer is expected.",
+    missed=(_LINE, _LINE),
+    due_today=(_LINE,),
+    due_soon=(_LINE,),
+    more="12",
 )
 """Facts that know everything; every template is tried with it, with `OVERDUE` and with `SPARSE`."""
 
@@ -138,5 +170,12 @@ SPARSE: Final = replace(
     deadline="",
     deadline_due=None,
     basis="",
+    told_at=None,
+    former="",
+    missing="",
+    missed=(),
+    due_today=(),
+    due_soon=(),
+    more="",
 )
 """Facts that know as little as a case can."""

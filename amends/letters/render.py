@@ -41,7 +41,7 @@ from markupsafe import Markup, escape
 
 from amends.kernel.errors import ConfigError
 from amends.kernel.text import one_line, storable
-from amends.letters.kinds import GAPS, OVERDUE, SAMPLE, SPARSE, LetterFacts, LetterKind
+from amends.letters.kinds import GAPS, OVERDUE, SAMPLE, SPARSE, LetterFacts, LetterKind, StaffLine
 
 MAX_LETTER: Final = 64 * 1024  # characters; no letter to a person is longer
 MAX_STEPS: Final = 10_000  # of all `range()` in one letter together
@@ -158,7 +158,8 @@ def _bounded_range() -> Callable[..., range]:
 
 # The facts as words
 
-_LINES: Final = ("external_review", "remedy", "reasons", "next_steps")  # may have several lines
+_LINES: Final = ("external_review", "remedy", "reasons", "next_steps", "missing")  # may have several lines
+_LISTS: Final = ("missed", "due_today", "due_soon")  # of deadlines, in letters to staff
 _SUFFIXES: Final = frozenset(
     ("jr", "sr", "ii", "iii", "phd", "md", "mba", "ba", "bsc", "ma", "msc", "esq", "obe", "mbe", "cbe", "kc", "qc")
 ) | {"jp", "rn", "ltd", "llc", "llp", "plc", "inc", "gmbh", "co"}
@@ -216,8 +217,8 @@ def _moment(instant: datetime | None, zone: str, language: str, region: str) -> 
 
 _NAMES: Final = frozenset(
     {field.name for field in fields(LetterFacts)}
-    - {"received_at", "response_due", "update_due", "deadline_due", "timezone", "region", "written_at"}
-) | {"received_on", "response_by", "update_by", "late", "due", "message", "range"}
+    - {"received_at", "response_due", "update_due", "deadline_due", "timezone", "region", "written_at", "told_at"}
+) | {"told_late", "received_on", "response_by", "update_by", "late", "due", "message", "range"}
 """All that a template may name."""
 
 
@@ -251,8 +252,22 @@ def _context(facts: LetterFacts, language: str) -> dict[str, Any]:
         "update_by": _last_day(update, zone, language, region),
         "late": _last_day(response, zone, language, region) if late else "",
         "due": _moment(facts.deadline_due, zone, language, region),
+        "told_late": _moment(facts.told_at, zone, language, region),
+        "former": one_line(facts.former),
+        "more": one_line(facts.more),
+        **{name: [_line(one, facts, language) for one in getattr(facts, name)] for name in _LISTS},
         "message": "",
         "range": _bounded_range(),
+    }
+
+
+def _line(line: StaffLine, facts: LetterFacts, language: str) -> dict[str, str]:
+    return {
+        "reference": one_line(line.reference),
+        "subject": one_line(line.subject, 80),
+        "deadline": one_line(line.deadline),
+        "due": _moment(line.due_at, facts.timezone, language, facts.region),
+        "handler": one_line(line.handler),
     }
 
 

@@ -35,6 +35,7 @@ _SHORT: Final = {
     "too-large": "large",
     "staff-warning": "warn",
     "staff-escalation": "esc",
+    "staff-digest": "dig",
 }
 _LONG: Final = {short: kind for kind, short in _SHORT.items()}
 

@@ -1,0 +1,190 @@
+"""The daily letter to those of the staff who want one: what was missed, what is due today, and of what they are warned.
+
+It leaves in office hours, once a day and person, whatever was down meanwhile and however many daemons run; and not at
+all on a day on which there is nothing to say.  What was missed is told at once besides, and so is a warning that would
+not come in time with the next digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlmodel import Session, col
+
+from amends.casework.actors import name_of
+from amends.casework.office import Office
+from amends.casework.writing import queue_digest
+from amends.config import Handler
+from amends.ledger.book import add, insert_missing
+from amends.ledger.columns import key
+from amends.ledger.tables import Case, Deadline, Digest, Notice
+from amends.letters.kinds import LetterFacts, StaffLine
+
+_MOST: Final = 25
+"""So many lines in each part of the letter; how many more there are stands below."""
+_BEFORE_CLOSING: Final = timedelta(minutes=30)
+_ONE_DAY: Final = timedelta(days=1)
+
+
+def takes(office: Office, session: Session, login: str, deadline: Deadline, *, now: datetime) -> bool:
+    """Whether `login` wants a digest and the next one comes in time for this warning; then it is kept for that."""
+    person = next((one for one in office.settings.handler if one.login == login), None)
+    if person is None or not person.digest or not person.address:
+        return False
+    if deadline.due_at <= _next_for(office, person, _last_day(session, login), now):
+        return False
+    add(session, Notice, {"login": login, "deadline_id": deadline.id, "at": now})
+    return True
+
+
+def next_at(office: Office, session: Session, *, now: datetime) -> datetime | None:
+    """When the next digest may be due; `now` for one that is, None where nobody wants any."""
+    return min(
+        (_next_for(office, one, _last_day(session, one.login), now) for one in _people(office, session)), default=None
+    )
+
+
+def write(office: Office, *, now: datetime) -> int:
+    """Write the digests that are due, each in a transaction of its own; returns how many days were done with."""
+    with office.book.read() as session:
+        due = [
+            one for one in _people(office, session) if _next_for(office, one, _last_day(session, one.login), now) <= now
+        ]
+    return sum(_write_one(office, person, now) for person in due)
+
+
+# When
+
+
+def _people(office: Office, session: Session) -> list[Handler]:
+    """Who wants a digest, or wanted one while warnings still wait for it."""
+    statement = select(col(Notice.login)).where(col(Notice.digest_id).is_(None)).distinct()
+    waiting = set(session.connection().execute(statement).scalars())
+    return [one for one in office.settings.handler if one.address and (one.digest or one.login in waiting)]
+
+
+def _last_day(session: Session, login: str) -> str | None:
+    """The last day that was done with; of a clock that was set back it may lie ahead."""
+    statement = select(func.max(col(Digest.day))).where(col(Digest.login) == login)
+    return session.connection().execute(statement).scalar()
+
+
+def _next_for(office: Office, person: Handler, last: str | None, now: datetime) -> datetime:
+    """The first instant from `now` on, in office hours, at which a digest is due that no day before has had."""
+    calendar = office.calendar
+    day = calendar.day_of(now)
+    if last is not None:
+        day = max(day, date.fromisoformat(last) + _ONE_DAY)
+    while True:
+        day = calendar.this_or_next_working_day(day)
+        spells = calendar.open_spells(day)
+        wanted = _moment(office, person, day, spells)
+        for begin, end in spells:
+            if (at := max(begin, wanted, now)) < end:
+                return at
+        day += _ONE_DAY
+
+
+def _moment(office: Office, person: Handler, day: date, spells: Sequence[tuple[datetime, datetime]]) -> datetime:
+    """When somebody wants it on this day; who wants it after closing time has it before that."""
+    begin, end = spells[-1]
+    last = max(begin, end - _BEFORE_CLOSING)
+    return (
+        min(office.calendar.at(day, time.fromisoformat(person.digest_at)), last) if person.digest_at else spells[0][0]
+    )
+
+
+# What
+
+
+def _write_one(office: Office, person: Handler, now: datetime) -> int:
+    day = office.calendar.day_of(now).isoformat()
+    with office.book.write() as session:
+        row = {"login": person.login, "day": day, "at": now}
+        if session.connection().execute(insert_missing(session, Digest), row).rowcount != 1:
+            return 0  # another daemon has it
+        which = (col(Digest.login) == person.login, col(Digest.day) == day)
+        number = session.connection().execute(select(key(Digest.id)).where(*which)).scalar_one()
+        facts = _facts(office, session, person, now)
+        session.connection().execute(
+            update(Notice)
+            .where(col(Notice.login) == person.login, col(Notice.digest_id).is_(None))
+            .values(digest_id=number)
+        )
+        if not (facts.missed or facts.due_today or facts.due_soon):
+            return 1
+        natural = f"digest/{person.login}/{day}"
+        letter = queue_digest(office, session, login=person.login, n=number, natural=natural, facts=facts, now=now)
+        session.connection().execute(update(Digest).where(*which).values(letter_id=letter))
+    return 1
+
+
+def _facts(office: Office, session: Session, person: Handler, now: datetime) -> LetterFacts:
+    organisation = office.settings.organisation
+    supervises = person.role == "supervisor"
+    tonight = office.calendar.end_of(office.calendar.day_of(now))
+    own = col(Case.handler) == person.login
+    theirs = or_(own, col(Case.handler).is_(None)) if supervises else own
+    everybody = [] if supervises else [own]
+    missed = [*everybody, col(Case.next_due_at) <= now, col(Deadline.due_at) <= now]
+    today = [theirs, col(Case.next_due_at) <= tonight, col(Deadline.due_at) > now, col(Deadline.due_at) <= tonight]
+    noticed = select(col(Notice.deadline_id)).where(col(Notice.login) == person.login, col(Notice.digest_id).is_(None))
+    soon = [key(Deadline.id).in_(noticed), col(Deadline.due_at) > now]
+    soon.append(~_all(today))
+    parts = {"missed": missed, "due_today": today, "due_soon": soon}
+    lines = {name: tuple(_lines(office, session, person.login, where)) for name, where in parts.items()}
+    more = sum(_count(session, parts[name]) for name, found in lines.items() if len(found) == _MOST) - _MOST * sum(
+        len(found) == _MOST for found in lines.values()
+    )
+    return LetterFacts(
+        organisation=organisation.name,
+        organisation_address=organisation.address,
+        reference="",
+        received_at=now,
+        timezone=organisation.timezone,
+        region=organisation.region,
+        handler=name_of(office.settings, person.login),
+        more=str(more) if more else "",
+        written_at=now,
+        **lines,  # type: ignore[arg-type]  # by name
+    )
+
+
+def _all(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    joined = conditions[0]
+    for one in conditions[1:]:
+        joined = joined & one
+    return joined
+
+
+def _owed(what: Any, where: Sequence[Any]) -> Any:
+    """What is owed on open cases, of those that stand still nothing."""
+    return (
+        select(*what)
+        .join(Case, col(Case.id) == col(Deadline.case_id))
+        .where(col(Case.is_open).is_(True), col(Deadline.settled_at).is_(None), col(Deadline.state) != "paused", *where)
+    )
+
+
+def _count(session: Session, where: Sequence[Any]) -> int:
+    found: int = session.connection().execute(_owed([func.count(key(Deadline.id))], where)).scalar_one()
+    return found
+
+
+def _lines(office: Office, session: Session, login: str, where: Sequence[Any]) -> Iterable[StaffLine]:
+    what = [
+        *(col(Case.reference), col(Case.subject), col(Case.pack), col(Case.handler)),
+        *(col(Deadline.label), col(Deadline.pack), col(Deadline.due_at)),
+    ]
+    statement = _owed(what, where).order_by(col(Deadline.due_at), key(Deadline.id)).limit(_MOST)
+    for reference, subject, main, handler, label, pack, due_at in session.connection().execute(statement):
+        yield StaffLine(
+            reference,
+            subject,
+            label if pack == main else f"{label} ({pack})",
+            due_at,
+            "" if handler == login else name_of(office.settings, handler),
+        )
