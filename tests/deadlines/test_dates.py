@@ -68,6 +68,7 @@ DATES = [
     ("uk-fca-disp", "GB-ENG", "src_window", "2026-11-15", "2026-11-18"),  # a Sunday
     ("uk-fca-disp", "GB-ENG", "psd_35bd", "2026-12-24", "2027-02-16"),
     ("uk-fca-disp", "GB-ENG", "forward", "2026-08-26", "2026-09-03"),
+    ("uk-fca-disp", "GB-ENG", "ack", "2026-12-24", "2026-12-31"),  # our own target of three business days
     # Housing Ombudsman: responses run from the acknowledgement
     ("uk-housing-ombudsman-2024", "GB-ENG", "s1_ack", "2026-12-18T20:00", "2026-12-29"),
     ("uk-housing-ombudsman-2024", "GB-ENG", "s1_ack", "2025-12-31", "2026-01-08"),
@@ -78,6 +79,7 @@ DATES = [
     ("uk-housing-ombudsman-2024", "GB-ENG", "s1_response", "2026-10-23", "2026-11-06"),
     ("uk-housing-ombudsman-2024", "GB-ENG", "s2_ack", "2026-05-02", "2026-05-11"),
     ("uk-housing-ombudsman-2024", "GB-ENG", "s2_response", "2026-11-30", "2026-12-30"),
+    ("uk-housing-ombudsman-2024", "GB-ENG", "actions_updates", "2026-11-30", "2026-12-30"),  # our own target of twenty
     # Councils
     ("uk-lgsco-code", "GB-ENG", "s1_ack", "2026-04-02", "2026-04-13"),
     ("uk-lgsco-code", "GB-ENG", "s1_ack", "2026-12-29", "2027-01-06"),
@@ -88,6 +90,8 @@ DATES = [
     ("uk-lgsco-code", "GB-ENG", "s2_ack", "2026-08-30", "2026-09-07"),
     ("uk-lgsco-code", "GB-ENG", "s2_response", "2026-12-18", "2027-01-20"),
     ("uk-lgsco-code", "GB-ENG", "s2_response", "2027-04-30", "2027-06-01"),
+    ("uk-lgsco-code", "GB-ENG", "s1_response", "2026-10-20", "2026-11-03"),  # over the change of the clock
+    ("uk-lgsco-code", "GB-ENG", "actions_updates", "2027-04-30", "2027-06-01"),  # our own target of twenty
     # NHS: six months that begin on the day of receipt
     ("uk-nhs-2009", "GB-ENG", "ack", "2026-12-18", "2026-12-23"),
     ("uk-nhs-2009", "GB-ENG", "ack", "2026-12-24T17:30", "2026-12-31"),
@@ -138,11 +142,13 @@ DATES = [
     ("uk-ofgem-chs-2008", "GB-ENG", "reportable", "2026-08-30T23:30+00:00", "2026-09-01"),  # already the bank holiday
     ("uk-ofgem-chs-2008", "GB-ENG", "signpost", "2027-01-02", "2027-02-27"),  # a Saturday stays
     ("uk-ofgem-chs-2008", "GB-ENG", "signpost", "2028-01-31", "2028-03-27"),  # 29 days to the leap day, and 27
+    ("uk-ofgem-chs-2008", "GB-ENG", "record", "2026-12-24", "2026-12-29"),  # our own target of a working day
     # Telecommunications: eight weeks until 7 April 2026, six from the 8th
     ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_6w", "2026-04-07", "2026-06-02"),  # 23 days of April, 31, and 2
     ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_6w", "2026-04-08", "2026-05-20"),
     ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_6w", "2026-04-07T23:30+00:00", "2026-05-20"),  # already the 8th
     ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_6w", "2028-01-31", "2028-03-13"),  # over 29 February
+    ("uk-ofcom-gc-c4", "GB-ENG", "adr_letter_deadlock", "2027-03-25", "2027-03-31"),  # our own target of two
     # Water
     ("uk-water-gss", "GB-ENG", "s1", "2026-12-18", "2027-01-06"),  # four before Christmas, three, three after New Year
     ("uk-water-gss", "GB-ENG", "s1", "2026-08-26T23:30+00:00", "2026-09-11"),  # already Thursday; then a bank holiday
@@ -154,6 +160,7 @@ DATES = [
     ("uk-dp-complaints-2026", "GB-SCT", "ack", "2026-12-02", "2027-01-05"),
     ("uk-dp-complaints-2026", "GB-ENG", "ack", "2027-02-24", "2027-03-30"),  # Good Friday
     ("uk-dp-complaints-2026", "GB-ENG", "ack", "2028-01-31", "2028-03-01"),
+    ("uk-dp-complaints-2026", "GB-ENG", "outcome", "2026-12-18", "2027-01-20"),  # our own target of twenty
     # With the letter itself: our own target of a working day
     ("uk-dmcca-adr", "GB-ENG", "adr_info", "2026-12-18", "2026-12-21"),
     ("uk-dmcca-adr", "GB-ENG", "adr_info", "2026-12-24", "2026-12-29"),
@@ -213,6 +220,7 @@ DATES = [
     # Australian telecommunications: mail out of hours counts as the next working day's
     ("au-telco-2018", "AU-NSW", "ack_written", "2026-12-18T16:00", "2026-12-22"),
     ("au-telco-2018", "AU-NSW", "ack_written", "2026-12-18T18:00", "2026-12-23"),
+    ("au-telco-2018", "AU-NSW", "ack_live", "2026-12-18T16:30", "2026-12-21"),  # our own hour: half of it on Monday
     ("au-telco-2018", "AU-NSW", "proposal", "2026-12-14", "2026-12-30"),  # eight, then Christmas and Boxing Day
     ("au-telco-2018", "AU-NSW", "implement", "2027-01-22", "2027-02-01"),  # Australia Day is the Tuesday
     ("au-telco-2018", "AU-NSW", "implement", "2026-12-12T20:00", "2026-12-18"),  # accepted on a Saturday evening
@@ -301,6 +309,7 @@ FULL = {
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_pack_has_dates_worked_out_by_hand(name: str) -> None:
     assert sum(row[0] == name for row in DATES) >= (8 if name in FULL else 3)
+    assert {row[2] for row in DATES if row[0] == name} == {rule.id for rule in pack_of(name).deadline}
 
 
 @pytest.mark.parametrize(
@@ -327,6 +336,7 @@ def test_a_day_ends_at_the_local_midnight(name: str, deadline: str, trigger: str
         ("uk-housing-ombudsman-2024", "GB-ENG", "s1_response", "2027-01-05", "2027-02-02"),  # ten on top of ten
         ("uk-housing-ombudsman-2024", "GB-ENG", "s2_response", "2026-11-30", "2027-01-28"),
         ("uk-lgsco-code", "GB-ENG", "s1_response", "2026-05-20", "2026-06-18"),
+        ("uk-lgsco-code", "GB-ENG", "s2_response", "2026-12-18", "2027-02-17"),  # twenty on top of 20 January
         ("ie-cbi-cpc-2025", "IE", "psr_15", "2027-03-04", "2027-04-26"),
         ("iso-10002-default", "GB-ENG", "response", "2026-12-18T18:00", "2027-02-18"),
         ("uk-scotland-spso-mchp", "GB-SCT", "s1", "2026-12-21", "2027-01-07"),  # five on top of the 29th
@@ -338,6 +348,8 @@ def test_a_day_ends_at_the_local_midnight(name: str, deadline: str, trigger: str
         ("us-reg-e-z-x", "US", "x_30", "2026-11-24", "2027-02-01"),  # fifteen business days on top
         ("us-cms-grievance", "US", "std_30", "2026-12-18", "2027-01-31"),  # fourteen calendar days on top
         ("sg-fa-chr-2021", "SG", "final_20", "2027-01-20", None),
+        ("eu-mica-casp", "XECB", "decision", "2026-12-31", None),
+        ("fr-acpr-2024", "FR", "response", "2026-12-31", None),
         ("uk-nhs-2009", "GB-ENG", "response", "2027-03-25", None),
         ("au-asic-rg271", "AU-NSW", "std_30", "2027-03-25", None),
     ],
@@ -360,6 +372,25 @@ def test_an_extension_reaches_as_far_as_the_rule_lets_it(
         with pytest.raises(Refused, match="at the latest"):
             too_late = date.fromordinal(last.toordinal() + 1)
             extended(rule, found, at, days, to=too_late, reason="r", approver="", out_of_hours=how)
+
+
+def test_more_time_is_given_again_only_where_the_rule_lets_it() -> None:
+    again = {
+        (name, rule.id)
+        for name in NAMES
+        for rule in pack_of(name).deadline
+        if rule.extension is not None and rule.extension.repeatable
+    }
+    codes = ("uk-housing-ombudsman-2024", "uk-lgsco-code")
+    assert again == {
+        *((code, stage) for code in codes for stage in ("s1_response", "s2_response")),
+        ("uk-nhs-2009", "response"),
+        ("uk-scotland-spso-mchp", "s2"),
+        ("ie-cbi-cpc-2025", "resolve_40"),
+        ("eu-mica-casp", "decision"),
+        ("fr-acpr-2024", "response"),
+        ("sg-fa-chr-2021", "final_20"),
+    }
 
 
 def test_the_second_update_in_ireland_counts_from_the_same_beginning() -> None:
