@@ -17,6 +17,7 @@ from amends.casework.plans import begins_at, following_row, is_paused, rows_of, 
 from amends.deadlines.clocks import PlannedTick, TickKind, meets
 from amends.deadlines.compute import Due
 from amends.deadlines.model import RequiredLetter
+from amends.deadlines.recount import Recount
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import iso
 from amends.ledger.book import add_all, add_loaded
@@ -242,6 +243,27 @@ class CaseFile:
         )
         self.touch()
 
+    def recount(self, deadline: Deadline, found: Recount, *, derivation: Sequence[str], **why: Any) -> None:
+        """The deadline is what it was counted anew to be; `why` goes into the event."""
+        before = deadline.due_at
+        deadline.due_at, deadline.due_date = found.due_at, found.due_date.isoformat()
+        deadline.derivation = list(derivation)
+        deadline.basis, deadline.label, deadline.stage = found.basis, found.label, found.stage
+        deadline.met_by = list(found.met_by)
+        deadline.ticks = [list(row) for row in found.ticks]
+        deadline.tick_no, deadline.tick_at = found.tick_no, found.tick_at
+        self.session.add(deadline)
+        self.record(
+            "deadline-recounted", **self.which(deadline), due_at=iso(found.due_at), before_at=iso(before), **why
+        )
+        self.look_what_is_next()
+        if found.due_at != before:
+            self.touch()
+
+    def look_what_is_next(self) -> None:
+        """Let the row say anew which deadline is owed next."""
+        self._owed, self._due_changed = None, True
+
     def begin_pause(self, deadline: Deadline, pause: Mapping[str, Any]) -> None:
         """The clock of a deadline stands still from now on; `pause` is an entry of its `pauses` that lasts."""
         deadline.pauses = [*deadline.pauses, dict(pause)]
@@ -286,7 +308,7 @@ class CaseFile:
         return True
 
     def _replan(self, deadline: Deadline) -> None:
-        """Date, reasons and ticks by its pauses.  While one lasts the first tick is its end, and what follows, follows."""
+        """Date, reasons and ticks by its pauses.  While one lasts, its end is the first of the ticks."""
         last = deadline.pauses[-1]
         found, ticks = with_pauses(self.office, deadline, deadline.pauses)
         since = datetime.fromisoformat(last["ends_at"] or last["until"])

@@ -40,6 +40,7 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON lines for a program; the last is the sum.")]
 
 
 def run_command(argv: Sequence[str]) -> int:
@@ -339,6 +340,56 @@ def policy_check(
     from daemon.cli.policies import check_pack
 
     return check_pack(file)
+
+
+@policy.command("changes")
+def policy_changes(
+    context: typer.Context,
+    as_json: JsonLines = False,
+    config: Config = None,
+) -> int:
+    """Show what a change of the calendar or of a pack would move.
+
+    Every open deadline is counted again by the configuration and the packs as they are now; nothing is changed.
+    """
+    from daemon.cli.recounting import changes
+
+    return changes(_office(context, config), as_json=as_json)
+
+
+@policy.command("apply")
+def policy_apply(
+    context: typer.Context,
+    reason: Annotated[str, typer.Option("--reason", metavar="WHY", help="Why, for the ledger; no personal data.")],
+    login: Annotated[
+        str | None, typer.Option("--as", metavar="LOGIN", help="Who you are; default: your name on this machine.")
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> int:
+    """Move the open deadlines that a change of the calendar or of a pack moves.
+
+    Each case is a transaction of its own, and each moved deadline an event in its ledger.  What was met, missed or
+    given more time stays as it is.  Broken off, it goes on where it was when it is run again.
+    """
+    from daemon.cli.recounting import apply
+
+    return apply(_office(context, config), reason, login=login, as_json=as_json)
+
+
+@policy.command("check-deadlines")
+def policy_check_deadlines(
+    context: typer.Context,
+    as_json: JsonLines = False,
+    config: Config = None,
+) -> int:
+    """Count every open deadline again and say which are not what they should be.
+
+    The daemon does so every night; nothing is changed.  Exit status 1 if any differs in more than its words.
+    """
+    from daemon.cli.recounting import check_deadlines
+
+    return check_deadlines(_office(context, config), as_json=as_json)
 
 
 @app.command()

@@ -5,15 +5,29 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, text, update
 from sqlmodel import col
 
-from amends.casework import clockwork, correspondence, handling
+from amends.casework import clockwork, correspondence, policychange
 from amends.casework.recomputing import Sum, look_through
 from amends.deadlines.recount import Sort
+from amends.kernel.errors import Refused
+from amends.kernel.share import config_folder
+from amends.ledger import storewide
 from amends.ledger.tables import Case, Deadline
 from amends.ledger.verify import verify
-from tests.builders import AMARA, NOW, SAM, a_mail, an_office, case_of, later, open_case, post_all, some_settings
+from tests.builders import (
+    AMARA,
+    AUDREY,
+    NOW,
+    SAM,
+    a_mail,
+    case_of,
+    later,
+    open_case,
+    post_all,
+    some_settings,
+)
 
 
 def found_in(office, now=NOW):
@@ -50,3 +64,308 @@ def test_a_closure_moves_what_counts_over_it_and_says_why(office, tmp_path):
     assert answer.why == "now skipped Tue 01 Dec 2026: closed"
     assert answer.reference == case_of(office, case_id).row.reference
     assert answer.told and not answer.missed and not answer.earlier
+
+
+def one(office, case_id, kind="response"):
+    return next(each for each in case_of(office, case_id).deadlines if each.kind == kind)
+
+
+def events(office, case_id, kind):
+    return [event for event in case_of(office, case_id).events if event.kind == kind]
+
+
+def warned(office, case_id):
+    found = events(office, case_id, "deadline-warning")
+    return [each.data["step"] for each in found if each.data["deadline"] == "response"]
+
+
+def at(office, when):
+    """The office at another time."""
+    office.wall = lambda: when
+    return office
+
+
+def applied(office, when=NOW, reason="We are closed on 1 December.", actor=SAM):
+    return policychange.apply(at(office, when), reason, actor=actor)
+
+
+def test_applying_moves_each_deadline_with_an_event_of_its_case(office, tmp_path):
+    case_id = open_case(office)
+    post_all(office)
+    changed = closed_on(office, tmp_path, "2026-12-01")
+    done = applied(changed, later(days=1))
+    assert (done.change, done.cases, done.moved, done.later, done.earlier) == (1, 1, 2, 2, 0)
+    answer = one(changed, case_id)
+    assert (answer.due_date, answer.state) == ("2026-12-22", "open")
+    assert answer.derivation[-2] == (
+        "counted anew on Tue 24 Nov 2026: it was Mon 21 Dec 2026 before, as the complainant was told"
+    )
+    (event,) = [each for each in events(changed, case_id, "deadline-recounted") if each.data["deadline"] == "response"]
+    assert (event.actor, event.data["before_at"], event.data["due_at"]) == (
+        "sam", "2026-12-21T23:59:59Z", "2026-12-22T23:59:59Z",
+    )  # fmt: skip
+    assert event.data["change"] == 1 and event.data["told"] and "closed" not in str(event.data["digest"])
+    assert found_in(changed, later(days=1)) == []
+    assert verify(changed.book).problems == ()
+    with changed.book.read() as session:
+        begun, ended = storewide.entries(session)
+        assert (begun.actor, begun.data["reason"]) == ("sam", "We are closed on 1 December.")
+        assert ended.data["moved"] == 2
+
+
+def test_the_row_of_the_queue_goes_by_the_new_date(office, tmp_path):
+    case_id = open_case(office)
+    post_all(office)
+    before = case_of(office, case_id).row.due_at
+    changed = closed_on(office, tmp_path, "2026-12-01")
+    applied(changed)
+    assert case_of(changed, case_id).row.due_at == before + timedelta(days=1)
+
+
+def test_applying_twice_moves_nothing_twice(office, tmp_path):
+    case_id = open_case(office)
+    changed = closed_on(office, tmp_path, "2026-12-01")
+    applied(changed)
+    again = applied(changed, later(days=1))
+    assert (again.change, again.cases, again.moved) == (3, 0, 0)
+    assert len(events(changed, case_id, "deadline-recounted")) == 2
+
+
+def test_a_second_change_keeps_what_the_first_had_told(on_sqlite, tmp_path):
+    case_id = open_case(on_sqlite)
+    applied(closed_on(on_sqlite, tmp_path, "2026-12-01"))
+    second = closed_on(on_sqlite, tmp_path, "2026-12-01", "2026-12-02")
+    applied(second, later(days=1))
+    notes = [step for step in one(second, case_id).derivation if step.startswith("counted anew")]
+    assert ["Mon 21 Dec" in notes[0], "Tue 22 Dec" in notes[1]] == [True, True]
+    applied(closed_on(on_sqlite, tmp_path), later(days=2))
+    assert one(on_sqlite, case_id).due_date == "2026-12-21"
+    assert verify(on_sqlite.book).problems == ()
+
+
+def test_what_has_passed_or_was_breached_never_moves(office, tmp_path):
+    case_id = open_case(office)
+    day = later(days=29)  # 22 December
+    changed = closed_on(office, tmp_path, "2026-12-01")
+    assert "response" not in {each.deadline for each in found_in(changed, day) if each.sort is Sort.MOVES}
+    while clockwork.tick(office, now=day):
+        pass
+    assert one(office, case_id).state == "breached"
+    applied(changed, day)
+    late = one(changed, case_id)
+    assert (late.due_date, late.state, late.breached_at) == ("2026-12-21", "breached", late.due_at)
+
+
+def test_a_date_given_by_an_extension_stands_and_says_that_its_basis_changed(office, tmp_path):
+    case_id = open_case(office)
+    post_all(office)
+    leaves = correspondence.extend(
+        office,
+        case_id,
+        "response",
+        date(2027, 1, 8),
+        "The surveyor can come on 4 January only.",
+        actor=AMARA,
+        now=later(days=9),
+    )
+    post_all(office, now=leaves)
+    assert found_in(office, later(days=10)) == []
+    changed = closed_on(office, tmp_path, "2026-12-01")
+    (told,) = [each for each in found_in(changed, later(days=10)) if each.deadline == "response"]
+    assert told.sort is Sort.STANDS and "would be Tue 22 Dec 2026 now" in told.why
+    applied(changed, later(days=10))
+    assert one(changed, case_id).due_date == "2027-01-08"
+
+
+def test_a_nearer_date_that_has_passed_is_said_and_breached_at_once(office, tmp_path):
+    case_id = open_case(office)
+    day = later(days=28, hours=6)  # the last day of the answer, 21 December
+    changed = anew(office, tmp_path, organisation={"openings": ["2026-11-28"]})
+    moved = {each.deadline: each for each in found_in(changed, day)}
+    assert moved["response"].missed and moved["response"].earlier and moved["response"].new_date == "2026-12-18"
+    assert applied(changed, day).missed == 1
+    while clockwork.tick(changed, now=day):
+        pass
+    late = one(changed, case_id)
+    assert (late.state, late.due_date) == ("breached", "2026-12-18")
+
+
+def test_a_warning_that_was_given_is_not_given_again_for_the_new_date(office, tmp_path):
+    case_id = open_case(office)
+    post_all(office)
+    row = one(office, case_id)
+    day = row.due_at - timedelta(hours=20)
+    while clockwork.tick(office, now=day):
+        pass
+    steps = [
+        each.data["step"] for each in events(office, case_id, "deadline-warning") if each.data["deadline"] == "response"
+    ]
+    assert steps
+    changed = closed_on(office, tmp_path, "2026-12-24", "2026-12-21")
+    applied(changed, day)
+    assert found_in(changed, day) == []
+    while clockwork.tick(changed, now=later(days=60)):
+        pass
+    again = [
+        each.data["step"]
+        for each in events(changed, case_id, "deadline-warning")
+        if each.data["deadline"] == "response"
+    ]
+    assert sorted(again) == sorted(set(again)) and set(steps) <= set(again)
+
+
+def test_whose_word_and_why_are_asked_for(on_sqlite):
+    for reason, actor, said in (("  ", SAM, "needs a reason"), ("why", AUDREY, "auditor")):
+        with pytest.raises(Refused, match=said):
+            policychange.apply(on_sqlite, reason, actor=actor)
+
+
+@pytest.mark.parametrize(
+    ("values", "sort", "said"),
+    [
+        ({"tick_at": None}, Sort.BROKEN, "would not look at it"),
+        ({"tick_no": 99}, Sort.BROKEN, "lies outside"),
+        ({"tick_no": 1}, Sort.BROKEN, "would not look at it"),
+        ({"ticks": [], "tick_no": 0, "tick_at": None}, Sort.BROKEN, "would not see that it is missed"),
+        ({"due_date": "2026-12-24"}, Sort.MOVES, ""),
+        ({"derivation": ["because"]}, Sort.WORDS, ""),
+        ({"met_by": []}, Sort.PLAN, "meets it"),
+    ],
+)
+def test_what_was_damaged_is_found_and_mended(office, values, sort, said):
+    case_id = open_case(office)
+    post_all(office)
+    with office.book.write() as session:
+        which = (col(Deadline.case_id) == case_id, col(Deadline.kind) == "response")
+        session.connection().execute(update(Deadline).where(*which).values(**values))
+    (found,) = found_in(office, later(days=1))
+    assert found.sort is sort and said in found.why
+    applied(office, later(days=1))
+    assert found_in(office, later(days=1)) == []
+    while clockwork.tick(office, now=later(days=60)):
+        pass
+    assert one(office, case_id).state == "breached"
+
+
+def test_a_case_that_says_wrongly_what_is_next_is_found_and_mended(office):
+    case_id = open_case(office)
+    with office.book.write() as session:
+        session.connection().execute(update(Case).values(next_due_at=later(days=99)))
+    (found,) = found_in(office)
+    assert found.sort is Sort.NEXT and found.due_at == later(days=99)
+    applied(office)
+    assert found_in(office) == [] and case_of(office, case_id).row.due_at is not None
+
+
+def test_a_deadline_that_should_be_there_is_found_and_started(office):
+    case_id = open_case(office)
+    with office.book.write() as session:
+        session.connection().execute(delete(Deadline).where(col(Deadline.kind) == "response"))
+    found = {each.sort: each for each in found_in(office)}
+    assert found[Sort.MISSING].deadline == "response" and found[Sort.MISSING].new_date == "2026-12-21"
+    applied(office)
+    assert found_in(office) == [] and one(office, case_id).due_date == "2026-12-21"
+
+
+def test_what_passed_without_a_breach_is_found_once_the_clock_had_its_time(office):
+    open_case(office)
+    found = {each.deadline for each in found_in(office, later(days=60)) if each.sort is Sort.PASSED}
+    assert "response" in found
+    while clockwork.tick(office, now=later(days=60)):
+        pass
+    assert found_in(office, later(days=60)) == []
+
+
+def test_chunks_of_any_size_find_the_same(on_sqlite, tmp_path):
+    for number in range(7):
+        open_case(on_sqlite, a_mail(sender=f"person{number}@example.org"))
+    changed = closed_on(on_sqlite, tmp_path, "2026-12-01")
+    found = []
+    for chunk in (1, 3, 200):
+        looks = list(look_through(changed, clock=lambda: NOW, chunk=chunk))
+        assert sum(look.cases for look in looks) == 7
+        found.append([each.difference for look in looks for each in look.found])
+    assert found[0] == found[1] == found[2] and len(found[0]) >= 14
+    total = Sum()
+    for look in looks:
+        total.add(look)
+    assert total.moves == total.later == len(found[0]) == total.differences
+
+
+def test_one_case_that_cannot_be_read_hides_no_other(on_sqlite):
+    bad, good = (open_case(on_sqlite, a_mail(sender=f"{name}@example.org")) for name in "ab")
+    with on_sqlite.book.write() as session:
+        session.connection().execute(text("UPDATE deadlines SET derivation = '{' WHERE case_id = :id"), {"id": bad})
+        session.connection().execute(
+            update(Deadline).where(col(Deadline.case_id) == good).values(due_date="2026-12-24")
+        )
+    found = found_in(on_sqlite)
+    assert {each.case_id for each in found} == {bad, good}
+    assert "amendsd verify" in next(each.why for each in found if each.case_id == bad)
+
+
+# A change that was seen
+
+
+def look(office, now=NOW):
+    """What the daemon does: count everything, and keep what a change would move."""
+    total = Sum()
+    for each in look_through(office, clock=lambda: now):
+        total.add(each)
+    with office.book.read() as session:
+        change = policychange.seen(office, session)
+    return policychange.settle(office, total, change, wall=now)
+
+
+def told(office):
+    with office.book.read() as session:
+        return policychange.sentence(office, session)
+
+
+def test_a_change_is_seen_counted_and_over_when_it_is_applied_or_undone(office, tmp_path):
+    open_case(office)
+    assert look(office) is None and told(office) is None
+    changed = closed_on(office, tmp_path, "2026-12-01")
+    assert told(changed).startswith("The calendar changed; amendsd policy changes shows")
+    waiting = look(changed)
+    assert waiting is not None and told(changed) == waiting.sentence
+    moves = waiting.numbers["moves"]
+    assert waiting.sentence == (
+        f"The calendar changed; {moves} open deadlines would move: amendsd policy changes shows them, "
+        "amendsd policy apply moves them."
+    )
+    applied(changed)
+    assert told(changed) is None and look(changed) is None
+    assert told(office) is not None
+    assert look(office) is not None
+
+
+def test_a_change_that_moves_nothing_is_taken_as_it_is_and_put_on_record(office, tmp_path):
+    open_case(office)
+    look(office)
+    changed = closed_on(office, tmp_path, "2029-07-04")
+    assert told(changed) is not None
+    assert look(changed) is None and told(changed) is None
+    with office.book.read() as session:
+        (entry,) = storewide.entries(session, policychange.KIND)
+        assert (entry.actor, entry.data["parts"]) == ("amends", ["calendar"])
+
+
+def test_another_number_in_the_file_of_a_pack_is_a_change_of_that_pack(on_sqlite, tmp_path):
+    folder = tmp_path / "packs"
+    folder.mkdir()
+    shipped = (config_folder() / "policies" / "iso-10002-default.toml").read_text()
+    (folder / "iso.toml").write_text(shipped)
+    office = anew(on_sqlite, tmp_path, policy={"folder": "packs"})
+    case_id = open_case(office)
+    look(office)
+    old = 'amount = 20\nunit = "working_days"'
+    assert old in shipped
+    (folder / "iso.toml").write_text(shipped.replace(old, 'amount = 15\nunit = "working_days"'))
+    changed = anew(on_sqlite, tmp_path, policy={"folder": "packs"})
+    assert told(changed).startswith("The pack iso-10002-default changed; ")
+    found = {each.deadline: each for each in found_in(changed)}
+    assert found["response"].earlier and found["response"].new_date == "2026-12-14"
+    assert found["response"].why.startswith("now day 15: ")
+    applied(changed)
+    assert one(changed, case_id).due_date == "2026-12-14" and found_in(changed) == []
