@@ -17,6 +17,7 @@ class LetterKind(StrEnum):
     FINAL_RESPONSE = "final-response"
     STATUS_ANSWER = "status-answer"  # to somebody who asked how the case stands
     TOO_LARGE = "too-large"  # to a reply of which only the beginning could be taken in
+    PAUSE = "pause"  # we wait for you, and until then our clock stands still
     REPLY = "reply"  # a handler's letter about anything else
     STAFF_WARNING = "staff-warning"
     STAFF_ESCALATION = "staff-escalation"
