@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
-from amends.casework import contents, digests
+from amends.casework import contents, digests, pausing
 from amends.casework.actors import SYSTEM, is_here, name_of, supervisors
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import lock_cases
@@ -114,6 +114,8 @@ def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick
         _write(file, deadline, step, late)
     elif action == "breach":
         _breach(file, deadline, to, late)
+    elif action == "resume":
+        pausing.time_is_up(file, deadline)
     file.save()
     return 1
 
@@ -121,7 +123,8 @@ def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick
 def _key(file: CaseFile, deadline: Deadline) -> str:
     """What tells it from every other deadline of the case, and from itself at an earlier date."""
     moved = [f"moved-{deadline.moved}"] if deadline.moved else []
-    return "/".join(map(str, [*file.which(deadline).values(), *moved]))
+    paused = [f"paused-{len(deadline.pauses)}"] if deadline.pauses else []
+    return "/".join(map(str, [*file.which(deadline).values(), *moved, *paused]))
 
 
 def _label(file: CaseFile, deadline: Deadline) -> str:
