@@ -22,7 +22,7 @@ LEASE_SECONDS: Final = 60.0
 _LOOK_EVERY: Final = 20.0  # seconds; a clock that was set, a machine that slept and a dead leader are noticed by then
 _SHORTEST: Final = 0.05
 _TRY_AGAIN: Final = 600.0  # seconds after which a deadline that could not be acted on is tried again
-_BATCH: Final = 50
+BATCH: Final = 50
 
 
 class ClockDuty:
@@ -64,7 +64,7 @@ class ClockDuty:
             self._failed, self._failed_since = {}, time.monotonic()
         while not pulse.stopping.is_set():
             known = len(self._failed)
-            fired = clockwork.tick(self._office, now=self._office.now(), limit=_BATCH, failed=self._failed)
+            fired = clockwork.tick(self._office, now=self._office.now(), limit=BATCH, failed=self._failed)
             for deadline, why in list(self._failed.items())[known:]:
                 log.error("clock.deadline-failed", deadline=deadline, why=why)
             if fired == 0:

@@ -1,0 +1,276 @@
+"""The clock over a million open cases: a tick with nothing to do, and a thousand deadlines in the same minute."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import bindparam, event, select
+from sqlmodel import col
+
+from amends.casework import clockwork, post
+from amends.casework.office import Office, open_office
+from amends.config import load
+from amends.kernel.instants import wall_clock
+from amends.ledger import views
+from amends.ledger.tables import Deadline
+from bench import million
+from bench.figures import Part, megabytes, seconds
+from bench.house import ROOT, House, environment, until
+from daemon.clock.duty import BATCH
+from tests.builders import HANDLERS
+from tests.servers.dovecot import Dovecot
+from tests.servers.smtp import SmtpServer
+
+CASES: Final = 1_000_000
+DUE: Final = 1_000
+LOOKS: Final = 500
+TIMES: Final = 3
+FIRST: Final = 200
+"""Of those that are due together; memory is looked at after them, and at the end."""
+
+
+def measure() -> list[Part]:
+    dovecot = Dovecot()
+    dovecot.start()
+    smtp = SmtpServer().start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="amends-bench-") as folder:
+            box = dovecot.account()
+            house = House(Path(folder), [box], smtp, smtp={"plus_addressing": False}, handler=list(HANDLERS))
+            with house.office() as office:
+                made = million.make(office, cases=CASES, due=DUE, now=wall_clock())
+            idle = _alone("idle", house)
+            waits = _waits(house)
+            work = _alone("work", house)
+    finally:
+        smtp.stop()
+        dovecot.close()
+    return [_nothing_due(made, idle), _all_due(work), _for_a_person(waits)]
+
+
+def _alone(what: str, house: House) -> Any:
+    """What a process of its own measured on this store."""
+    words = [sys.executable, "-m", "bench.clock", what, str(house.config)]
+    done = subprocess.run(words, cwd=ROOT, env=environment(), check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def main(what: str, config: str) -> None:
+    office = open_office(load(Path(config)))
+    try:
+        print(json.dumps({"idle": _idle, "work": _work}[what](office)))
+    finally:
+        office.book.close()
+
+
+# A tick with nothing due
+
+
+def _idle(office: Office) -> dict[str, Any]:
+    now = office.now()
+
+    def tick() -> None:
+        assert clockwork.tick(office, now=now, failed={}) == 0, "there is something due"
+
+    def look() -> None:
+        assert clockwork.next_instant(office) is not None
+
+    return {"tick": _timed(tick), "look": _timed(look)}
+
+
+def _timed(once: Callable[[], None]) -> dict[str, float]:
+    """The first time too: it is the slowest of a daemon's life."""
+    took, cpu = [], time.process_time()
+    for _ in range(LOOKS):
+        began = time.perf_counter()
+        once()
+        took.append(time.perf_counter() - began)
+    cpu = time.process_time() - cpu
+    return {"median": statistics.median(took), "slowest": max(took), "cpu": cpu / LOOKS}
+
+
+def _nothing_due(made: million.Made, idle: dict[str, Any]) -> Part:
+    rows = [
+        (name, *(f"{1000 * found[one]:.2f} ms" for one in ("median", "slowest", "cpu")))
+        for name, found in (("a tick", idle["tick"]), ("when the next is due", idle["look"]))
+    ]
+    return Part(
+        "The clock with nothing to do",
+        f"{made.cases:,} open cases with their deadlines under iso-10002-default, in SQLite on the disk "
+        f"({made.size / 1e9:.1f} GB, made in {made.seconds:.0f} s); {LOOKS} times each, the first with the rest.",
+        ("", "median", "slowest", "processor"),
+        rows,
+    )
+
+
+# A thousand at once
+
+
+@dataclass(slots=True)
+class _Round:
+    """One instant at which many deadlines want the same."""
+
+    what: str
+    fired: int
+    seconds: float
+    cpu: float
+    statements: int
+    before: int
+    after_first: int
+    after: int
+    peak: int
+
+
+def _work(office: Office) -> list[dict[str, Any]]:
+    """All instants of the cases that fall due together, one after another; what they write leaves in between."""
+    _ = office.key, office.calendar, office.templates, office.packs_at(office.now())  # as in a daemon that runs
+    rounds = []
+    while (at := clockwork.next_instant(office)) is not None:
+        what = _wanted(office, at)
+        rounds.append(_round(office, what, at))
+        _leave(office, at)
+        if what == "breach":
+            break
+    return [{name: getattr(one, name) for name in _Round.__slots__} for one in rounds]
+
+
+def _wanted(office: Office, at: datetime) -> str:
+    with office.book.read() as session:
+        ticks, number = session.connection().execute(_DUE_THEN, {"at": at}).one()
+        return str(ticks[number][1])
+
+
+_DUE_THEN: Final = (
+    select(col(Deadline.ticks), col(Deadline.tick_no)).where(col(Deadline.tick_at) == bindparam("at")).limit(1)
+)
+
+
+def _round(office: Office, what: str, at: datetime) -> _Round:
+    before = _fresh_peak()
+    fired, after_first = 0, 0
+    with _counted(office) as statements:
+        began, cpu = time.perf_counter(), time.process_time()
+        while done := clockwork.tick(office, now=at, limit=BATCH, failed={}):
+            fired += done
+            if fired >= FIRST and not after_first:
+                after_first = _memory("VmRSS")
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return _Round(what, fired, took, cpu, len(statements), before, after_first, _memory("VmRSS"), _memory("VmHWM"))
+
+
+@contextmanager
+def _counted(office: Office) -> Iterator[list[None]]:
+    """A mark for each statement that is run in the block; many rows of one kind are one."""
+    marks: list[None] = []
+
+    def mark(*_: object) -> None:
+        marks.append(None)
+
+    event.listen(office.book.engine, "before_cursor_execute", mark)
+    yield marks
+    event.remove(office.book.engine, "before_cursor_execute", mark)
+
+
+def _fresh_peak() -> int:
+    """Resident memory now, in bytes, from which on the peak is taken anew (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
+
+
+def _memory(name: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(f"{name}:"))
+
+
+def _leave(office: Office, at: datetime) -> None:
+    """What waits in the outbox is accepted, as it would be long before the next instant."""
+    while claimed := post.claim(office, "bench", limit=200, now=at):
+        done = [post.Carried(letter.letter_id, post.Accepted("250 2.0.0 Ok")) for letter in claimed]
+        post.record(office, "bench", done, now=at)
+
+
+_IN_WORDS: Final = {
+    "warn": "warnings, with a letter to staff each",
+    "letter": "updates to complainants, written by the clock",
+    "breach": "breaches, escalated, with letters to the supervisors",
+}
+
+
+def _all_due(rounds: list[dict[str, Any]]) -> Part:
+    return Part(
+        "A thousand deadlines in the same minute",
+        f"The same store: {DUE:,} cases whose deadlines want something at the same instant, {BATCH} in one durable "
+        "transaction as in the daemon, in a process of its own.  Memory is the resident set before the first, after "
+        f"{FIRST}, after the last, and its peak; many rows of one kind count as one statement.",
+        ("", "how many", "a second", "processor each", "statements each", "memory", "peak"),
+        [
+            (
+                _IN_WORDS[one["what"]],
+                f"{one['fired']:,}",
+                f"{one['fired'] / one['seconds']:.0f}",
+                f"{1000 * one['cpu'] / one['fired']:.2f} ms",
+                f"{one['statements'] / one['fired']:.1f}",
+                ", ".join(megabytes(one[name]) for name in ("before", "after_first", "after")),
+                megabytes(one["peak"]),
+            )
+            for one in rounds
+        ],
+    )
+
+
+# For a person
+
+
+def _waits(house: House) -> list[tuple[str, float]]:
+    with house.office() as office, office.book.read() as session:
+        now = office.now()
+        first = _seconds(lambda: views.queue(session, views.View(), now=now, limit=200))
+        whole = _seconds(lambda: views.queue_ids(session, views.View()))
+        numbers = _seconds(lambda: views.counts(session, views.View(), now=now, today_end=now, soon_end=now))
+    return [
+        ("the first 200 rows of the queue, in a program that runs", first),
+        ("the order of the whole queue", whole),
+        ("the numbers above it", numbers),
+        ("`amends queue --limit 200`", _seconds(lambda: house.command("queue", "--limit", "200", program="tui"))),
+        ("`amendsd status`", _seconds(lambda: house.command("status"))),
+        ("`amendsd run` until it is ready", _start(house)),
+    ]
+
+
+def _seconds(once: Callable[[], object]) -> float:
+    took = []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        once()
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
+def _start(house: House) -> float:
+    """Seconds from the start of the daemon until all its duties have begun their work."""
+    with house:
+        return until(lambda: house.events("house.ready"), seconds=120, what=lambda: f"{house.log} {house.rest}")
+
+
+def _for_a_person(waits: list[tuple[str, float]]) -> Part:
+    return Part(
+        "A million cases before a person",
+        f"The same store; medians of {TIMES}, but for the start of the daemon.",
+        ("", "time"),
+        [(name, seconds(took)) for name, took in waits],
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
