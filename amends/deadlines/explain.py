@@ -48,13 +48,12 @@ def explained(
     triggers = {name_of(name): at for name, at in events.items()} | {RECEIPT: received}
     known = {name_of(name): value for name, value in (facts or {}).items()}
     days = counting(pack, calendar)
-    rows = [
-        _row(pack, rule, days, triggers.get(rule.starts)) for rule in pack.deadline if rule.applies(known) is not False
-    ]
+    asked = [rule for rule in pack.deadline if rule.applies(known) is not False]
+    rows = [_row(pack, rule, days, triggers.get(rule.starts), received=received) for rule in asked]
     return sorted(rows, key=lambda row: (row["due"] is None, row["due"] or ""))
 
 
-def _row(pack: Pack, rule: Rule, days: WorkingCalendar, at: datetime | None) -> dict[str, Any]:
+def _row(pack: Pack, rule: Rule, days: WorkingCalendar, at: datetime | None, *, received: datetime) -> dict[str, Any]:
     found = None if at is None else due(rule, at, days, out_of_hours=pack.out_of_hours_of(rule))
     derivation: Sequence[str]
     if at is None:
@@ -76,13 +75,12 @@ def _row(pack: Pack, rule: Rule, days: WorkingCalendar, at: datetime | None) -> 
         "applies_if": rule.applies_if,
         "basis": rule.basis,
         "rule": in_words(rule),
-        "derivation": [*derivation, *_rules_own_age(pack, days, at)],
+        "derivation": [*derivation, *_rules_own_age(pack, days.day_of(received) if at is not None else None)],
     }
 
 
-def _rules_own_age(pack: Pack, days: WorkingCalendar, at: datetime | None) -> list[str]:
-    """A word of warning where this version was not in force when the deadline began."""
-    day = days.day_of(at) if at is not None else None
+def _rules_own_age(pack: Pack, day: date | None) -> list[str]:
+    """A word of warning where this version was not in force on the day of receipt, which decides for the whole case."""
     if day is None or pack.effective_from <= day <= (pack.effective_to or day):
         return []
     until = f" to {a_day(pack.effective_to)}" if pack.effective_to is not None else ""

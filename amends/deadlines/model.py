@@ -521,7 +521,8 @@ def limit_of(rule: Rule) -> str:
     """How long the rule itself gives, without a target of ours."""
     if rule.numberless:
         return {"immediately": "at once", "none": "no number"}.get(rule.unit, rule.unit.replace("_", " "))
-    words = f"{Span(amount=rule.amount or 0, unit=rule.unit).in_words()} of {rule.starts.replace('_', ' ')}"
+    since = f"{'from' if rule.recurring else 'of'} {rule.starts.replace('_', ' ')}"
+    words = f"{Span(amount=rule.amount or 0, unit=rule.unit).in_words()} {since}"
     return words if rule.other is None else f"{words} or {rule.other.in_words()}, whichever is {rule.other.take}"
 
 

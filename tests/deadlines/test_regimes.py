@@ -228,6 +228,24 @@ def test_explaining_a_version_out_of_its_time_says_so(versions):
     assert row["derivation"][-1].startswith("not in force on Mon 06 Jan 2025: this version holds from Wed 08 Apr 2026")
 
 
+def test_a_version_goes_on_for_what_happens_later_on_a_case_received_under_it():
+    regime = load_regime("in-rbi-ios-2026", FOLDERS)
+    india = ZoneInfo("Asia/Kolkata")
+    came, forwarded = datetime(2026, 6, 30, 12, tzinfo=india), datetime(2026, 8, 3, 12, tzinfo=india)
+    pack = regime.at(came, india)
+    assert pack.effective_to == date(2026, 6, 30)
+    days = calendar_for(region="IN", zone=india)
+    rows = explained(pack, days, received=came, events={"rbi_forwarded": forwarded})
+    (asked,) = [row for row in rows if row["deadline"] == "rbi_query_15"]
+    assert asked["due_date"] == "2026-08-18"
+    assert not any("not in force" in step for row in rows for step in row["derivation"])
+
+
+def test_a_rule_that_comes_again_says_from_when_it_is_counted():
+    assert "every 10 working days from receipt" in in_words(ISO.rule("status"))
+    assert "within 20 working days of receipt" in in_words(ISO.rule("response"))
+
+
 def test_two_files_of_one_version_are_refused_by_name(versions):
     (versions / "copy.toml").write_text((versions / "house.toml").read_text())
     with pytest.raises(ConfigError, match=r"house\.toml: version: 'house' new .* stands in .*copy\.toml too"):
