@@ -107,7 +107,7 @@ def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick
         return 0
     session.refresh(deadline)
     at = datetime.fromisoformat(planned_at)
-    late = {"late_seconds": int((now - at) / timedelta(seconds=1))} if now - at > LATE else {}
+    late = _late_by(now - at)
     if action == "warn":
         _warn(file, deadline, step, to, late)
     elif action == "letter":
@@ -118,6 +118,10 @@ def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick
         pausing.time_is_up(file, deadline)
     file.save()
     return 1
+
+
+def _late_by(span: timedelta) -> Mapping[str, int]:
+    return {"late_seconds": int(span / timedelta(seconds=1))} if span > LATE else NOT_LATE
 
 
 def _key(file: CaseFile, deadline: Deadline) -> str:
@@ -211,6 +215,9 @@ def _write(file: CaseFile, deadline: Deadline, letter: str, late: Mapping[str, i
     if following is not None and _letter_is_due(following, file.now):
         file.record("update-not-needed", **file.which(deadline), because="the next is due too")
         return
+    if deadline.due_at < file.now:  # now: the letter may leave, and meet it late, before the breach has its turn
+        to = next((to for _, action, _, to in deadline.ticks if action == "breach"), "")
+        _missed(file, deadline, to, _late_by(file.now - deadline.due_at))
     if late:
         file.record("letter-due", **file.which(deadline), letter_kind=letter, **late)
     _write_by_itself(file, deadline, kind, following)
@@ -269,12 +276,16 @@ def _wrote_since(session: Session, case_id: int, since: datetime) -> datetime | 
 
 
 def _breach(file: CaseFile, deadline: Deadline, to: str, late: Mapping[str, int]) -> None:
+    file.start_following(deadline)
+    _missed(file, deadline, to, late)
+
+
+def _missed(file: CaseFile, deadline: Deadline, to: str, late: Mapping[str, int]) -> None:
     """The breach goes on the record and its handler is told; unless the rule leaves it at that, it is escalated.
 
     That is: supervisors are told, and at the first one the case becomes somebody else's where the settings say so.
     """
     file.breach(deadline)
-    file.start_following(deadline)
     told, former = _recipients(file, "handler"), None
     if to != "handler":
         if not file.row.escalated:
