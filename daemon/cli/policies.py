@@ -97,9 +97,7 @@ def explain(
     calendar = _calendar(settings, regime.newest, region=place, timezone=timezone)
     came = _instant("--received", received, calendar.zone)
     pack = regime.on(came.astimezone(calendar.zone).date())
-    happened = dict(_event(pack, one, calendar.zone) for one in events)
-    if happened.get(RECEIPT, came) != came:
-        raise ConfigError("--event: the receipt is told by --received already, and otherwise; leave one of them out")
+    happened = _events(pack, events, calendar.zone, received=came)
     known = dict(_fact(pack, one) for one in facts)
     rows = explained(pack, calendar, received=came, events=happened, facts=known)
     if as_json:
@@ -160,10 +158,11 @@ def _calendar(settings: Settings | None, pack: Pack, *, region: str, timezone: s
     if own is not None and region.upper() == own.region.upper():
         calendar = calendar_of(own)
         return replace(calendar, zone=_zone(timezone)) if timezone is not None else calendar
-    return calendar_for(region=region, zone=_zone(timezone or pack.calendar.zone or _zone_of(region, pack, own)))
+    return calendar_for(region=region, zone=_zone(timezone or pack.calendar.zone or zone_of(region, pack, own)))
 
 
-def _zone_of(region: str, pack: Pack, own: Organisation | None) -> str:
+def zone_of(region: str, pack: Pack, own: Organisation | None) -> str:
+    """The zone in which most people of a region live; without a region that of the pack's country."""
     country = region.upper().partition("-")[0]
     if country == "NONE":
         country = (pack.calendar.region or pack.jurisdiction).upper().partition("-")[0]
@@ -180,6 +179,15 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as unknown:
         raise ConfigError(f"--timezone: '{name}' is no time zone; write one like Europe/London") from unknown
+
+
+def _events(pack: Pack, events: Sequence[str], zone: ZoneInfo, *, received: datetime) -> dict[str, datetime]:
+    happened = {RECEIPT: received}
+    for name, at in (_event(pack, one, zone) for one in events):
+        if happened.setdefault(name, at) != at:
+            how = "--received" if name == RECEIPT else "--event"
+            raise ConfigError(f"--event: '{name}' is told already by {how}, as of another time; leave one of them out")
+    return happened
 
 
 def _event(pack: Pack, words: str, zone: ZoneInfo) -> tuple[str, datetime]:

@@ -95,7 +95,13 @@ def test_the_configuration_adds_packs_and_closures(
         (("iso-10002",), 2, "--received"),
         (("iso-10002", "--received", "9999-12-31"), 2, "write an instant of 1900 to 2199"),
         (("us-cfpb-portal", "--received", "2026-11-23", "--event", "portal_sent=0001-01-01"), 2, "is too far off"),
-        (("iso-10002", "--received", "2026-11-23", "--event", "receipt=2026-11-24"), 2, "leave one of them out"),
+        (("iso-10002", "--received", "2026-11-23", "--event", "receipt=2026-11-24"), 2, "told already by --received"),
+        (
+            ("us-cfpb-portal", "--received", "2026-11-23")
+            + ("--event", "portal_sent=2026-11-24", "--event", "portal sent=2026-11-25"),
+            2,
+            "'portal_sent' is told already by --event",
+        ),
         (("iso-10002", "--received", "2026-11-23", "--region", "XX"), 2, "--region: 'XX' is no region"),
         (("iso-10002", "--received", "2026-11-23", "--timezone", "Mars/Base"), 2, "is no time zone"),
         (("iso-10002", "--received", "2026-11-23", "--event", "x"), 2, "is not NAME=T"),
