@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from amends.kernel.text import clean
 
-CLOCK_NAMES: Final = {"ack": "ACK", "status": "UPDATE", "response": "FINAL"}
+CLOCK_NAMES: Final = {"ack": "ACK", "status": "UPDATE", "response": "FINAL", "promise": "PROM"}
 """Short names of the deadlines that every pack has; any other is shown by the first letters of its own."""
 LETTER_NAMES: Final = {
     "acknowledgement": "Acknowledgement",
@@ -73,7 +73,7 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         return "" if value is None else clean(str(value), limit=200).text
 
     clock = clock_name(said("deadline")) if data.get("deadline") else ""
-    if clock and data.get("pack"):
+    if clock and data.get("pack") and said("deadline") != "promise":
         clock = f"{clock} ({said('pack')})"
     title = LETTER_NAMES.get(said("letter_kind") or said("letter"), said("letter_kind"))
     words = {
@@ -113,6 +113,7 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "extension-lapsed": f"no more time for {clock}: {said('because')}",
         "deadline-recounted": f"{clock} counted anew, as the calendar or its rules had changed",
         "deadline-extended": f"{clock} moved, approved by {said('approver')}",
+        "promised": f"promised until {said('to')}",
         "pause-granted": f"a pause granted for {clock}, by {said('approver')}",
         "pause-lapsed": f"no pause for {clock}: {said('because')}",
         "deadline-paused": f"{clock} stands still, approved by {said('approver')}",

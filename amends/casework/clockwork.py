@@ -28,7 +28,7 @@ from amends.kernel.errors import NeedsOperator, TryLater
 from amends.kernel.instants import iso
 from amends.kernel.text import one_line
 from amends.ledger.columns import key
-from amends.ledger.tables import Case, Deadline, Letter
+from amends.ledger.tables import PROMISED, Case, Deadline, Letter
 from amends.letters.kinds import LetterFacts, LetterKind
 
 _APART: Final = 100_000  # above the numbers of handlers' letters, which begin at 1000
@@ -133,7 +133,8 @@ def _key(file: CaseFile, deadline: Deadline) -> str:
 
 def _label(file: CaseFile, deadline: Deadline) -> str:
     """Its short name for people, with the pack where it is not the main one's."""
-    return deadline.label if deadline.pack == file.row.pack else f"{deadline.label} ({deadline.pack})"
+    alone = deadline.pack in (file.row.pack, PROMISED)
+    return deadline.label if alone else f"{deadline.label} ({deadline.pack})"
 
 
 def _number_of(file: CaseFile, deadline: Deadline, letter: str) -> int:

@@ -14,17 +14,19 @@ from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
-from amends.casework import contents, course, extending, gate, pausing
+from amends.casework import contents, course, extending, gate, pausing, promising
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
 from amends.casework.post import note_arrival
+from amends.casework.promising import Promise
 from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
 from amends.deadlines.clocks import meets
 from amends.deadlines.compute import Due
 from amends.deadlines.model import Pack, RequiredLetter
+from amends.deadlines.words import a_day
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
 from amends.ledger.book import add
@@ -95,6 +97,7 @@ def draft(
     *,
     words: Words | None = None,
     counts_as: str = "",
+    promise: Promise | None = None,
     actor: Actor,
     now: datetime,
 ) -> int:
@@ -103,8 +106,12 @@ def draft(
     `counts_as` is the letter of a policy pack, by its id, that it is: it meets what that one meets.  Raises Refused for
     one that no pack of the case has, and if there are `words` for it and one was begun: nothing that somebody wrote is
     written over.
+
+    `promise` becomes a clock when the letter has left; the template says it where the words do not name its day.
     """
     actor.may_write()
+    if promise is not None:
+        promising.must_be_possible(promise, today=office.calendar.day_of(now))
     if kind not in BY_HAND:
         raise Refused(f"A handler does not write the letter '{kind}'; choose one of {', '.join(BY_HAND)}.")
     with office.book.write() as session:
@@ -120,7 +127,7 @@ def draft(
         )
         same = (one for one in session.scalars(begun) if one.facts.get("counts_as", "") == counts_as)
         if (before := next(same, None)) is not None and before.id is not None:
-            if words is not None:
+            if words is not None or promise is not None:
                 raise Refused(
                     f"You have begun a letter of this kind on {file.row.reference} (letter {before.id}); "
                     "finish it and send it, or discard it."
@@ -142,8 +149,30 @@ def draft(
         if facts.update_due is None:
             facts = replace(facts, update_due=_next_word(office, session, file.unmet(), kind))
         message = None if words is None else words.message
+        if promise is not None and not _names(file.row, office, f"{message}\n{' '.join(given.values())}", promise.day):
+            facts = replace(facts, promised=office.calendar.end_of(promise.day), promise=promise.as_facts()["what"])
         subject, body = office.templates.opening(kind, facts, message=message, known=given)
-        return _add_draft(file, kind, subject, body, {"counts_as": counts_as} if counts_as else {})
+        kept = {"counts_as": counts_as} if counts_as else {}
+        return _add_draft(
+            file, kind, subject, body, kept | ({"promises": promise.as_facts()} if promise is not None else {})
+        )
+
+
+def _names(row: Case, office: Office, text: str, day: date) -> bool:
+    return promising.names_day(text, day, language=row.language, region=office.settings.organisation.region)
+
+
+def promise(office: Office, letter_id: int, promise: Promise | None, *, actor: Actor, now: datetime) -> None:
+    """Let a draft promise something by a day, or nothing (None); its words must name the day before it leaves.
+
+    It becomes a clock when the letter has left.  Raises Refused for a day that has passed, and for what is no draft.
+    """
+    if promise is not None:
+        promising.must_be_possible(promise, today=office.calendar.day_of(now))
+    with _letter(office, letter_id, actor=actor, now=now) as (_, letter):
+        _must_be_draft(letter)
+        others = {name: value for name, value in letter.facts.items() if name != "promises"}
+        letter.facts = others if promise is None else {**others, "promises": promise.as_facts()}
 
 
 def _add_draft(file: CaseFile, kind: LetterKind, subject: str, body: str, facts: dict[str, Any]) -> int:
@@ -503,6 +532,8 @@ def _checks(
             yield Check(
                 not owed, False, "No remedy for a complaint that is upheld" if owed else "The remedy is recorded"
             )
+    if (promised := promising.promise_of(letter)) is not None:
+        yield from _of_promise(office, letter, row, promised, now)
     yield from _contents(office, letter, row)
     overdue = row.next_due_at is not None and row.next_due_at < now
     yield Check(
@@ -510,6 +541,14 @@ def _checks(
         False,
         "A deadline has passed; say sorry for the delay, and why" if overdue else "No deadline has passed",
     )
+
+
+def _of_promise(office: Office, letter: Letter, row: Case, promised: Promise, now: datetime) -> Iterator[Check]:
+    day = a_day(promised.day)
+    passed = promised.day < office.calendar.day_of(now)
+    said = _names(row, office, letter.body, promised.day)
+    yield Check(not passed, True, f"It promises {day}, which has passed" if passed else f"It promises something: {day}")
+    yield Check(said, True, "It names the day that it promises" if said else f"It does not name the day, {day}")
 
 
 def _contents(office: Office, letter: Letter, row: Case) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from amends.casework.actors import Actor, supervisors
 from amends.casework.casefile import CaseFile
-from amends.casework.plans import PROMISED, is_paused, pack_of, pauses_of
+from amends.casework.plans import is_paused, pack_of, pauses_of
 from amends.deadlines.clocks import counting, ticks_of
 from amends.deadlines.compute import Due, extended
 from amends.deadlines.model import Pack, Rule
@@ -18,7 +18,7 @@ from amends.kernel.errors import Refused
 from amends.kernel.instants import iso
 from amends.kernel.text import clean
 from amends.ledger.seals import words_seal
-from amends.ledger.tables import Deadline, Letter
+from amends.ledger.tables import PROMISED, Deadline, Letter
 
 
 def running(file: CaseFile, kind: str, pack_id: str = "") -> Deadline:

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
 from amends.cases.stages import Stage, Waiting
-from amends.casework import contents, course
+from amends.casework import contents, course, promising
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -25,7 +25,7 @@ from amends.ledger.book import add
 from amends.ledger.chain import digest, new_salt
 from amends.ledger.columns import key
 from amends.ledger.seals import address_seal, finding_seal, words_seal
-from amends.ledger.tables import Case, Event, Letter, Message, Note, Participant
+from amends.ledger.tables import PROMISED, Case, Event, Letter, Message, Note, Participant
 from amends.letters.kinds import LetterKind
 from amends.mail.facts import Kind
 
@@ -137,6 +137,27 @@ def end_waiting(file: CaseFile, *, because: str, at: datetime | None = None) -> 
             file.end_pause(deadline, at=at or file.now, because=because)
 
 
+def keep_promise(
+    office: Office,
+    case_id: int,
+    number: int | None = None,
+    *,
+    at: datetime | None = None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Say that a promise was kept by another way than a letter: the earliest, or the one of this number.
+
+    Raises Refused where none runs, and for an instant that is to come or before the promise.
+    """
+    if at is not None and at > now:
+        raise Refused("That instant is yet to come; say that it was kept when it was.")
+    with _case(office, case_id, actor=actor, now=now) as file:
+        must_stand_alone(file, "keep a promise on")
+        promising.keep(file, occurrence=number, at=at or now)
+        file.touch()
+
+
 def close(
     office: Office,
     case_id: int,
@@ -214,7 +235,7 @@ def take_up_again(file: CaseFile, reason: str) -> None:
     if letter_on_its_way(file) == LetterKind.FINAL_RESPONSE:
         raise Refused(f"The final response of {row.reference} has not left yet; call it back instead.")
     _add_note(file, f"Reopened: {reason}")
-    file.cancel_deadlines(because="reopened")
+    file.cancel_deadlines(because="reopened", only=lambda deadline: deadline.pack != PROMISED)
     packs = file.office.packs_of(row)
     anew = [pack for pack in packs if not any(rule.starts in pack.events_at("review-asked") for rule in pack.deadline)]
     for pack in anew:

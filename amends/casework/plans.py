@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlmodel import Session, col
@@ -24,10 +24,7 @@ from amends.deadlines.clocks import (
 )
 from amends.deadlines.compute import Due, Paused, delayed
 from amends.deadlines.model import Pack, Rule
-from amends.ledger.tables import Deadline
-
-PROMISED: Final = "@promise"
-"""What stands for the pack of a deadline that a letter of ours promised: it rests on no rule."""
+from amends.ledger.tables import PROMISED, Deadline
 
 
 def rows_of(ticks: Iterable[PlannedTick]) -> list[list[str]]:
@@ -90,7 +87,7 @@ def last_occurrence(session: Session, case_id: int, pack: str, kind: str) -> int
 
 def pack_of(office: Office, deadline: Deadline) -> Pack | None:
     """The pack by which it was started; of a version without a file the one of its day, or None if there is none."""
-    regime = office.regime(deadline.pack)
+    regime = None if deadline.pack == PROMISED else office.regime(deadline.pack)
     if regime is None:
         return None
     return regime.version(deadline.pack_version) or regime.at(deadline.starts_at, office.calendar.zone)
@@ -140,7 +137,7 @@ def following_row(office: Office, session: Session, deadline: Deadline) -> dict[
 
 def rule_behind(office: Office, deadline: Deadline) -> tuple[Pack, Rule] | None:
     """Its pack and rule; None where the pack is gone or knows it no longer, and for a promise, which has none."""
-    pack = None if deadline.pack == PROMISED else pack_of(office, deadline)
+    pack = pack_of(office, deadline)
     if pack is None:
         return None
     return next(((pack, rule) for rule in pack.deadline if rule.id == deadline.kind), None)

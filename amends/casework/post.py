@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
-from amends.casework import course, doubts, extending, gate, pausing
+from amends.casework import course, doubts, extending, gate, pausing, promising
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
@@ -431,6 +431,7 @@ def _move_on(file: CaseFile, letter: Letter, *, at: datetime) -> None:
         last=kind is LetterKind.FINAL_RESPONSE,
         written_at=letter.queued_at,
     )
+    promising.letter_left(file, letter, at=at)
     kinds = {kind, *(one.kind for one in letters.values())}
     if LetterKind.ACKNOWLEDGEMENT in kinds and file.row.acknowledged_at is None:
         file.row.acknowledged_at = at

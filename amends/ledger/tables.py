@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from amends.ledger.columns import Exact, Instant
+
+PROMISED: Final = "@promise"
+"""What stands for the pack of a deadline that a letter of ours promised: it rests on no rule."""
 
 # SQLite gives a rowid only to INTEGER; PostgreSQL shall not run out of numbers.
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -132,8 +135,9 @@ class Case(_Table, table=True):
 
     `version` grows with every change that a letter-writer must know of.  `next_due_at`, `next_deadline` and
     `next_paused` repeat the earliest deadline that is not met, so that the queue is one index scan.  `merged_into` is
-    the case that took this one up: it is closed, and what answers it reaches that one.  `packs` are the others that apply beside `pack`,
-    as [id, version]; `facts` is what is known, by name, and `happened` when each event last happened, by pack.
+    the case that took this one up: it is closed, and what answers it reaches that one.  `packs` are the others that
+    apply beside `pack`, as [id, version]; `facts` is what is known, by name, and `happened` when each event last
+    happened, by pack.
     """
 
     __tablename__ = "cases"

@@ -20,6 +20,7 @@ from amends.kernel.text import clean, storable
 from amends.ledger.columns import key
 from amends.ledger.legible import Row, check_values, is_misread, legible
 from amends.ledger.tables import (
+    PROMISED,
     Arrival,
     Attachment,
     Case,
@@ -472,7 +473,8 @@ class CaseView:
 
     def label_of(self, deadline: DeadlineView) -> str:
         """The short name of one of its deadlines, with the pack where several apply."""
-        return f"{deadline.label} ({deadline.pack})" if self.packs else deadline.label
+        several = self.packs and deadline.pack != PROMISED
+        return f"{deadline.label} ({deadline.pack})" if several else deadline.label
 
     def as_json(self) -> dict[str, Any]:
         return self.row.as_json() | {

@@ -69,6 +69,9 @@ class LetterFacts:
     """The display name as it came; the letter greets by it only if it looks like a name."""
     response_due: datetime | None = None
     update_due: datetime | None = None
+    promised: datetime | None = None
+    """Until when a handler promises something, and what: `promise`; empty for another word of ours."""
+    promise: str = ""
     written_at: datetime | None = None
     """When the letter is written: a date that has passed by then is not promised again."""
     stage: str = ""
@@ -126,6 +129,8 @@ SAMPLE: Final = LetterFacts(
     complainant="Edith Kowalski",
     response_due=datetime(2026, 12, 21, 17, 0, tzinfo=UTC),
     update_due=datetime(2026, 12, 7, 17, 0, tzinfo=UTC),
+    promised=datetime(2026, 11, 27, 23, 59, 59, tzinfo=UTC),
+    promise="an engineer will look at the boiler",
     written_at=datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
     stage="investigating",
     too_large="41 MB",
@@ -160,6 +165,8 @@ SPARSE: Final = replace(
     complainant="",
     response_due=None,
     update_due=None,
+    promised=None,
+    promise="",
     stage="",
     too_large="",
     size_limit="",

@@ -217,8 +217,18 @@ def _moment(instant: datetime | None, zone: str, language: str, region: str) -> 
 
 _NAMES: Final = frozenset(
     {field.name for field in fields(LetterFacts)}
-    - {"received_at", "response_due", "update_due", "deadline_due", "timezone", "region", "written_at", "told_at"}
-) | {"told_late", "received_on", "response_by", "update_by", "late", "due", "message", "range"}
+    - {
+        "received_at",
+        "response_due",
+        "update_due",
+        "deadline_due",
+        "timezone",
+        "region",
+        "written_at",
+        "told_at",
+        "promised",
+    }
+) | {"told_late", "received_on", "response_by", "update_by", "promised_by", "late", "due", "message", "range"}
 """All that a template may name."""
 
 
@@ -250,6 +260,8 @@ def _context(facts: LetterFacts, language: str) -> dict[str, Any]:
         "received_on": day_in_words(_local_day(facts.received_at, zone), language, region),
         "response_by": "" if late else _last_day(response, zone, language, region),
         "update_by": _last_day(update, zone, language, region),
+        "promised_by": _last_day(facts.promised, zone, language, region),
+        "promise": one_line(facts.promise),
         "late": _last_day(response, zone, language, region) if late else "",
         "due": _moment(facts.deadline_due, zone, language, region),
         "told_late": _moment(facts.told_at, zone, language, region),

@@ -204,6 +204,23 @@ def pause(
 
 
 @app.command()
+def kept(
+    context: typer.Context,
+    ref: Ref,
+    number: Annotated[int | None, typer.Option("--number", help="Which of its promises; else the earliest.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="When it was kept; else now.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say that we kept a promise by another way than a letter."""
+    from amends.casework import handling
+
+    seat = sit(context)
+    case_id = seat.case_id(ref)
+    handling.keep_promise(seat.office, case_id, number, at=instant_of(seat, at), actor=seat.actor, now=seat.now)
+    report(seat, case_id, as_json, "the promise is kept.")
+
+
+@app.command()
 def investigate(context: typer.Context, ref: Ref, as_json: Json = False) -> None:
     """Say that the investigation has begun."""
     from amends.casework import handling

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ from tui.cli.base import (
 
 if TYPE_CHECKING:
     from amends.casework.correspondence import Words
+    from amends.casework.promising import Promise
 
 
 @app.command()
@@ -56,6 +58,7 @@ def _write(
     *,
     whole: bool,
     counts_as: str = "",
+    promise: Promise | None = None,
 ) -> int:
     """A draft with these words, in the gap of its template or as the whole letter; returns its number."""
     from amends.casework import correspondence
@@ -73,6 +76,7 @@ def _write(
         LetterKind(kind.value),
         words=words,
         counts_as=counts_as,
+        promise=promise,
         actor=seat.actor,
         now=seat.now,
     )
@@ -96,7 +100,30 @@ CountsAs = Annotated[
     str, typer.Option("--counts-as", metavar="ID", help="The letter of the policy pack that it is, by its id.")
 ]
 Whole = Annotated[bool, typer.Option("--whole", help="The text is the whole letter, not what fills its gap.")]
+Promised = Annotated[
+    str | None,
+    typer.Option(
+        "--promise", metavar="DAY [WHAT]", help='What the letter promises by when: "2026-12-01 an engineer comes".'
+    ),
+]
+Instead = Annotated[
+    bool, typer.Option("--instead", help="The promise takes the place of those made before; else they all run.")
+]
 Anyway = Annotated[bool, typer.Option("--anyway", help="You have read what is new on the case since the draft.")]
+
+
+def _promised(said: str | None, *, instead: bool) -> Promise | None:
+    from amends.casework.promising import Promise
+
+    if said is None:
+        if instead:
+            misuse("--instead goes with --promise; say what you promise now.")
+        return None
+    day, _, what = said.strip().partition(" ")
+    try:
+        return Promise(date.fromisoformat(day), what.strip(), instead)
+    except ValueError:
+        misuse('Write the promise as a day and what you promise, such as "2026-12-01 an engineer comes".')
 
 
 @app.command()
@@ -109,15 +136,20 @@ def draft(
     subject: Subject = None,
     whole: Whole = False,
     counts_as: CountsAs = "",
+    promise: Promised = None,
+    instead: Instead = False,
     as_json: Json = False,
 ) -> None:
     """Begin a letter and print it; `send` sends it."""
     from amends.kernel.text import clean
     from amends.ledger import views
 
+    meant = _promised(promise, instead=instead)
+    meant = _promised(promise, instead=instead)
     seat = sit(context)
     case_id = seat.case_id(ref)
-    letter = _write(seat, case_id, kind, _text_of(text, file, what="letter"), subject, whole=whole, counts_as=counts_as)
+    said = _text_of(text, file, what="letter")
+    letter = _write(seat, case_id, kind, said, subject, whole=whole, counts_as=counts_as, promise=meant)
     with seat.office.book.read() as session:
         found = views.letter(session, letter)
     if as_json:
@@ -137,17 +169,21 @@ def letter(
     subject: Subject = None,
     whole: Whole = False,
     counts_as: CountsAs = "",
+    promise: Promised = None,
+    instead: Instead = False,
     as_json: Json = False,
 ) -> None:
     """Write a letter and send it; without --text or --file the text comes from standard input."""
     if kind is KindName.FINAL_RESPONSE:
         misuse("A final response needs an outcome; use: amends respond REF --outcome ...")
+    meant = _promised(promise, instead=instead)
     seat = sit(context)
     case_id = seat.case_id(ref)
     said = _text_of(text, file, what="letter")
     if said is None and kind is not KindName.PROGRESS_UPDATE:
         said = words_of(None, None, what="letter")
-    _post(seat, _write(seat, case_id, kind, said, subject, whole=whole, counts_as=counts_as), as_json, anyway=False)
+    written = _write(seat, case_id, kind, said, subject, whole=whole, counts_as=counts_as, promise=meant)
+    _post(seat, written, as_json, anyway=False)
 
 
 @app.command()
@@ -186,6 +222,8 @@ def respond(
     root_cause: Annotated[str | None, typer.Option("--root-cause", help="Why it happened; stays in the house.")] = None,
     next_steps: Annotated[str, typer.Option("--next", help="What happens next.")] = "",
     counts_as: CountsAs = "",
+    promise: Promised = None,
+    instead: Instead = False,
     as_json: Json = False,
 ) -> None:
     """Give the final response: the outcome, the reasons (the text) and the remedy."""
@@ -193,6 +231,7 @@ def respond(
     from amends.casework import correspondence
     from amends.letters.kinds import LetterKind
 
+    meant = _promised(promise, instead=instead)
     seat = sit(context)
     case_id = seat.case_id(ref)
     right = _remedy(remedy, amount, currency or currency_of(seat.office.settings.organisation.region))
@@ -205,7 +244,7 @@ def respond(
     finding = correspondence.Finding(Outcome(outcome.value), right, root_cause)
     kind = LetterKind.FINAL_RESPONSE
     letter = correspondence.draft(
-        seat.office, case_id, kind, words=words, counts_as=counts_as, actor=seat.actor, now=seat.now
+        seat.office, case_id, kind, words=words, counts_as=counts_as, promise=meant, actor=seat.actor, now=seat.now
     )
     leaves = correspondence.respond(seat.office, letter, finding, actor=seat.actor, now=seat.now)
     _report_letter(seat, letter, as_json, f"leaves {moment(seat, leaves)}; until then: amends undo {letter}")
