@@ -10,6 +10,7 @@ import pytest
 from tests.daemon.cli.conftest import Told
 
 Run = Callable[..., Told]
+EVENTS = ("--event", "portal_sent=2026-11-24", "--event", "portal sent=2026-11-25")  # one of two times
 
 
 @pytest.fixture(autouse=True)
@@ -97,8 +98,7 @@ def test_the_configuration_adds_packs_and_closures(
         (("us-cfpb-portal", "--received", "2026-11-23", "--event", "portal_sent=0001-01-01"), 2, "is too far off"),
         (("iso-10002", "--received", "2026-11-23", "--event", "receipt=2026-11-24"), 2, "told already by --received"),
         (
-            ("us-cfpb-portal", "--received", "2026-11-23")
-            + ("--event", "portal_sent=2026-11-24", "--event", "portal sent=2026-11-25"),
+            ("us-cfpb-portal", "--received", "2026-11-23", *EVENTS),
             2,
             "'portal_sent' is told already by --event",
         ),
