@@ -342,6 +342,65 @@ def policy_check(
     return check_pack(file)
 
 
+@app.command()
+def simulate(
+    context: typer.Context,
+    pack: Annotated[
+        list[str] | None,
+        typer.Option("--pack", metavar="P", help="The policy pack, and further ones; default: the configured ones."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", metavar="N", min=1, max=1100, help="Calendar days in which complaints come.")
+    ] = 90,
+    arrivals: Annotated[
+        str, typer.Option("--arrivals", metavar="R", help="How many come: 12, 0.5/day or 40/week.")
+    ] = "10/day",
+    handlers: Annotated[
+        int | None,
+        typer.Option("--handlers", min=1, max=500, help="What is late with so many; default: how many are needed."),
+    ] = None,
+    minutes_per_answer: Annotated[
+        int, typer.Option("--minutes-per-answer", min=1, max=100_000, help="Working time that one answer takes.")
+    ] = 90,
+    minutes_per_letter: Annotated[
+        int, typer.Option("--minutes-per-letter", min=1, max=100_000, help="The same of a shorter letter or a record.")
+    ] = 15,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="The first day, as 2027-03-01; default: today.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="R", help="Whose working days: GB-ENG, IE, DE-BY, or none.")
+    ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option("--fact", metavar="NAME=VALUE", help="A fact of every complaint; may be given again."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another number, other days of arrival.")] = 1,
+    as_json: Json = False,
+    config: Config = None,
+) -> int:
+    """Plan how many handlers keep the dates.
+
+    Invented complaints go through the real verbs on a fast clock, in memory: what falls due when, what is late, and how
+    many handlers it takes.  Needs no configuration; one that is there gives its packs, promises and working days.
+    """
+    from daemon.cli.simulating import Asked, simulate
+
+    asked = Asked(
+        packs=tuple(pack or ()),
+        days=days,
+        arrivals=arrivals,
+        handlers=handlers,
+        minutes_per_answer=minutes_per_answer,
+        minutes_per_letter=minutes_per_letter,
+        first=first,
+        region=region,
+        facts=tuple(fact or ()),
+        seed=seed,
+    )
+    return simulate(_settings_if_any(context, config), asked, as_json=as_json)
+
+
 @policy.command("changes")
 def policy_changes(
     context: typer.Context,

@@ -1,0 +1,1 @@
+"""A team's weeks ahead: invented complaints through the real verbs on a fast clock."""
