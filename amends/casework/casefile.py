@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage, step
-from amends.casework.actors import Actor
+from amends.casework.actors import SYSTEM, Actor
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row, is_paused, rows_of, with_pauses
 from amends.deadlines.clocks import PlannedTick, TickKind, meets
@@ -212,14 +212,15 @@ class CaseFile:
     def meet_one(self, deadline: Deadline, *, at: datetime) -> None:
         """The deadline is met; if it was late, the breach goes on the record first and stays there.
 
-        If it was met in time and we learn of that late, the breach that the clock recorded meanwhile is corrected.
+        If a letter of ours left in time and we learn of that late, the breach that the clock recorded meanwhile is
+        corrected; nobody's word does that.
         """
         self.end_pause(deadline, at=at, because="it was met")
-        late = at > deadline.due_at
-        if late:
+        if at > deadline.due_at:
             self.breach(deadline)
         else:
             self._correct_breach(deadline)
+        late = deadline.breached_at is not None
         deadline.met_at = at
         self._settle(deadline, "breached" if late else "met")
         self.record("deadline-met", **self.which(deadline), late=late)
@@ -378,8 +379,12 @@ class CaseFile:
         return written_at is not None and deadline.starts_at > max(written_at, self.row.received_at)
 
     def _correct_breach(self, deadline: Deadline) -> None:
-        """Say that it was not breached after all, by an event of its own; the one of the breach stays in the ledger."""
-        if deadline.breached_at is None:
+        """Say that it was not breached after all, by an event of its own; the one of the breach stays in the ledger.
+
+        Only on evidence of our own (the outbox learns late when a letter left): what somebody says of days that have
+        passed takes no breach back.
+        """
+        if deadline.breached_at is None or self.actor.login != SYSTEM.login:
             return
         deadline.breached_at = None
         self.record("deadline-breach-corrected", **self.which(deadline))
