@@ -166,6 +166,7 @@ def _staff_facts(file: CaseFile, deadline: Deadline, late: Mapping[str, int] = N
         deadline=_label(file, deadline),
         deadline_due=deadline.due_at,
         basis=deadline.basis,
+        derivation=tuple(deadline.derivation),
         handler=name_of(file.office.settings, file.row.handler),
         told_at=None if seconds is None else file.now - timedelta(seconds=seconds),
         **more,

@@ -88,6 +88,8 @@ class LetterFacts:
     deadline: str = ""
     deadline_due: datetime | None = None
     basis: str = ""
+    derivation: tuple[str, ...] = ()
+    """How the day was counted, step by step."""
     told_at: datetime | None = None
     """When staff should have been told, if they are told late."""
     former: str = ""
@@ -143,6 +145,7 @@ SAMPLE: Final = LetterFacts(
     deadline="Final response",
     deadline_due=datetime(2026, 12, 21, 17, 0, tzinfo=UTC),
     basis="ISO 10002:2018, 7.8",
+    derivation=("day 0: Mon 23 Nov 2026", "day 20: Mon 21 Dec 2026, 20 working days on"),
     told_at=datetime(2026, 12, 14, 9, 0, tzinfo=UTC),
     former="Sam Price",
     missing="It does not say until when the answer is expected.",

@@ -255,6 +255,7 @@ def _context(facts: LetterFacts, language: str) -> dict[str, Any]:
         "outcome": one_line(facts.outcome),
         "deadline": one_line(facts.deadline),
         "basis": one_line(facts.basis),
+        "derivation": [one_line(step, 1000) for step in facts.derivation],
         **{name: storable(getattr(facts, name)).strip() for name in _LINES},
         "language": language,
         "received_on": day_in_words(_local_day(facts.received_at, zone), language, region),

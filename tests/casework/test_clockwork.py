@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from amends.casework import clockwork, correspondence, handling
+from amends.ledger.tables import Letter
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
 from tests.builders import AMARA, NOW, SAM, an_office, case_of, open_case, post_all
@@ -147,8 +148,14 @@ def test_a_breach_is_recorded_and_escalated_once(office):
     (breach,) = events_of(office, case_id, "deadline-breached")
     assert breach["deadline"] == "response"
     assert len(events_of(office, case_id, "escalated")) == 1
-    assert [m.to_address for m in letters_of(office, case_id, "staff-escalation")] == ["sam@northwind.example"]
+    (told,) = letters_of(office, case_id, "staff-escalation")
+    assert told.to_address == "sam@northwind.example"
     case = case_of(office, case_id, now=at(2026, 12, 23))
+    [missed] = [d for d in case.deadlines if d.kind == "response"]
+    assert missed.derivation[0] == "day 0: Mon 23 Nov 2026"
+    with office.book.read() as session:
+        words = session.get_one(Letter, told.id).body
+    assert all(f"- {step}" in " ".join(words.split()) for step in missed.derivation)
     assert case.row.escalated and case.row.due_state == "breached"
     assert [d.state for d in case.deadlines if d.kind == "response"] == ["breached"]
     assert verify(office.book).problems == ()

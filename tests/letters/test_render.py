@@ -45,6 +45,14 @@ def test_a_day_that_has_passed_is_not_promised_again():
     assert "You will have our full answer by" not in update
 
 
+@pytest.mark.parametrize("kind", [LetterKind.STAFF_WARNING, LetterKind.STAFF_ESCALATION])
+def test_staff_read_how_the_date_was_counted_where_it_is_known(kind):
+    days = ("day 0: Fri 28 Aug 2026", "skipped Mon 31 Aug 2026: Late Summer Bank Holiday")
+    told = SHIPPED.render(kind, replace(SAMPLE, derivation=days)).text
+    assert f"How the date was counted:\n- {days[0]}\n- {days[1]}\n" in told
+    assert "counted" not in SHIPPED.render(kind, replace(SAMPLE, derivation=())).text
+
+
 def test_a_complainant_without_a_name_is_greeted_without_one():
     assert "Hello," in SHIPPED.render(LetterKind.ACKNOWLEDGEMENT, SPARSE).text
     assert "Dear Edith Kowalski," in SHIPPED.render(LetterKind.ACKNOWLEDGEMENT, SAMPLE).text
