@@ -1,15 +1,32 @@
-"""What the clocks of a case promise: scenarios 34 and 35."""
+"""What the clocks of a case promise: scenarios 34 to 36."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import col
 
+from amends.cases.outcomes import Outcome
+from amends.cases.stages import Waiting
+from amends.casework import correspondence, handling, merging, policychange
+from amends.casework.office import Office
+from amends.kernel.errors import Refused
+from amends.kernel.share import config_folder
+from amends.ledger.book import Book
+from amends.ledger.tables import Deadline
+from amends.ledger.verify import verify
+from amends.ledger.views import CaseView
 from daemon.__main__ import main as amendsd
-from tests.builders import AMARA
+from tests.builders import AMARA, SAM
 from tests.deadlines.test_oracle import Question, questions, walk_and_compare
 from tests.scenarios.town import Town, mail
 from tests.tui.desk import at, press
@@ -62,6 +79,109 @@ async def test_scenario_35_a_date_is_shown_with_the_days_that_lead_to_it_whereve
     explain = ("policy", "explain", "uk-housing-ombudsman-2024", "--received", came.isoformat(), "--config", config)
     assert amendsd(explain) == 0
     _stand_in_order(capsys.readouterr().out, "Mon 03 Jun 2024 23:59 s1_ack")
+
+
+@pytest.mark.server("dovecot")
+def test_scenario_36_an_automatic_acknowledgement_is_no_answer_and_a_breach_stays_whatever_is_done_afterwards(
+    town_with: Callable[..., Town], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Received on Monday, 4 March 2024: the answer is due on Wednesday, 3 April, after twenty working days."""
+    monkeypatch.setattr("daemon.clock.duty._LOOK_EVERY", 0.05)
+    town = town_with(policy={"pack": "iso-10002"})
+    with town.at_work():
+        town.deliver(mail())
+        town.until_quiet()
+        first = {one.kind: one for one in town.case_of(EDITH).deadlines}
+        assert first["ack"].state == "met"
+        assert first["ack"].met_at is not None
+        assert (first["response"].state, first["response"].due_date) == ("open", "2024-04-03")
+
+        town.passes(days=31)  # Thursday, 4 April
+        town.until(lambda: ("response", 1) in _breaches(town), what="the breach")
+        town.until_quiet()
+    case = town.case_of(EDITH)
+    due_at = datetime(2024, 4, 3, 23, 59, 59, tzinfo=LONDON)
+    assert _breaches(town)["response", 1] == due_at
+    town.prove_whole()
+
+    for deed in _everything_that_could_hide_it(town, case):
+        deed()
+        assert _breaches(town)["response", 1] == due_at, deed
+        town.prove_whole()
+
+    for number, doctored in enumerate(
+        (
+            "UPDATE deadlines SET breached_at = NULL",
+            "UPDATE deadlines SET breached_at = NULL, state = 'met', met_at = due_at",
+            "UPDATE deadlines SET due_at = '2024-12-31 00:00:00.000000' WHERE kind = 'response'",
+            "DELETE FROM deadlines WHERE kind = 'response'",
+        )
+    ):
+        assert not verify(_copy_of(town, tmp_path / f"{number}.db", doctored)).intact, doctored
+    with pytest.raises(DBAPIError):
+        _copy_of(town, tmp_path / "ledger.db", "DELETE FROM events WHERE kind = 'deadline-breached'")
+
+
+def _breaches(town: Town) -> dict[tuple[str, int], datetime | None]:
+    """What the row of the first case has as breached, if the ledger says the same and takes nothing back."""
+    case = town.cases()[0]
+    told = {(e.data["deadline"], e.data["occurrence"]) for e in case.events if e.kind == "deadline-breached"}
+    assert not [event for event in case.events if event.kind == "deadline-breach-corrected"]
+    with town.desk.book.read() as session:
+        rows = session.scalars(select(Deadline).where(col(Deadline.case_id) == case.row.id)).all()
+        found = {(one.kind, one.occurrence): one.breached_at for one in rows if one.breached_at is not None}
+        assert all(one.state in ("breached", "paused") for one in rows if one.breached_at is not None)
+    assert set(found) == told
+    return found
+
+
+def _everything_that_could_hide_it(town: Town, case: CaseView) -> Iterator[Callable[[], object]]:
+    """What a handler, a supervisor, an operator may do, each after the one before."""
+
+    def refused(verb: Callable[..., object], *words: object, **more: object) -> None:
+        with suppress(Refused):  # what is not allowed hides nothing either
+            town.do(verb, case, *words, actor=SAM, **more)
+
+    def at_work(*deeds: Callable[[], object]) -> None:
+        with town.at_work():
+            for deed in deeds:
+                deed()
+            town.until_quiet()
+
+    yield lambda: refused(correspondence.extend, "response", date(2024, 4, 30), "the engineer is ill")
+    yield lambda: refused(correspondence.pause, "response", "we wait for her photographs")
+    yield lambda: refused(handling.wait, Waiting.COMPLAINANT, "her photographs")
+    yield lambda: at_work(lambda: town.deliver(mail(subject="And the stairs")))
+    other = town.cases()[-1]
+    assert other.row.id != case.row.id
+    yield lambda: town.do(merging.merge, case, other.row.id)
+    yield lambda: town.do(merging.unmerge, case)
+    yield lambda: town.do(handling.record_event, case, "final_response", at=datetime(2024, 3, 20, 9, tzinfo=UTC))
+    yield lambda: at_work(lambda: town.respond(case))
+    yield lambda: town.do(handling.close, case)
+    yield lambda: town.do(handling.reopen, case, "she disagrees")
+    yield lambda: policychange.apply(_with_longer_limits(town), "we give ourselves more time", actor=SAM)
+    yield lambda: town.do(handling.close, case, outcome=Outcome.WITHDRAWN, reason="she lets it rest")
+
+
+def _with_longer_limits(town: Town) -> Office:
+    """The same store under a pack of the same id and version in which every limit is forty working days longer."""
+    folder = town.configuration().parent / "policies"
+    folder.mkdir()
+    pack = (config_folder() / "policies" / "iso-10002-default.toml").read_text(encoding="utf-8")
+    (folder / "iso-10002-default.toml").write_text(pack.replace("amount = 20\n", "amount = 60\n"), encoding="utf-8")
+    policy = town.desk.settings.policy.model_copy(update={"folder": folder})
+    return Office(town.desk.settings.model_copy(update={"policy": policy}), town.desk.book, wall=town.clock)
+
+
+def _copy_of(town: Town, path: Path, statement: str) -> Book:
+    """The store as it would be if somebody had changed it by hand."""
+    with closing(sqlite3.connect(path)) as copy, closing(sqlite3.connect(town.desk.book.path or "")) as store:
+        store.backup(copy)
+    book = Book(f"sqlite:///{path}")
+    with book.engine.begin() as connection:
+        connection.execute(text(statement))
+    return book
 
 
 def _stand_in_order(text: str, *heading: str) -> None:
