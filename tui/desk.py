@@ -20,7 +20,9 @@ from tui import signs
 from tui.signs import Bounds
 
 if TYPE_CHECKING:
+    from amends.casework.clockface import Candidate, Face
     from amends.casework.correspondence import Check, Finding
+    from amends.deadlines.model import Pack, RequiredLetter
     from amends.letters.kinds import LetterKind
 
 FIRST_ROWS: Final = 128
@@ -67,6 +69,24 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Dial:
+    """A case, the bands of urgency, and what stands behind its clocks."""
+
+    case: CaseView
+    at: Bounds
+    face: Face
+
+
+@dataclass(frozen=True, slots=True)
+class ToWrite:
+    """A letter that is to be begun: my drafts of its kind, and which letters of the rules it can be."""
+
+    row: QueueRow
+    begun: tuple[LetterView, ...]
+    choices: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Bulk:
     """What came of a verb on several cases."""
 
@@ -107,7 +127,7 @@ class Desk:
         import amends.casework.correspondence
         import amends.casework.handling  # noqa: F401
 
-        _ = self.office.calendar
+        _ = self.office.calendar, self.office.regimes
 
     def require_store(self) -> None:
         """Raises NeedsOperator unless the store has this program's schema."""
@@ -155,6 +175,23 @@ class Desk:
             handling.mark_read(self.office, case_id, shown=shown, actor=self.actor, now=self.now())
         return found
 
+    def dial(self, case_id: int) -> Dial:
+        """The case with what stands behind each of its clocks, as one look."""
+        from amends.casework.clockface import face
+
+        at = self.bounds()
+        with self.office.book.read() as session:
+            return Dial(views.case(session, case_id, now=at.now), at, face(self.office, session, case_id))
+
+    def lacking(self, case_id: int) -> list[tuple[Pack, RequiredLetter]]:
+        """The letters without which the packs let the case not be closed; nothing while a letter is on its way."""
+        from amends.casework import contents, handling
+        from amends.casework.casefile import CaseFile
+
+        with self.office.book.read() as session:
+            file = CaseFile.look(self.office, session, case_id, actor=self.actor, now=self.now())
+            return [] if handling.letter_on_its_way(file) else contents.letters_lacking(file)
+
     def find_case(self, words: str) -> int:
         """The case that a reference, a part of one, or a number names.  Raises NotFound."""
         with self.office.book.read() as session:
@@ -189,15 +226,21 @@ class Desk:
 
     # Letters
 
-    def begun(self, case_id: int, kind: LetterKind) -> LetterView | None:
-        """My draft of this kind on this case, if I began one."""
-        case, _ = self.case(case_id)
-        mine = (
-            one for one in case.letters if one.kind == kind and one.state == "draft" and one.author == self.actor.login
-        )
-        return next(mine, None)
+    def to_write(self, case_id: int, kind: LetterKind) -> ToWrite:
+        """What there is to begin a letter of this kind with."""
+        from amends.casework.clockface import choices
 
-    def draft(self, case_id: int, kind: LetterKind, finding: Finding | None = None) -> LetterView:
+        dial = self.dial(case_id)
+        begun = [
+            one
+            for one in dial.case.letters
+            if one.kind == kind and one.state == "draft" and one.author == self.actor.login
+        ]
+        return ToWrite(dial.case.row, tuple(begun), tuple(choices(dial.face.candidates, str(kind))))
+
+    def draft(
+        self, case_id: int, kind: LetterKind, finding: Finding | None = None, *, counts_as: str = ""
+    ) -> LetterView:
         """The draft begun before, or a new one; with a finding it says the decision from the start."""
         from amends.casework import correspondence
         from amends.casework.correspondence import Words
@@ -205,7 +248,9 @@ class Desk:
         words = None
         if finding is not None:
             words = Words(outcome=str(finding.outcome), remedy=finding.remedy.in_words() if finding.remedy else "")
-        letter_id = correspondence.draft(self.office, case_id, kind, words=words, actor=self.actor, now=self.now())
+        letter_id = correspondence.draft(
+            self.office, case_id, kind, words=words, counts_as=counts_as, actor=self.actor, now=self.now()
+        )
         return self.letter(letter_id)
 
     def letter(self, letter_id: int) -> LetterView:

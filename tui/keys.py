@@ -19,6 +19,7 @@ class Where(StrEnum):
     LIST = "In a list of cases (queue, search)"
     QUEUE = "Queue"
     CASE = "Case"
+    CLOCKS = "Deadlines of a case (case, deadlines)"
     WRITE = "Writing a letter"
     REVIEW = "Before it leaves"
     SEARCH = "Search"
@@ -55,6 +56,7 @@ def _key(where: Where, keys: str, action: str, short: str, does: str, foot: int 
 
 _E, _M, _V, _L = Where.EVERYWHERE, Where.MOVING, Where.VERBS, Where.LIST
 _Q, _C, _W, _R = Where.QUEUE, Where.CASE, Where.WRITE, Where.REVIEW
+_K = Where.CLOCKS
 _S, _O, _T, _H = Where.SEARCH, Where.OUTBOX, Where.TRAY, Where.STATUS
 
 TABLE: Final = (
@@ -94,6 +96,7 @@ TABLE: Final = (
     _key(_V, "e", "resolve", "Resolve", "Resolve: the final response with its outcome, or close", 25,
          writes=True),
     _key(_V, "m", "kin", "Merge", "Merge into another case, link, or take that back", writes=True),
+    _key(_V, "d", "deadlines", "Deadlines", "Every deadline: why it falls so, what meets it", 35),
     _key(_V, "y", "copy", "Copy", "Copy the reference"),
     _key(_L, "x", "mark", "Mark", "Mark this case, or take the mark away", 60),
     _key(_L, "X", "mark_to", "Mark to", "Mark from the last mark to here"),
@@ -114,10 +117,15 @@ TABLE: Final = (
     _key(_C, "b", "unblock", "Unblock", "Let automatic letters go to their address again", writes=True),
     _key(_C, "C", "correct", "Address", "Write to the complainant at another address from now on", writes=True),
     _key(_C, "full_stop", "fresh", "New", "Read the case again"),
+    _key(_K, "f", "facts", "Facts", "What the rules ask of the case, and what answers start", 70, writes=True),
+    _key(_K, "t", "happened", "It happened", "Say that something happened, or left by another way", 72, writes=True),
+    _key(_K, "plus", "more_time", "More time", "Give a deadline more time, where its rule allows it", 71,
+         writes=True),
     _key(_W, "f5 ctrl+r", "review", "Review and send", "Look the letter over, then send it", 5),
     _key(_W, "f3 ctrl+n", "gap", "Next gap", "To the next [[gap]] that only you can fill", 10),
     _key(_W, "f6", "beside", "Their mail", "The complainant's mail beside the letter", 20),
     _key(_W, "f4 ctrl+t", "decision", "Decision", "Outcome, remedy and root cause of a final response", 45),
+    _key(_W, "f7", "counts_as", "Counts as", "Which letter of the rules it is", 50),
     _key(_W, "ctrl+s", "keep", "Save", "Save the draft now; it also saves itself", 30),
     _key(_W, "f8", "throw_away", "Throw away", "Throw the draft away", 40),
     _key(_W, "escape", "leave", "Leave", "Leave; the draft is kept", 15),
@@ -140,7 +148,8 @@ TABLE: Final = (
 SCREENS: Final[dict[str, tuple[Where, ...]]] = {
     "queue": (_E, _M, _V, _L, _Q),
     "search": (_E, _M, _V, _L, _S),
-    "case": (_E, _M, _V, _C),
+    "case": (_E, _M, _V, _K, _C),
+    "deadlines": (_E, _M, _V, _K),
     "letter": (_W,),
     "review": (_E, _M, _R),
     "outbox": (_E, _M, _O),
@@ -150,6 +159,8 @@ SCREENS: Final[dict[str, tuple[Where, ...]]] = {
 }
 """Which parts of the table each screen takes.  A part named later wins where both use a key."""
 
+_OWN: Final = {"deadlines": Where.CLOCKS}
+"""What a screen is for stands before what it has in common with others."""
 # Help stays in reach while a letter is written, where letters are text.
 _NOTHING_TO_OPEN: Final = ("review", "status", "page")
 _F: Final = frozenset(f"f{number}" for number in range(1, 13))
@@ -201,6 +212,8 @@ _NAMES: Final = {
     "exclamation_mark": "!",
     "number_sign": "#",
     "asterisk": "*",
+    "plus": "+",
+    "equals_sign": "=",
     "full_stop": ".",
     "slash": "/",
     "colon": ":",
@@ -245,7 +258,11 @@ def footer(screen: str, cells: int, *, may_write: bool = True, typing: bool = Fa
     """
     here = list(_while_typing(keys_of(screen))) if typing else keys_of(screen)
     here = [key for key in here if key.action != "open" or screen not in _NOTHING_TO_OPEN]
-    wanted = sorted((key for key in here if key.foot and (may_write or not key.writes)), key=lambda k: k.foot)
+    own = _OWN.get(screen)
+    wanted = sorted(
+        (key for key in here if key.foot and (may_write or not key.writes)),
+        key=lambda key: key.foot if key.where is Where.EVERYWHERE else 3 if key.where is own else key.foot,
+    )
     chosen: list[Key] = []
     used = 0
     for key in wanted:

@@ -86,7 +86,8 @@ class Dormant:
 class Question:
     """Something that the packs ask of a case.  `known` is what was said; None where nobody has said anything.
 
-    `taken` is what a pack goes by until then.  `starts` says of each answer which deadlines it switches on.
+    `taken` is what a pack goes by until then.  `starts` and `ends` say of each answer which deadlines it switches on,
+    and of which nothing more is owed.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Question:
     taken: str | None
     packs: tuple[str, ...]
     starts: Mapping[str, tuple[str, ...]]
+    ends: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Candidate:
     pack_name: str
     kind: str
     words: str
+    when: str
     basis: str
     meets: tuple[str, ...]
     closes: bool
@@ -153,7 +156,7 @@ def face(office: Office, session: Session, case_id: int) -> Face:
     return Face(
         {one.id or 0: clock_of(office, one) for one in deadlines},
         tuple(_dormant(row, packs, deadlines)),
-        tuple(_questions(row, packs)),
+        tuple(_questions(row, packs, owed)),
         tuple(_happenings(row, packs, owed)),
         tuple(candidates(session, row, packs, owed)),
     )
@@ -214,8 +217,8 @@ def _meets_in_words(pack: Pack | None, met_by: Sequence[str]) -> Iterator[str]:
     whole = {one.removesuffix(BY_HAND): one.endswith(BY_HAND) for one in met_by if ":" not in one}
     for kind, by_hand in whole.items():
         said = _KINDS.get(kind, kind)
-        sort = {True: f"{_a(said)} that a person wrote", False: _a(said)}[by_hand]
-        yield f"the {said}" if kind == "final-response" else sort
+        whose = f"{_a(said)} that a person wrote" if by_hand else f"{_a(said)}, also one that leaves by itself"
+        yield f"the {said}" if kind == "final-response" else whose
     for one in met_by:
         sort, _, name = one.partition(":")
         letter = letters.get(name)
@@ -230,9 +233,14 @@ def _a(noun: str) -> str:
 
 
 def letter_in_words(letter: RequiredLetter) -> str:
-    """`Notice of an extension (holding letter)`: what a letter of a pack is called."""
+    """`S1 extension notice (holding letter)`: what a letter of a pack is called, and which of our kinds it is."""
+    name, kind = _name_of(letter), _KINDS.get(letter.kind or "", "")
+    return name if not kind or kind in name.lower() else f"{name} ({kind})"
+
+
+def _name_of(letter: RequiredLetter) -> str:
     name = letter.action or letter.id.replace("_", " ")
-    return f"{name} ({_KINDS.get(letter.kind, letter.kind)})" if letter.kind is not None else name
+    return f"{name[0].upper()}{name[1:]}"
 
 
 def _more_time(pack: Pack, rule: Rule, deadline: Deadline, days: WorkingCalendar) -> tuple[str, date | None, str]:
@@ -314,10 +322,20 @@ def _named(rule: Rule) -> str:
     return f"{rule.label}: {rule.action}"
 
 
-def _questions(row: Case, packs: Sequence[Pack]) -> Iterator[Question]:
+def _questions(row: Case, packs: Sequence[Pack], owed: Sequence[Deadline]) -> Iterator[Question]:
+    running = {(one.pack, one.kind) for one in owed}
     for name, values in course.all_facts(packs).items():
         asking = [(pack, fact) for pack in packs for fact in pack.fact if fact.id == name]
-        rules = [rule for pack, _ in asking for rule in pack.deadline if name in rule.when]
+        rules = [(pack, rule) for pack, _ in asking for rule in pack.deadline if name in rule.when]
+        starts: dict[str, tuple[str, ...]] = {}
+        ends: dict[str, tuple[str, ...]] = {}
+        for value in values:
+            after = {**row.facts, name: value}
+            on = [(pack, rule) for pack, rule in rules if rule.applies(pack.facts(after))]
+            starts[value] = tuple(_named(rule) for pack, rule in on if (pack.id, rule.id) not in running)
+            ends[value] = tuple(
+                _named(rule) for pack, rule in rules if (pack.id, rule.id) in running and (pack, rule) not in on
+            )
         yield Question(
             name,
             asking[0][1].question,
@@ -325,37 +343,44 @@ def _questions(row: Case, packs: Sequence[Pack]) -> Iterator[Question]:
             row.facts.get(name),
             next((fact.default for _, fact in asking if fact.default is not None), None),
             tuple(dict.fromkeys(pack.name for pack, _ in asking)),
-            {value: tuple(_named(rule) for rule in rules if value in rule.when[name]) for value in values},
+            starts,
+            ends,
         )
 
 
 def _happenings(row: Case, packs: Sequence[Pack], owed: Sequence[Deadline]) -> Iterator[Happening]:
-    for name, words in course.all_events(packs).items():
-        mine = [pack for pack in packs if _knows(pack, name)]
-        letters = {pack.id: letter for pack in mine for letter in pack.letter if letter.id == name}
-        raised = {pack.id: (*pack.events_of(name), name) if pack.id in letters else (name,) for pack in mine}
-        running = {(one.pack, one.kind) for one in owed}
-        starts = [
-            _named(rule)
-            for pack in mine
-            for rule in pack.deadline
-            if rule.starts in raised[pack.id]
-            and (pack.id, rule.id) not in running
-            and rule.applies(pack.facts(row.facts))
-        ]
-        met = [
-            one.label for one in owed if one.pack in raised and _is_met(one, letters.get(one.pack), raised[one.pack])
-        ]
-        when = [at for pack in mine for one in raised[pack.id] if (at := course.instant_of(row, pack, one)) is not None]
-        yield Happening(
-            name,
-            letter_in_words(next(iter(letters.values()))) + ", by another way than mail" if letters else words,
-            tuple(dict.fromkeys(pack.name for pack in mine)),
-            tuple(dict.fromkeys(starts)),
-            tuple(dict.fromkeys(met)),
-            max(when, default=None),
-            bool(letters),
-        )
+    """What happens to a case first, then the letters that leave by another way than mail."""
+    found = [_happening(row, packs, owed, name, words) for name, words in course.all_events(packs).items()]
+    yield from sorted(found, key=lambda one: one.letter)
+
+
+def _happening(row: Case, packs: Sequence[Pack], owed: Sequence[Deadline], name: str, words: str) -> Happening:
+    mine = [pack for pack in packs if _knows(pack, name)]
+    letters = {pack.id: letter for pack in mine for letter in pack.letter if letter.id == name}
+    raised = {pack.id: (*pack.events_of(name), name) if pack.id in letters else (name,) for pack in mine}
+    running = {(one.pack, one.kind) for one in owed}
+    starts = [
+        _named(rule)
+        for pack in mine
+        for rule in pack.deadline
+        if rule.starts in raised[pack.id] and (pack.id, rule.id) not in running and rule.applies(pack.facts(row.facts))
+    ]
+    met = [one.label for one in owed if one.pack in raised and _is_met(one, letters.get(one.pack), raised[one.pack])]
+    when = [at for pack in mine for one in raised[pack.id] if (at := course.instant_of(row, pack, one)) is not None]
+    return Happening(
+        name,
+        _by_another_way(next(iter(letters.values()))) if letters else words,
+        tuple(dict.fromkeys(pack.name for pack in mine)),
+        tuple(dict.fromkeys(starts)),
+        tuple(dict.fromkeys(met)),
+        max(when, default=None),
+        bool(letters),
+    )
+
+
+def _by_another_way(letter: RequiredLetter) -> str:
+    way = {"letter": "by another way than mail", "record": "is on the record", "regulator": "went to the regulator"}
+    return f"{letter_in_words(letter)}, {way[letter.form]}"
 
 
 def _knows(pack: Pack, name: str) -> bool:
@@ -363,6 +388,8 @@ def _knows(pack: Pack, name: str) -> bool:
 
 
 def _is_met(deadline: Deadline, letter: RequiredLetter | None, events: Iterable[str]) -> bool:
+    if letter is not None and letter.stage and deadline.stage not in ("", letter.stage):
+        return False
     if letter is not None and meets(deadline.met_by, kind=letter.kind or "", letter=letter.id):
         return True
     return any(f"event:{name_of(event)}" in deadline.met_by for event in events)
@@ -383,8 +410,8 @@ def candidates(
                 pack.id,
                 pack.name,
                 str(letter.kind),
-                (letter.action or letter.id.replace("_", " ").capitalize())
-                + (f", {letter.when}" if letter.when else ""),
+                _name_of(letter),
+                letter.when,
                 letter.basis,
                 tuple(
                     one.label

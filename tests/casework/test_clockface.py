@@ -52,7 +52,7 @@ def test_a_promise_of_ours_is_never_shown_as_a_rule(tmp_path):
 def test_what_does_not_run_says_what_it_waits_for(housing):
     case_id = open_case(housing)
     waits = {one.label: one.why for one in face_of(housing, case_id).dormant}
-    assert waits["S1"] == "waits for: s1 acknowledgement (acknowledgement) is sent"
+    assert waits["S1"] == "waits for: S1 acknowledgement is sent"
     assert waits["S2ACK"] == "waits for: The complainant asks for stage 2; no reasons may be demanded"
 
 

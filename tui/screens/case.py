@@ -16,14 +16,14 @@ from amends.letters.kinds import LetterKind
 from amends.mail.facts import Kind
 from tui import frame, keys, thread
 from tui.pulse import News
-from tui.screens.verbs import CaseVerbs
+from tui.screens.clocking import ClockVerbs
 from tui.signs import Bounds, size
 from tui.widgets.bar import Bar, Part
 from tui.widgets.lineview import LineView, Sheet
 from tui.words import Line, name, prose
 
 
-class CaseScreen(CaseVerbs):
+class CaseScreen(ClockVerbs):
     """Opened on the newest thing; what was unread is unfolded, then counts as read."""
 
     PLACE = "case"

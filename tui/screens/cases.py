@@ -91,7 +91,7 @@ class CaseListing(CaseVerbs):
 
     def _show_preview(self, found: tuple[CaseView, Bounds]) -> None:
         case, at = found
-        if case.row.id == self.cases.current:
+        if self.query("#preview") and case.row.id == self.cases.current:
             self.query_one("#preview", LineView).show(lambda width: preview(case, at, width))
 
     def action_preview(self) -> None:

@@ -15,6 +15,7 @@ from amends.kernel.errors import AmendsError
 from amends.ledger.views import CaseView, LetterView
 from amends.letters.kinds import LetterKind
 from tui import frame, keys
+from tui.desk import Dial
 from tui.drafts import Gap, gaps, offset_to_place
 from tui.names import letter_name
 from tui.screens.base import DeskScreen
@@ -101,6 +102,8 @@ class LetterScreen(DeskScreen):
     def _draw(self) -> None:
         kind = letter_name(self.draft.kind)
         left = [Part(f" {kind}", "strong"), Part(f"  {self.draft.reference or ''} {name(self.draft.to_name)}", "text")]
+        if self.draft.counts_as:
+            left.insert(1, Part(f"  as {prose(self.draft.counts_as.replace('_', ' '))}", "accent", "counts_as"))
         self.show_title(left, [Part(f" {self._state} ", "muted")])
         left_to_write = gaps(self.body.text)
         if left_to_write:
@@ -241,6 +244,41 @@ class LetterScreen(DeskScreen):
             self.house.say("Only a final response has a decision.")
         else:
             self._decide(lambda: self.house.say("The decision is noted; see that the words of the letter say it too."))
+
+    def action_counts_as(self) -> None:
+        """Which letter of the rules it is."""
+        case_id = self.draft.case_id
+        if case_id is not None:
+            self.ask("dial", lambda: self.desk.dial(case_id), self._offer_to_count, opens=True)
+
+    def _offer_to_count(self, dial: Dial) -> None:
+        from tui.dialogs.choose import Choose, Option
+        from tui.screens.verbs import in_row
+
+        found = [one for one in dial.face.candidates if one.kind == self.draft.kind]
+        if not found:
+            self.house.say("The rules of this case have no letter of this kind; it is only what it says.")
+            return
+        found.sort(key=lambda one: not one.here)
+        options = [Option("", "As the rules take it by themselves", "the only one of its kind in this stage, or none")]
+        options += [Option(one.id, *in_row(one)) for one in found]
+        self.offer(Choose("Which letter of the rules is it?", options, on=self.draft.counts_as), self._count_as)
+
+    def _count_as(self, counts_as: str) -> None:
+        desk, letter_id = self.desk, self.draft.id
+
+        def count() -> LetterView:
+            from amends.casework import correspondence
+
+            correspondence.count_as(desk.office, letter_id, counts_as, actor=desk.actor, now=desk.now())
+            return desk.letter(letter_id)
+
+        def counted(letter: LetterView) -> None:
+            self.draft = letter
+            self._draw()
+
+        named = f"It is the {prose(counts_as.replace('_', ' '))} now." if counts_as else "It is named as none now."
+        self.do(count, counted, said=f"{named} F5 shows what the rules want of it.")
 
     def _decide(self, then: Callable[[], object]) -> None:
         from tui.dialogs.finding import Decide

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import BindingType
+from textual.containers import Container
 from textual.widget import Widget
 
+from amends.casework.clockface import meets_in_words
 from amends.casework.correspondence import Check, Finding
 from amends.kernel.errors import AmendsError, Conflict
 from amends.ledger.views import CaseView, LetterView
-from tui import keys, signs, thread
+from tui import frame, keys, signs, thread
 from tui.names import letter_name, sentence
 from tui.pulse import News
 from tui.screens.base import DeskScreen
@@ -29,6 +31,8 @@ class Looked:
     checks: tuple[Check, ...]
     case: CaseView
     at: signs.Bounds
+    meets: str = ""
+    """The deadlines that it meets when it leaves, in words."""
 
 
 class ReviewScreen(DeskScreen):
@@ -37,8 +41,12 @@ class ReviewScreen(DeskScreen):
     PLACE = "review"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("review")
     DEFAULT_CSS = """
-    ReviewScreen #checks { height: auto; max-height: 10; border-top: solid $am-bar-ground; }
+    ReviewScreen #both { layout: vertical; height: 1fr; }
+    ReviewScreen #checks { border-top: solid $am-bar-ground; }
     ReviewScreen #words { height: 1fr; }
+    ReviewScreen.-wide #both { layout: horizontal; }
+    ReviewScreen.-wide #words { width: 1fr; }
+    ReviewScreen.-wide #checks { width: 60; border-top: none; border-left: vkey $am-bar-ground; padding: 0 0 0 1; }
     """
 
     def __init__(self, letter_id: int, finding: Finding | None) -> None:
@@ -51,8 +59,9 @@ class ReviewScreen(DeskScreen):
     def content(self) -> Iterator[Widget]:
         yield Bar(id="to")
         yield Bar(id="subject")
-        yield LineView(id="words")
-        yield LineView(id="checks")
+        with Container(id="both"):
+            yield LineView(id="words")
+            yield LineView(id="checks")
 
     def on_mount(self) -> None:
         self.query_one("#words", LineView).focus()
@@ -64,20 +73,28 @@ class ReviewScreen(DeskScreen):
     def _looked_over(self) -> Looked:
         draft = self.desk.letter(self._letter_id)
         checks = tuple(self.desk.checks(self._letter_id, self._finding))
-        case, at = self.desk.case(draft.case_id or 0)
-        return Looked(draft, checks, case, at)
+        dial = self.desk.dial(draft.case_id or 0)
+        return Looked(draft, checks, dial.case, dial.at, meets_in_words(dial.face, draft.kind, draft.counts_as))
 
     def _show(self, looked: Looked) -> None:
         self.looked = looked
         draft = looked.draft
         kind = letter_name(draft.kind)
-        self.show_title([Part(" Review", "strong"), Part(f"  {kind}  {draft.reference or ''}", "text")])
+        named = f" as {prose(draft.counts_as.replace('_', ' '))}" if draft.counts_as else ""
+        self.show_title(
+            [
+                Part(" Review", "strong"),
+                Part(f"  {kind}", "text"),
+                Part(named, "accent"),
+                Part(f"  {draft.reference or ''}"),
+            ]
+        )
         self.bar("to").show([Part(" To      ", "muted"), Part(f"{name(draft.to_name)} <{name(draft.to_address)}>")])
         self.bar("subject").show([Part(" Subject ", "muted"), Part(prose(draft.subject))])
         self.query_one("#words", LineView).show(lambda width: _words(draft, width), top=False)
         checks = self.query_one("#checks", LineView)
         tall = len(_checks(looked, self._finding, self._undo_seconds, self.size.width).lines)
-        checks.styles.height = min(tall + 1, 11)
+        checks.styles.height = "1fr" if self.size.width >= frame.WIDE else min(tall + 1, max(6, self.size.height - 13))
         checks.show(lambda width: _checks(looked, self._finding, self._undo_seconds, width), top=False)
         stopping = [check for check in looked.checks if check.blocking and not check.ok]
         if stopping:
@@ -180,6 +197,20 @@ def _words(draft: LetterView, width: int) -> Sheet:
     return Sheet(tuple(((" " + line, "text"),) for line in wrap(letter(draft.body).rstrip(), width - 2)))
 
 
+def _wanted(looked: Looked, width: int) -> Iterator[Line]:
+    """What each of the rules wants of this letter: what is missing, what only a person can tell, what stands there."""
+    wanted = [check for check in looked.checks if check.wanted_by]
+    for pack in dict.fromkeys(check.wanted_by for check in wanted):
+        for line in wrap(f"{prose(pack)} wants of it:", width - 2):
+            yield ((f" {line}", "strong"),)
+        for check in (one for one in wanted if one.wanted_by == pack):
+            missing = check.text.startswith("It does not")
+            sign = "ok" if check.ok else ("!!" if check.blocking else "! ") if missing else "? "
+            role = "ok" if check.ok else ("late" if check.blocking else "warn") if missing else "accent"
+            for number, line in enumerate(wrap(prose(check.text), width - 5)):
+                yield ((f" {sign if not number else '  '} ", role), (line, "muted" if check.ok else role))
+
+
 def _checks(looked: Looked, finding: Finding | None, undo_seconds: int, width: int) -> Sheet:
     """What stops it first, then what is only to be thought of, then what is decided, then all that is well."""
     lines: list[Line] = []
@@ -189,7 +220,7 @@ def _checks(looked: Looked, finding: Finding | None, undo_seconds: int, width: i
             lines.append(((f" {sign if not number else '  '} ", role), (line, words_role)))
 
     for check in looked.checks:
-        if not check.ok:
+        if not check.ok and not check.wanted_by:
             role = "late" if check.blocking else "warn"
             block("!!" if check.blocking else "! ", role, check.text, role)
     if finding is not None:
@@ -197,7 +228,14 @@ def _checks(looked: Looked, finding: Finding | None, undo_seconds: int, width: i
         block(
             "  ", "text", f"Outcome: {finding.outcome}.{remedy} The case becomes responded; e then closes it.", "strong"
         )
-    fine = [check.text for check in looked.checks if check.ok and not check.text.startswith("Outcome")]
+    lines.extend(_wanted(looked, width))
+    if looked.meets:
+        block("✓ ", "done", f"It meets {prose(looked.meets)} when it has left.", "done")
+    fine = [
+        check.text
+        for check in looked.checks
+        if check.ok and not check.wanted_by and not check.text.startswith("Outcome")
+    ]
     block("ok", "ok", " · ".join(fine), "muted")
     block("  ", "text", f"It leaves {undo_seconds} seconds after s; until then u calls it back.", "muted")
     return Sheet(tuple(lines))

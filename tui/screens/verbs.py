@@ -11,12 +11,16 @@ from amends.kernel.errors import AmendsError
 from amends.ledger.views import LetterView, QueueRow
 from amends.letters.kinds import LetterKind
 from tui.columns import short_reference
-from tui.desk import Bulk
+from tui.desk import Bulk, ToWrite
+from tui.names import letter_name
 from tui.screens.base import DeskScreen
-from tui.words import name, plural
+from tui.when import HOW_AN_INSTANT, instant_said
+from tui.words import name, plural, prose
 
 if TYPE_CHECKING:
+    from amends.casework.clockface import Candidate
     from amends.casework.correspondence import Finding
+    from amends.deadlines.model import Pack, RequiredLetter
 
 LETTERS = (
     (LetterKind.REPLY, "Reply", "an answer or a question, about anything"),
@@ -24,8 +28,19 @@ LETTERS = (
     (LetterKind.HOLDING, "Holding letter", "we need longer, and here is why"),
     (LetterKind.FINAL_RESPONSE, "Final response", "the decision, with outcome and remedy"),
 )
+WHILE_RESPONDED = tuple(str(kind) for kind, _, _ in LETTERS if kind is not LetterKind.FINAL_RESPONSE)
 ASK_FROM = 20
 """So many marked cases or more, and a bulk verb asks first."""
+
+
+def in_row(one: Candidate) -> tuple[str, str]:
+    """What a letter of the rules is, and what it meets now."""
+    meets = f"meets {prose(', '.join(one.meets))}" if one.meets else "meets nothing that runs"
+    return prose(one.words, limit=60), f"{meets}; {prose(one.when or one.basis, limit=80)}"
+
+
+def _as_words(counts_as: str) -> str:
+    return f"as {prose(counts_as.replace('_', ' '))}" if counts_as else "as none of these"
 
 
 class CaseVerbs(DeskScreen):
@@ -68,24 +83,39 @@ class CaseVerbs(DeskScreen):
     def begin_letter(self, case_id: int, kind: LetterKind) -> None:
         """Open the draft of this kind: the one begun before, or a new one from its template.
 
-        A new final response asks for the decision first, so that the letter says it from the start.
+        Where it can be more than one letter of the rules, that is asked first.
         """
-        if kind is not LetterKind.FINAL_RESPONSE:
-            self.do(lambda: self.desk.draft(case_id, kind), self.house.open_letter, opens=True)
-            return
-        self.ask(
-            "begun",
-            lambda: (self.desk.begun(case_id, kind), self.desk.case(case_id)[0].row),
-            self._final_response,
-            opens=True,
-        )
+        self.ask("begun", lambda: self.desk.to_write(case_id, kind), lambda found: self._begin(found, kind), opens=True)
 
-    def _final_response(self, found: tuple[LetterView | None, QueueRow]) -> None:
+    def _begin(self, found: ToWrite, kind: LetterKind) -> None:
+        from tui.dialogs.choose import Choose, Option
+
+        if not found.choices:
+            if found.begun:
+                self.house.open_letter(found.begun[0])
+            else:
+                self._new_letter(found.row, kind, "")
+            return
+        options = [Option(one, "Go on with your draft", _as_words(one.counts_as)) for one in found.begun]
+        options += [Option(one.id, *in_row(one)) for one in found.choices]
+        options.append(Option("", "None of these", "it meets nothing that they alone meet"))
+        intro = "It can be more than one letter of the rules, and meets the deadlines of that one."
+
+        def chosen(answer: LetterView | str) -> None:
+            if isinstance(answer, str):
+                self._new_letter(found.row, kind, answer)
+            else:
+                self.house.open_letter(answer)
+
+        self.offer(Choose(f"Which {letter_name(kind).lower()} is it?", options, intro=intro), chosen)
+
+    def _new_letter(self, row: QueueRow, kind: LetterKind, counts_as: str) -> None:
+        """A new final response asks for the decision first, so that the letter says it from the start."""
         from tui.dialogs.finding import Decide
 
-        begun, row = found
-        if begun is not None:
-            self.house.open_letter(begun)
+        desk = self.desk
+        if kind is not LetterKind.FINAL_RESPONSE:
+            self.do(lambda: desk.draft(row.id, kind, counts_as=counts_as), self.house.open_letter, opens=True)
             return
 
         def decided(finding: Finding) -> None:
@@ -93,9 +123,9 @@ class CaseVerbs(DeskScreen):
                 self.house.findings[letter.id] = finding
                 self.house.open_letter(letter)
 
-            self.do(lambda: self.desk.draft(row.id, LetterKind.FINAL_RESPONSE, finding), opened, opens=True)
+            self.do(lambda: desk.draft(row.id, kind, finding, counts_as=counts_as), opened, opens=True)
 
-        self.offer(Decide(self._named(row), None, currency=self.desk.currency), decided)
+        self.offer(Decide(self._named(row), None, currency=desk.currency), decided)
 
     # Notes
 
@@ -329,7 +359,8 @@ class CaseVerbs(DeskScreen):
         if not row.is_open:
             self.house.say(f"{row.reference} is closed. To take it up again: s, then Reopen.")
         elif Stage(row.stage) is Stage.RESPONDED:
-            self._ask_close(row, None)
+            desk = self.desk
+            self.ask("lacking", lambda: desk.lacking(row.id), lambda some: self._close_or_lack(row, some), opens=True)
         else:
             options = [
                 Option("respond", "Write the final response", "the decision, and what puts it right"),
@@ -343,6 +374,45 @@ class CaseVerbs(DeskScreen):
             self.begin_letter(row.id, LetterKind.FINAL_RESPONSE)
         else:
             self._ask_close(row, how)
+
+    def _close_or_lack(self, row: QueueRow, lacking: list[tuple[Pack, RequiredLetter]]) -> None:
+        """Close it; where the rules want a letter first, say which, and help with it."""
+        from tui.dialogs.choose import Choose, Option
+
+        if not lacking:
+            self._ask_close(row, None)
+            return
+        options = []
+        for pack, letter in lacking:
+            named = prose(letter.action or letter.id.replace("_", " "), limit=60)
+            where = f"{prose(letter.basis, limit=80)}; {prose(pack.name, limit=80)}"
+            if letter.kind in WHILE_RESPONDED:
+                options.append(Option(("write", letter), f"Write it: {named}", where))
+            options.append(Option(("sent", letter), f"It went by another way: {named}", where))
+        first = prose(lacking[0][1].action or lacking[0][1].id.replace("_", " "), limit=60)
+        intro = f"The rules let {row.reference} be closed only with {plural(len(lacking), 'more letter')}: {first}."
+        self.offer(Choose("It cannot be closed yet", options, intro=intro), lambda answer: self._mend(row, *answer))
+
+    def _mend(self, row: QueueRow, how: str, letter: RequiredLetter) -> None:
+        from tui.dialogs.ask import AskLine
+
+        desk, named = self.desk, prose(letter.action or letter.id.replace("_", " "), limit=60)
+        if how == "write":
+            self._new_letter(row, LetterKind(letter.kind or ""), letter.id)
+            return
+
+        def said(words: str) -> None:
+            from amends.casework import handling
+
+            now = desk.now()
+            self.do(
+                lambda: handling.record_event(
+                    desk.office, row.id, letter.id, at=instant_said(words, now, desk.zone), actor=desk.actor, now=now
+                ),
+                lambda _: self._did(row.id, f"Noted: {named} went by another way. e=Close the case"),
+            )
+
+        self.offer(AskLine(f"It went by another way: {named}", "When?", hint=HOW_AN_INSTANT, value="now"), said)
 
     def _ask_close(self, row: QueueRow, outcome: Outcome | None) -> None:
         from tui.dialogs.close import Close, Closing
@@ -378,6 +448,16 @@ class CaseVerbs(DeskScreen):
         row = self._one("kin")
         if row is not None:
             self.ask("kin", lambda: self.desk.case(row.id)[0], lambda case: kin.offer(self, case), opens=True)
+
+    def action_deadlines(self) -> None:
+        """The deadlines of the case, whoever looks."""
+        from tui.screens.deadlines import DeadlinesScreen
+
+        row = self.looked_at()
+        if row is None:
+            self.house.say("No case is chosen: move to one first.")
+        else:
+            self.app.push_screen(DeadlinesScreen(row.id))
 
     def action_copy(self) -> None:
         row = self.looked_at()

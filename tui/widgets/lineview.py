@@ -46,8 +46,8 @@ class LineView(Painted, ScrollView, can_focus=True):
         def control(self) -> LineView:
             return self.sender
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self._writer: Writer | None = None
         self._written_for = -1
         self.sheet = Sheet()

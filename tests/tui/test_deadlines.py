@@ -1,0 +1,243 @@
+"""The deadlines of a case: each clock, why it falls so, what is asked, what happened, and more time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from amends.casework import correspondence
+from amends.letters.kinds import LetterKind
+from tests.builders import AMARA, NOW, SAM, a_mail, an_office, case_of, file_mail, post_all
+from tests.tui.desk import a_desk, at, id_of_complainant, lines_of, press, ready, screen_of, words_of, write
+from tui.desk import Desk
+
+HOUSING = {
+    "pack": "uk-housing-ombudsman-2024",
+    "packs": ("uk-dp-complaints-2026",),
+    "own_target": [{"deadline": "s1_ack", "amount": 2, "unit": "working_days"}],
+}
+SIZES = ((80, 24), (140, 40))
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def a_house(tmp_path, policy=HOUSING, *, actor=AMARA, days=3):
+    """A desk with one case under these packs, received `days` ago."""
+    office = an_office(tmp_path, wall=lambda: NOW, policy=policy)
+    mail = a_mail(sender="kowalski@example.org", name="Edith Kowalski", subject="No heating")
+    file_mail(office, mail, now=NOW - timedelta(days=days))
+    post_all(office, now=NOW - timedelta(days=days))
+    ready(office)
+    return Desk(office, actor)
+
+
+def the_case(desk, name="Edith Kowalski"):
+    return case_of(desk.office, id_of_complainant(desk.office, name))
+
+
+def why(pilot):
+    return " ".join(pilot.app.screen.query_one("#why").text.split())
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_each_clock_says_when_why_by_which_rule_and_whose_it_is(tmp_path, size):
+    async with at(a_house(tmp_path), size=size) as pilot:
+        await press(pilot, "d")
+        rows = lines_of(pilot)
+        assert "Deadlines of NW-2026-000001" in rows[1] and "S1ACK*" in rows[3] and "ours" in rows[3]
+        assert "OURS" in why(pilot) and "our own promise, no rule of law" in why(pilot)
+        await press(pilot, "down")
+        text = why(pilot)
+        for words in (
+            "Acknowledge, define and log the complaint",
+            "day 0: Fri 20 Nov 2026",
+            "skipped 2 days of weekends",
+            "Met by an acknowledgement that a person wrote",
+            "Complaint Handling Code, 6.2",
+            "read in the rule itself",
+            "Housing Ombudsman Complaint Handling Code 2024",
+            "More time the rule allows none",
+            "never: these rules stop no clock",
+        ):
+            assert words in text, words
+        assert "OURS" not in text
+        assert all(len(line) <= size[0] for line in lines_of(pilot))
+
+
+async def test_what_does_not_run_says_what_it_waits_for_and_which_key_starts_it(tmp_path):
+    async with at(a_house(tmp_path)) as pilot:
+        await press(pilot, "d", *["down"] * 3)
+        assert "It does not run: waits for: S1 acknowledgement is sent" in why(pilot)
+        assert "t says that it has happened." in why(pilot)
+
+
+async def test_enter_gives_the_reasons_the_whole_window_and_escape_gives_it_back(tmp_path):
+    async with at(a_house(tmp_path)) as pilot:
+        await press(pilot, "d", "enter")
+        assert not pilot.app.screen.query_one("#dials").display
+        await press(pilot, "escape")
+        assert pilot.app.screen.query_one("#dials").display
+        await press(pilot, "escape")
+        assert "All open" in lines_of(pilot)[1]
+
+
+async def test_an_auditor_reads_every_reason_and_is_offered_no_verb(tmp_path):
+    from tests.builders import AUDREY
+
+    async with at(a_house(tmp_path, actor=AUDREY)) as pilot:
+        await press(pilot, "d", "down")
+        assert "day 0: Fri 20 Nov 2026" in why(pilot)
+        assert "f=Facts" not in lines_of(pilot)[-1]
+        await press(pilot, "t", "f", "plus")
+        assert pilot.app.screen.PLACE == "deadlines"
+
+
+async def test_a_question_of_the_rules_is_answered_with_a_digit_and_says_what_that_starts(tmp_path):
+    desk = a_house(tmp_path, {"pack": "uk-fca-disp"})
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "f")
+        text = words_of(pilot)
+        assert "Is it, or a part of it, about a payment service" in text
+        assert "nobody has said; taken as no" in text
+        assert "starts PSD15: Give the final response to a complaint about payment services" in text
+        await press(pilot, "1")
+        assert the_case(desk).facts == {"payment_service": "yes"}
+        assert "PSD15 counts now" in pilot.app.said and "FINAL ends" in pilot.app.said
+        await press(pilot, "escape", "d")
+        assert any("PSD15" in line and "not on" not in line for line in lines_of(pilot))
+
+
+async def test_rules_that_ask_nothing_say_so(tmp_path):
+    async with at(a_desk(tmp_path)) as pilot:
+        await press(pilot, "enter", "f")
+        assert "ask nothing" in pilot.app.said
+
+
+async def test_a_letter_that_went_by_post_is_said_with_its_hour_and_starts_and_meets(tmp_path):
+    desk = a_house(tmp_path)
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "t")
+        await write(pilot, "s1 ack")
+        text = words_of(pilot)
+        assert "S1 acknowledgement, by another way than mail" in text
+        assert "Meets S1ACK*" in text and "Starts S1: Give the full response of stage 1" in text
+        await press(pilot, "enter", *["backspace"] * 3)
+        await write(pilot, "whenever")
+        await press(pilot, "enter")
+        assert "Write now, 14:30" in words_of(pilot) and the_case(desk).row.stage != "closed"
+        await press(pilot, *["backspace"] * 8)
+        await write(pilot, "saturday 10:00")
+        assert "Sat 21 Nov 10:00" in words_of(pilot)
+        await press(pilot, "enter")
+        assert "S1ACK*, S1ACK met; S1 started." in pilot.app.said
+    met = {one.kind: one.met_at for one in the_case(desk).deadlines}
+    assert met["s1_ack"] == NOW - timedelta(days=1, hours=23)
+
+
+async def test_an_hour_before_the_receipt_is_refused_in_the_dialog_and_nothing_is_lost(tmp_path):
+    async with at(a_house(tmp_path)) as pilot:
+        await press(pilot, "enter", "t")
+        await write(pilot, "s1 ack")
+        await press(pilot, "enter", *["backspace"] * 3)
+        await write(pilot, "1 nov")
+        await press(pilot, "f5")
+        assert "had not been received then; check the day." in words_of(pilot)
+        assert pilot.app.screen.query_one("#find").value == "s1 ack"
+
+
+async def test_more_time_is_looked_over_before_the_notice_goes_and_called_back_with_u(tmp_path):
+    desk = a_house(tmp_path, {"pack": "iso-10002"})
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "plus")
+        text = words_of(pilot)
+        assert "FINAL" in text and "at the latest" in text
+        await write(pilot, "8 jan")
+        assert "the end of Fri 8 Jan 2027, in 46 days" in words_of(pilot)
+        await press(pilot, "f5")
+        assert "Still needed: why." in words_of(pilot)
+        await write(pilot, "The surveyor can come in January only.")
+        await press(pilot, "f5")
+        text = words_of(pilot)
+        assert "nothing has been sent" in text and "The surveyor can come in January only." in text
+        assert "then due Fri 8 Jan 2027 23:59" in text
+        assert not [one for one in the_case(desk).letters if one.kind == LetterKind.HOLDING]
+        await press(pilot, "escape")
+        assert pilot.app.screen.query_one("#to").value == "8 jan"
+        await press(pilot, "f5", "s")
+        (notice,) = [one for one in the_case(desk).letters if one.kind == LetterKind.HOLDING]
+        assert notice.state == "queued" and "press u to undo" in lines_of(pilot)[-2]
+        post_all(desk.office, now=NOW + timedelta(minutes=1))
+    assert "2027-01-08" in [one.due_date for one in the_case(desk).deadlines]
+
+
+async def test_what_the_rule_forbids_is_one_sentence_in_the_dialog(tmp_path):
+    async with at(a_house(tmp_path, {"pack": "iso-10002"})) as pilot:
+        await press(pilot, "enter", "plus")
+        await write(pilot, "tomorrow")
+        await press(pilot, "tab")
+        await write(pilot, "Because.")
+        await press(pilot, "f5")
+        assert "is not later than" in words_of(pilot) and pilot.app.screen.query_one("#to")
+
+
+async def test_rules_that_allow_no_more_time_are_not_offered(tmp_path):
+    async with at(a_house(tmp_path)) as pilot:
+        await press(pilot, "enter", "plus")
+        assert "No deadline that runs here may be given more time" in pilot.app.said
+
+
+async def test_where_a_letter_can_be_more_than_one_of_the_rules_it_is_asked_and_shown(tmp_path):
+    desk = a_house(tmp_path, {"pack": "uk-fca-disp"})
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "r", "3")
+        text = words_of(pilot)
+        assert "Which holding letter is it?" in text and "Eight week response" in text and "None of these" in text
+        await press(pilot, "2")
+        assert "as eight week response" in lines_of(pilot)[1]
+        (draft,) = [one for one in the_case(desk).letters if one.state == "draft"]
+        assert draft.counts_as == "eight_week_response"
+        await press(pilot, "f5")
+        text = words_of(pilot)
+        assert "FCA DISP 1: complaints about financial services wants of it:" in text
+        checks = pilot.app.screen.query_one("#checks").text
+        assert "It says when it is expected" in text and "It meets FINAL when it has left." in checks
+        await press(pilot, "e", "f7", "1")
+        assert "as eight week" not in lines_of(pilot)[1]
+        await press(pilot, "escape", "r", "3")
+        assert "Go on with your draft" in words_of(pilot)
+
+
+async def test_closing_without_a_letter_of_the_rules_names_it_and_helps(tmp_path):
+    desk = a_house(tmp_path)
+    case_id = id_of_complainant(desk.office, "Edith Kowalski")
+    words = correspondence.Words(outcome="upheld", reasons="We were late.", remedy="", next_steps="")
+    letter = correspondence.draft(
+        desk.office, case_id, LetterKind.FINAL_RESPONSE, words=words, counts_as="s2_response", actor=SAM, now=NOW
+    )
+    from amends.cases.outcomes import Outcome
+
+    correspondence.respond(desk.office, letter, correspondence.Finding(Outcome.UPHELD), actor=SAM, now=NOW)
+    post_all(desk.office, now=NOW)
+    post_all(desk.office, now=NOW + timedelta(minutes=1))
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "e")
+        text = words_of(pilot)
+        assert "It cannot be closed yet" in text and "s1 response" in text.lower()
+        await press(pilot, "1", "enter")
+        assert "went by another way" in pilot.app.said
+        await press(pilot, "e", "f5")
+        assert the_case(desk).row.stage == "closed"
+
+
+async def test_names_of_strangers_and_reasons_come_clean_to_the_screen(tmp_path):
+    office = an_office(tmp_path, wall=lambda: NOW)
+    file_mail(office, a_mail(name="\x1b]0;x\x07Evil[/]", sender="evil@example.org"), now=NOW)
+    ready(office)
+    async with at(Desk(office, AMARA)) as pilot:
+        for key in ("d", "t"):
+            await press(pilot, key)
+            assert "\x1b" not in screen_of(pilot)
