@@ -104,10 +104,10 @@ def _write_one(office: Office, person: Handler, now: datetime) -> int:
     day = office.calendar.day_of(now).isoformat()
     with office.book.write() as session:
         row = {"login": person.login, "day": day, "at": now}
-        if session.connection().execute(insert_missing(session, Digest), row).rowcount != 1:
+        claim = insert_missing(session, Digest).returning(key(Digest.id))
+        number = session.connection().execute(claim, row).scalar()
+        if number is None:
             return 0  # another daemon has it
-        which = (col(Digest.login) == person.login, col(Digest.day) == day)
-        number = session.connection().execute(select(key(Digest.id)).where(*which)).scalar_one()
         facts = _facts(office, session, person, now)
         session.connection().execute(
             update(Notice)
@@ -118,7 +118,7 @@ def _write_one(office: Office, person: Handler, now: datetime) -> int:
             return 1
         natural = f"digest/{person.login}/{day}"
         letter = queue_digest(office, session, login=person.login, n=number, natural=natural, facts=facts, now=now)
-        session.connection().execute(update(Digest).where(*which).values(letter_id=letter))
+        session.connection().execute(update(Digest).where(col(Digest.id) == number).values(letter_id=letter))
     return 1
 
 
