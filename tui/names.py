@@ -113,6 +113,7 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "extension-lapsed": f"no more time for {clock}: {said('because')}",
         "deadline-recounted": f"{clock} counted anew, as the calendar or its rules had changed",
         "deadline-extended": f"{clock} moved, approved by {said('approver')}",
+        "involvement-allowed": f"{said('login')} may decide the review although involved before",
         "promised": f"promised until {said('to')}",
         "pause-granted": f"a pause granted for {clock}, by {said('approver')}",
         "pause-lapsed": f"no pause for {clock}: {said('because')}",

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
-from amends.casework import contents, course, extending, gate, pausing, promising
+from amends.casework import contents, course, extending, gate, pausing, promising, reviewing
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -81,7 +81,10 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an extension would do: the instants before and after, why, and the notice; "" where none is wanted."""
+    """What a verb with a letter would do: the instants before and after, why, and the letter; "" where none is wanted.
+
+    The instants are those of an extension's dates; of a pause `after` is its latest end.
+    """
 
     before: datetime
     after: datetime
@@ -119,6 +122,8 @@ def draft(
         must_stand_alone(file, "write on")
         if counts_as:
             _must_be_of_a_pack(file, counts_as)
+        if kind is LetterKind.FINAL_RESPONSE:
+            reviewing.must_be_free(file, actor.login, course.stages_of(file))
         begun = select(Letter).where(
             col(Letter.case_id) == case_id,
             col(Letter.kind) == str(kind),
@@ -274,6 +279,29 @@ def pause(
         session.add(letter)
         file.save()
         return leaves_at
+
+
+def preview_pause(
+    office: Office, case_id: int, kind: str, reason: str, *, text: str = "", pack: str = "", actor: Actor, now: datetime
+) -> Preview:
+    """What `pause` with the same words would do, and the letter that would tell of it; nothing is written.
+
+    `after` is when the pause is over at the latest if it began now, or the date as it is where no rule ends it.
+    Raises what `pause` raises for what the rule forbids.
+    """
+    actor.may_write()
+    reason = storable(reason).strip()
+    with office.book.read() as session:
+        file = CaseFile.look(office, session, case_id, actor=actor, now=now)
+        must_stand_alone(file, "stop a clock of")
+        if not file.row.is_open:
+            raise Refused(f"{file.row.reference} is closed, and no clock of it runs; reopen it first.")
+        deadline = extending.running(file, kind, pack)
+        until = pausing.grant(file, deadline, reason=reason, actor=actor)
+        if _leaves_at(file) > deadline.due_at:
+            raise Refused(f"The letter could not leave before '{deadline.kind}' falls due; it is too late for a pause.")
+        subject, body, _ = _pause_notice(file, deadline, storable(text).strip() or reason, until)
+        return Preview(deadline.due_at, until or deadline.due_at, tuple(deadline.derivation), subject, body)
 
 
 def _pause_notice(file: CaseFile, deadline: Deadline, words: str, until: datetime | None) -> tuple[str, str, str]:
@@ -595,6 +623,8 @@ def respond(
         if counts_as is not None:
             _must_be_draft(letter)
             _name(file, letter, counts_as)
+        for login in {letter.author, actor.login}:
+            reviewing.must_be_free(file, login, course.stages_of(file))
         row, remedy = file.row, finding.remedy
         leaves_at = _post(file, letter, finding, anyway=anyway)
         letter.facts = {**letter.facts, "stage_before": row.stage}

@@ -12,11 +12,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlmodel import col
 
+from amends.casework import reviewing
 from amends.casework.casefile import CaseFile
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, last_occurrence, row_of
 from amends.deadlines.clocks import meets_event, plan, replanned
 from amends.deadlines.model import RECEIPT, Moment, Pack, RequiredLetter, Rule, name_of
+from amends.deadlines.model import Stage as PackStage
 from amends.ledger.tables import Case, Deadline
 from amends.letters.kinds import LetterKind
 
@@ -33,6 +35,16 @@ def stage_of(row: Case, pack: Pack) -> str:
     begun = [stage.id for stage in pack.stage if stage.opens is not None and stage.opens in events]
     first = next((stage.id for stage in pack.stage if stage.opens is None), "")
     return begun[-1] if begun else first
+
+
+def stages_of(file: CaseFile) -> list[tuple[Pack, PackStage]]:
+    """The stage of each pack's procedure in which the case is, where it has stages."""
+    return [
+        (pack, stage)
+        for pack in file.office.packs_of(file.row)
+        for stage in pack.stage
+        if stage.id == stage_of(file.row, pack)
+    ]
 
 
 def instant_of(row: Case, pack: Pack, trigger: str) -> datetime | None:
@@ -136,6 +148,8 @@ def happen(file: CaseFile, pack: Pack, events: Collection[str], *, at: datetime)
                 file.meet_one(deadline, at=at)
                 file.start_following(deadline)
         _start(file, pack, event, at)
+        if any(stage.opens == event and stage.reviewer == "not_involved" for stage in pack.stage):
+            reviewing.release(file)
     learnt = {fact.id: fact.values[0] for fact in pack.fact if set(events) & set(fact.set_by)}
     for name, value in learnt.items():
         if name not in file.row.facts:

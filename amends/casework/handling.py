@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
 from amends.cases.stages import Stage, Waiting
-from amends.casework import contents, course, promising
+from amends.casework import contents, course, promising, reviewing
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -83,19 +83,37 @@ def investigate(office: Office, case_id: int, *, actor: Actor, now: datetime) ->
         file.to_stage(Stage.INVESTIGATING)
 
 
-def assign(office: Office, case_id: int, handler: str | None, *, actor: Actor, now: datetime) -> None:
-    """Give the case to a handler, or to nobody.  Raises Refused for a login that the configuration does not list."""
+def assign(
+    office: Office, case_id: int, handler: str | None, *, override: str = "", actor: Actor, now: datetime
+) -> None:
+    """Give the case to a handler, or to nobody.
+
+    Raises Refused for a login that the configuration does not list, and for one who was involved before a stage that
+    is for somebody else.  `override`: why they may decide it all the same, a supervisor's word; it is kept as a note.
+    """
     actor.may_write()
     known = {person.login: person.role for person in office.settings.handler}
     if handler is not None and known and known.get(handler) in (None, "auditor"):
         people = ", ".join(login for login, role in known.items() if role != "auditor")
         raise Refused(f"'{handler}' cannot have cases; choose one of {people}.")
     with _case(office, case_id, actor=actor, now=now) as file:
+        if handler is not None:
+            _must_be_free(file, handler, override)
         if file.row.handler == handler:
             return
         file.record("assigned", before=file.row.handler, after=handler)
         file.row.handler = handler
         file.touch()
+
+
+def _must_be_free(file: CaseFile, login: str, override: str) -> None:
+    stages = course.stages_of(file)
+    if override:
+        reason = _words(override, "The reason for the override")
+        reviewing.allow(file, login, reason, stages, actor=file.actor)
+        _add_note(file, f"{login} may decide this although involved before: {reason}")
+    else:
+        reviewing.must_be_free(file, login, stages)
 
 
 def note(office: Office, case_id: int, text: str, *, actor: Actor, now: datetime) -> int:

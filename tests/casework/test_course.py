@@ -12,7 +12,7 @@ from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
-from tests.builders import AMARA, AUDREY, NOW, a_mail, an_office, case_of, open_case, post_all
+from tests.builders import AMARA, AUDREY, NOW, SAM, a_mail, an_office, case_of, open_case, post_all
 
 HOUSE = """id = "house"
 name = "Ours"
@@ -113,10 +113,10 @@ def write(office, case_id, kind=LetterKind.REPLY, *, counts_as="", now=NOW):
     post_all(office, now=now + timedelta(minutes=1))
 
 
-def answer(office, case_id, *, now):
+def answer(office, case_id, *, by=AMARA, now):
     words = Words(outcome="upheld", reasons="It was our mistake.", remedy="", next_steps="")
-    letter = correspondence.draft(office, case_id, LetterKind.FINAL_RESPONSE, words=words, actor=AMARA, now=now)
-    correspondence.respond(office, letter, Finding(Outcome.UPHELD), actor=AMARA, now=now)
+    letter = correspondence.draft(office, case_id, LetterKind.FINAL_RESPONSE, words=words, actor=by, now=now)
+    correspondence.respond(office, letter, Finding(Outcome.UPHELD), actor=by, now=now)
     post_all(office, now=now + timedelta(minutes=1))
 
 
@@ -213,7 +213,7 @@ def test_a_second_stage_has_its_own_clocks_and_the_answer_of_the_first_ends_none
     assert set(due_dates(landlord, case_id)) == {"s2_ack"}
     handling.record_event(landlord, case_id, "s2_acknowledgement", actor=AMARA, now=day + timedelta(days=4))
     assert set(due_dates(landlord, case_id)) == {"s2_response"}
-    answer(landlord, case_id, now=day + timedelta(days=9))
+    answer(landlord, case_id, by=SAM, now=day + timedelta(days=9))
     found = states(landlord, case_id)
     assert (found["s2_response", 1], found["s1_response", 1]) == ("met", "met")
     assert ("s1_ack", 2) not in found and ("s1_response", 2) not in found

@@ -56,11 +56,11 @@ def reply(office, case_id, *, actor=AMARA, now=NOW, text="We will ring you."):
     return correspondence.draft(office, case_id, LetterKind.REPLY, words=words, actor=actor, now=now)
 
 
-def answer(office, case_id, *, outcome=Outcome.UPHELD, remedy=None, root_cause=None, now=NOW, anyway=False):
+def answer(office, case_id, *, outcome=Outcome.UPHELD, remedy=None, root_cause=None, by=AMARA, now=NOW, anyway=False):
     words = Words(outcome=str(outcome), reasons="It was our mistake.", remedy="", next_steps="")
-    letter = correspondence.draft(office, case_id, LetterKind.FINAL_RESPONSE, words=words, actor=AMARA, now=now)
+    letter = correspondence.draft(office, case_id, LetterKind.FINAL_RESPONSE, words=words, actor=by, now=now)
     finding = Finding(outcome, remedy, root_cause)
-    correspondence.respond(office, letter, finding, actor=AMARA, now=now, anyway=anyway)
+    correspondence.respond(office, letter, finding, actor=by, now=now, anyway=anyway)
     return letter
 
 
@@ -298,7 +298,7 @@ def test_reopening_starts_a_review_with_deadlines_of_its_own(office, case_id):
         ("response", 2, "2026-12-30"),
     ]
     assert case.notes[-1].text == "Reopened: she disagrees"
-    answer(office, case_id, outcome=Outcome.PARTLY_UPHELD, now=later + timedelta(days=2))
+    answer(office, case_id, outcome=Outcome.PARTLY_UPHELD, by=SAM, now=later + timedelta(days=2))
     post_all(office, now=later + timedelta(days=3))
     assert case_of(office, case_id).outcome == "partly upheld"
     assert verify(office.book).problems == ()

@@ -23,12 +23,20 @@ from tui.cli.base import (
     words_of,
 )
 
+Override = Annotated[
+    str,
+    typer.Option(
+        "--override", metavar="REASON", help="A supervisor's word why somebody who was involved may decide a review."
+    ),
+]
+
 
 @app.command()
 def assign(
     context: typer.Context,
     ref: Ref,
     handler: Annotated[str, typer.Argument(help="A login of the configuration, or nobody.")],
+    override: Override = "",
     as_json: Json = False,
 ) -> None:
     """Give the case to a handler."""
@@ -37,18 +45,18 @@ def assign(
     seat = sit(context)
     case_id = seat.case_id(ref)
     to = None if handler.lower() == "nobody" else handler.lower()
-    handling.assign(seat.office, case_id, to, actor=seat.actor, now=seat.now)
+    handling.assign(seat.office, case_id, to, override=override, actor=seat.actor, now=seat.now)
     report(seat, case_id, as_json, f"it is {to or 'nobody'}'s now.")
 
 
 @app.command()
-def take(context: typer.Context, ref: Ref, as_json: Json = False) -> None:
+def take(context: typer.Context, ref: Ref, override: Override = "", as_json: Json = False) -> None:
     """Take the case yourself."""
     from amends.casework import handling
 
     seat = sit(context)
     case_id = seat.case_id(ref)
-    handling.assign(seat.office, case_id, seat.actor.login, actor=seat.actor, now=seat.now)
+    handling.assign(seat.office, case_id, seat.actor.login, override=override, actor=seat.actor, now=seat.now)
     report(seat, case_id, as_json, "it is yours now.")
 
 
