@@ -448,6 +448,8 @@ class Metrics(Section):
 
 class Clock(Section):
     speed: float = Field(default=1.0, gt=0, le=100_000)
+    self_check: str = Field(default="02:30", pattern=_TIME_FORM)
+    """When, each night, every open deadline is counted again."""
 
 
 class Escalation(Section):

@@ -21,6 +21,7 @@ from amends.letters.kinds import LetterKind
 from daemon import logs
 from daemon.clock.doubt import ClockDoubt
 from daemon.clock.duty import ClockDuty
+from daemon.clock.selfcheck import SelfCheckDuty
 from daemon.oauth.duty import TokenDuty, servers_by_oauth
 from daemon.oauth.login import require
 from daemon.outbox.duty import OutboxDuty
@@ -130,6 +131,7 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
     else:
         log.warning("house.no-smtp", why="The configuration has no [smtp]: letters are written, and wait.")
     duties.append(ClockDuty(office, doubt, owner=owner, wake_outbox=wake))
+    duties.append(SelfCheckDuty(office, doubt, owner=owner))
     if settings.mailbox:
         from daemon.intake.duty import ImapIntake
         from daemon.intake.reconciler import ReconcileDuty

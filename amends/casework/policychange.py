@@ -36,6 +36,8 @@ _PENDING: Final = "policy_pending"
 """In `meta`: what a change that was seen would move, until it is applied or undone."""
 _YEARS: Final = (-2, 3)
 """The holidays of so many years before and after the present one are part of the fingerprint."""
+CHECKED: Final = "deadlines_checked"
+"""In `meta`: the verdict of the last self-check; forgotten when a change is applied, so that it is done again."""
 KIND: Final = "policy-changed"
 """The events of the store's ledger that tell of a change."""
 
@@ -51,6 +53,10 @@ class Change:
     @property
     def words(self) -> str:
         return in_words(self.parts)
+
+    @property
+    def fingerprint(self) -> str:
+        return whole(self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ def sentence(office: Office, session: Session) -> str | None:
     if (change := seen(office, session)) is None:
         return None
     known = pending(session)
-    if known is not None and known.fingerprint == whole(change.after):
+    if known is not None and known.fingerprint == change.fingerprint:
         return known.sentence
     return f"{change.words}; amendsd policy changes shows which deadlines would move, amendsd policy apply moves them."
 
@@ -143,7 +149,7 @@ def settle(office: Office, total: Sum, change: Change | None, *, wall: datetime)
             "at": to_utc(wall).isoformat(),
             "words": change.words,
             "numbers": {name: total.as_json()[name] for name in _NUMBERS},
-            "fingerprint": whole(change.after),
+            "fingerprint": change.fingerprint,
         }
         write_meta(session, _PENDING, json.dumps(told))
         return pending(session)
@@ -162,7 +168,7 @@ def _enter(session: Session, change: Change | None, actor: Actor, reason: str, *
     data = {
         "parts": list(change.parts) if change is not None else [],
         "before": whole(change.before) if change is not None else None,
-        "after": whole(change.after) if change is not None else None,
+        "after": change.fingerprint if change is not None else None,
         "reason": reason,
     }
     return storewide.enter(session, at=at, actor=actor.login, kind=KIND, data=data)
@@ -218,6 +224,7 @@ def apply(office: Office, reason: str, *, actor: Actor, after_each: Callable[[Ap
             after_each(done)
     with office.book.write() as session:
         _renew(office, session, now=office.now())
+        session.connection().execute(delete(Meta).where(col(Meta.name) == CHECKED))
         storewide.enter(session, at=office.now(), actor=actor.login, kind="policy-applied", data=done.as_json())
     return done
 

@@ -13,15 +13,14 @@ from sqlmodel import Session, col
 
 from amends.casework import course
 from amends.casework.office import Office
-from amends.casework.plans import PROMISED, is_paused, pack_of, pauses_of, row_of
+from amends.casework.plans import is_paused, pack_of, pauses_of, row_of
 from amends.deadlines.clocks import PlannedDeadline, meets, replanned
 from amends.deadlines.model import RECEIPT, Pack, Rule
 from amends.deadlines.recount import Recount, Sort, Standing, recounted
 from amends.kernel.instants import iso
 from amends.ledger.columns import key
 from amends.ledger.legible import MISREAD, is_misread
-from amends.ledger.tables import Case, Deadline, Letter
-from amends.letters.render import day_in_words
+from amends.ledger.tables import PROMISED, Case, Deadline, Letter
 
 CHUNK: Final = 200
 """Cases in one look; each is a short transaction of its own."""
@@ -419,6 +418,8 @@ def _told(found: Found, bodies: Sequence[str], languages: dict[int | None, str],
     one = found.difference
     if one.sort is not Sort.MOVES or not bodies:
         return found
+    from amends.letters.render import day_in_words  # Babel and Jinja cost 150 ms; to look at what is owed needs neither
+
     language, region = languages.get(one.case_id, "en"), office.settings.organisation.region
     day = day_in_words(date.fromisoformat(one.due_date), language, region)
     if not any(day in " ".join(body.split()) for body in bodies):

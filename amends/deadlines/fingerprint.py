@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from amends.deadlines.calendar import WorkingCalendar
-from amends.deadlines.packs import Regime
 from amends.deadlines.words import in_a_row
+
+if TYPE_CHECKING:  # to read what was written down needs neither
+    from amends.deadlines.calendar import WorkingCalendar
+    from amends.deadlines.packs import Regime
 
 CALENDAR: Final = "calendar"
 _PACK: Final = "pack "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -145,8 +145,9 @@ def _compared(
         derivation = _with_notes(derivation, _notes(told))
     if (until := standing.paused_until) is not None:
         plan = [PlannedTick(until, TickKind.RESUME, "", "handler"), *(one for one in plan if one.at > until)]
+    if damage := _damage(standing, now):
+        standing = _set_right(standing, now)
     moves = due_at != standing.due_at or due_date.isoformat() != standing.due_date
-    damage = _damage(standing, now)
     other_plan = _ahead(plan, standing, now) != sorted(_of_future(standing.pending, now))
     same_end = (planned.stage, planned.met_by) == (standing.stage, tuple(standing.met_by))
     same_words = (derivation, planned.basis, planned.label) == (told, standing.basis, standing.label)
@@ -213,11 +214,15 @@ def _why(before: Sequence[str], after: Sequence[str]) -> str:
     """What one derivation says and the other does not: the causes, or all but the dates where none differs."""
     gone = [one for one in before if one not in after and not one.startswith(("due ", "days "))]
     come = [one for one in after if one not in before and not one.startswith(("due ", "days "))]
-    if any(one.startswith(_CAUSES) for one in (*gone, *come)):
-        gone, come = ([one for one in steps if one.startswith(_CAUSES)] for steps in (gone, come))
+    if any(map(_is_cause, (*gone, *come))):
+        gone, come = (list(filter(_is_cause, steps)) for steps in (gone, come))
     told = [f"now {'; '.join(come)}"] if come else []
     told += [f"before {'; '.join(gone)}"] if gone else []
     return ", ".join(told) or "the day ends at another instant"
+
+
+def _is_cause(step: str) -> bool:
+    return step.startswith(_CAUSES) and not step.endswith("of weekends")
 
 
 # What the clock goes by
@@ -279,11 +284,21 @@ def _damage(standing: Standing, now: datetime) -> str:
 
 def _mended(standing: Standing, sort: Sort, why: str, to: str, now: datetime) -> Recount:
     """The same deadline with a plan that the clock can go by."""
-    fired = [row for row in standing.fired if _instant(row) <= now]
-    pending = [list(row) for row in standing.ticks if row not in fired]
+    standing = _set_right(standing, now)
+    pending = list(standing.pending)
     if not standing.breached and not any(row[1] == TickKind.BREACH for row in pending):
         pending.append([(standing.due_at + _A_SECOND).isoformat(), str(TickKind.BREACH), "", to])
-    return _as_it_stands(standing, sort, why, ticks=(*fired, *sorted(pending)), tick_no=len(fired))
+    ticks = (*standing.fired, *sorted(pending))
+    return _as_it_stands(standing, sort, why, ticks=ticks, tick_no=standing.tick_no)
+
+
+def _set_right(standing: Standing, now: datetime) -> Standing:
+    """The same with its place in the plan where it can be: behind what can have been done."""
+    fired = [list(row) for row in standing.fired if _instant(row) <= now]
+    if not standing.breached:
+        fired = [row for row in fired if row[1] != TickKind.BREACH]
+    pending = [list(row) for row in standing.ticks if list(row) not in fired]
+    return replace(standing, ticks=[*fired, *pending], tick_no=len(fired))
 
 
 def _damaged(standing: Standing, to: str, now: datetime) -> Recount | None:

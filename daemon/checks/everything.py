@@ -9,7 +9,7 @@ from pathlib import Path
 
 from amends.config import Settings
 from amends.kernel.errors import AmendsError
-from daemon.checks import clock, files, listener, mailserver, rules, smtpserver, store
+from daemon.checks import clock, deadlines, files, listener, mailserver, rules, smtpserver, store
 from daemon.checks.finding import Finding, wrong
 from daemon.oauth import check as tokens
 from daemon.oauth.duty import servers_by_oauth
@@ -24,6 +24,7 @@ def check_everything(settings: Settings, config: Path, *, now: datetime) -> list
         ("database", lambda: store.check(settings, now=now)),
         ("letters", lambda: rules.check_letters(settings)),
         ("policy", lambda: rules.check_policy(settings, now=now)),
+        ("deadlines", lambda: deadlines.check(settings)),
         ("clock", clock.check),
     ]
     for box in settings.mailbox:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from amends.casework import doubts, gate, incidents, reconciling
+from amends.casework import doubts, gate, incidents, policychange, reconciling, selfcheck
 from amends.casework.audit import LastVerdict, last_verdict
 from amends.casework.office import Office
 from amends.kernel.instants import iso
@@ -42,12 +42,15 @@ def status(office: Office, *, as_json: bool) -> int:
         reconciled = reconciling.last_verdicts(session, [box.name for box in office.settings.mailbox])
         unsettled = incidents.open_incidents(session)
         in_doubt = doubts.doubts(session)
+        change, checked = policychange.pending(session), selfcheck.last_check(session)
         blocked = gate.blocked(session, now=office.now())
     shown = _document(rows, counts, following, overdue, verdict, now=now) | {
         "reconciled": [_reconciled(one) for one in reconciled],
         "incidents": [one.as_json() for one in unsettled],
         "doubts": [one.as_json() for one in in_doubt],
         "blocked": {"addresses": len(blocked), "machines": sum(one.because == gate.MACHINE for one in blocked)},
+        "policy_change": None if change is None else change.as_json(),
+        "deadlines_checked": None if checked is None else checked.as_json(),
     }
     if as_json:
         say.document(shown)
@@ -167,6 +170,9 @@ def _print(shown: dict[str, Any], warnings: Sequence[str], not_running: str) -> 
         f"letters: {letters['queued']} queued{oldest}, {letters['uncertain']} uncertain, {letters['failed']} failed"
     )
     say.line(f"clock: next at {clock['next'] or 'no time'}, {clock['overdue']} overdue")
+    if (checked := shown["deadlines_checked"]) is not None:
+        line = f"deadlines: {checked['deadlines']:,} counted again at {checked['at']}, {checked['wrong']:,} wrong"
+        say.line(say.coloured(line, "31") if checked["wrong"] else line)
     if ledger["verified_at"] is None:
         say.line("ledger: never verified; run amendsd verify")
     else:

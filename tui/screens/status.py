@@ -30,6 +30,7 @@ DOES = {
     "oauth": "renews the log-ins",
     "outbox": "sends letters",
     "clock": "watches the deadlines",
+    "self-check": "counts every deadline again at night",
     "metrics": "counts for the operator",
 }
 
@@ -39,11 +40,13 @@ _INCIDENTS: Final = 5  # so many are shown
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The last verdict on each mailbox, the open incidents as (mailbox, words), and why automatic letters wait."""
+    """The last verdict on each mailbox, the open incidents as (mailbox, words), why automatic letters wait, and what
+    a change of the calendar or of a pack would move."""
 
     reconciled: tuple[dict[str, Any], ...] = ()
     incidents: tuple[tuple[str, str], ...] = ()
     doubts: tuple[str, ...] = ()
+    change: str | None = None
 
 
 class StatusScreen(DeskScreen):
@@ -62,7 +65,7 @@ class StatusScreen(DeskScreen):
 
     def action_fresh(self) -> None:
         def look() -> tuple[list[DutyView], Tally, Proof]:
-            from amends.casework import doubts, incidents, reconciling
+            from amends.casework import doubts, incidents, policychange, reconciling
 
             office = self.desk.office
             names = [box.name for box in office.settings.mailbox]
@@ -71,6 +74,7 @@ class StatusScreen(DeskScreen):
                     tuple(reconciling.last_verdicts(session, names)),
                     tuple((one.mailbox, one.words) for one in incidents.open_incidents(session)),
                     tuple(one.words for one in doubts.doubts(session)),
+                    None if (change := policychange.pending(session)) is None else change.sentence,
                 )
                 return views.duties(session), views.tally(session), proof
 
@@ -165,6 +169,7 @@ def _proof(proof: Proof, now: datetime, zone: ZoneInfo, width: int) -> Iterator[
         words = f"mailbox {verdict['mailbox']}: {counted}, compared {at}"
         told.append((words, "late" if verdict["without_fate"] else "text"))
     told += [(f"automatic letters wait: {words}", "late") for words in proof.doubts]
+    told += [(proof.change, "warn")] if proof.change is not None else []
     told += [(f"incident, {mailbox}: {words}", "warn") for mailbox, words in proof.incidents[:_INCIDENTS]]
     if (more := len(proof.incidents) - _INCIDENTS) > 0:
         told.append((f"and {plural(more, 'more incident')}; your operator asks amendsd reconcile", "warn"))

@@ -40,7 +40,7 @@ def test_a_daemon_at_work_is_ready_and_the_document_has_the_public_shape(
     shown = told.json
     assert list(shown) == [
         *("ready", "duties", "intake", "held", "quarantined", "outbox", "clock", "ledger", "reconciled", "incidents"),
-        *("doubts", "blocked"),
+        *("doubts", "blocked", "policy_change", "deadlines_checked"),
     ]
     assert shown["ready"] is True
     assert [set(one) for one in shown["duties"]] == [{"name", "state", "since", "last_error"}] * 3
