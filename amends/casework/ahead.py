@@ -1,7 +1,7 @@
-"""What one transaction that files many messages looks up for all of them at once, and what it writes at its end.
+"""What one transaction that does much looks up for all of it at once, and what it writes at its end.
 
-A statement costs more than the row it finds.  What is kept here is what the store would answer: whatever the messages
-of the transaction add is added here too.
+It files many messages, or does what the clock wants of many cases.  A statement costs more than the row it finds.  What
+is kept here is what the store would answer: whatever the transaction adds is added here too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,22 @@ _AHEAD: Final = "amends_ahead"  # in a session's info
 
 
 @dataclass(slots=True)
+class OfCase:
+    """What the clock asks of one case, beside its row and what it owes.
+
+    `keys`: the natural keys of its letters, which are `letters`.  `by_hand`: when those of handlers left.
+    `occurrences`: of each of its deadlines (pack, kind), by number, (starts_at, due_at).
+    `thread`: the Message-ID to answer and the References; None: nobody asked.
+    """
+
+    keys: set[str] = field(default_factory=set)
+    letters: int = 0
+    by_hand: list[datetime] = field(default_factory=list)
+    occurrences: dict[tuple[str, str], dict[int, tuple[datetime, datetime]]] = field(default_factory=dict)
+    thread: tuple[str, list[str]] | None = None
+
+
+@dataclass(slots=True)
 class Ahead:
     """`threads`: by digest of a Message-ID the case that it speaks of, (id, reference), or None if it speaks of none.
     `same_bytes`: by `raw_id` the (arrival, message) of those that came as these bytes.
@@ -25,6 +41,8 @@ class Ahead:
     `cases`: what `filing` knows of the cases that are spoken of.
     `serials`: by prefix and year the last number given.
     `letters`: by address what the gate knows of it: its automatic letters of a day, and why it is blocked.
+    `staff`: by address of a handler why it is blocked, or None.
+    `of_cases`: by id what the clock asks of a case.
     `domains`: by crowd of domains when the newest automatic letters that stood there before were queued; None: nobody
     asked.
     """
@@ -35,6 +53,8 @@ class Ahead:
     cases: Any = None
     serials: dict[tuple[str, int], int] = field(default_factory=dict)
     letters: dict[str, tuple[list[datetime], str | None]] = field(default_factory=dict)
+    staff: dict[str, str | None] = field(default_factory=dict)
+    of_cases: dict[int, OfCase] = field(default_factory=dict)
     domains: dict[str, list[datetime]] | None = None
     _rows: dict[Any, list[Mapping[str, Any]]] = field(default_factory=dict)
 
@@ -51,6 +71,12 @@ class Ahead:
 def ahead_of(session: Session) -> Ahead | None:
     found: Ahead | None = session.info.get(_AHEAD)
     return found
+
+
+def of_case(session: Session, case_id: int) -> OfCase | None:
+    """What was looked up of this case; None where the store must be asked."""
+    known = ahead_of(session)
+    return None if known is None else known.of_cases.get(case_id)
 
 
 def write(session: Session, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from amends.cases.stages import Stage, step
 from amends.casework.actors import SYSTEM, Actor
+from amends.casework.ahead import of_case
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row, is_paused, rows_of, with_pauses
 from amends.deadlines.clocks import PlannedTick, TickKind, meets
@@ -125,7 +126,11 @@ class CaseFile:
 
     def unmet(self) -> list[Deadline]:
         """What is still owed, the earliest first; what is past due stays in it until it is met."""
-        if self._owed is None or self._started:
+        if self._owed is not None and self._started:
+            self._owed += [add_loaded(self.session, Deadline, row) for row in self._started]
+            self._owed.sort(key=lambda deadline: (deadline.due_at, deadline.id))
+            self._started.clear()
+        if self._owed is None:
             add_all(self.session, Deadline, self._started)
             self._started.clear()
             statement = select(Deadline).where(col(Deadline.case_id) == self.id, col(Deadline.settled_at).is_(None))
@@ -153,6 +158,10 @@ class CaseFile:
         if not rows:
             return
         self._started += [row | {"case_id": self.id} for row in rows]
+        if (known := of_case(self.session, self.id)) is not None:
+            for row in rows:
+                numbers = known.occurrences.setdefault((row["pack"], row["kind"]), {})
+                numbers[row["occurrence"]] = row["starts_at"], row["due_at"]
         facts = [
             {
                 "deadline": row["kind"],

@@ -7,18 +7,20 @@ what it finds more than five minutes late it marks as late, in the ledger and in
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
 from amends.casework import contents, digests, pausing
 from amends.casework.actors import SYSTEM, is_here, name_of, supervisors
-from amends.casework.casefile import CaseFile
+from amends.casework.ahead import looking, of_case
+from amends.casework.casefile import CaseFile, CaseFiles
+from amends.casework.clockahead import Entry, look_ahead
 from amends.casework.kin import lock_cases
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, pack_of
@@ -49,16 +51,24 @@ def _but_for(failed: Collection[int]) -> list[Any]:
     return [col(Deadline.id).not_in(list(failed))] if failed else []
 
 
-def tick(office: Office, *, now: datetime, limit: int = 200, failed: dict[int, str] | None = None) -> int:
+def tick(
+    office: Office,
+    *,
+    now: datetime,
+    limit: int = 200,
+    failed: dict[int, str] | None = None,
+    not_together: Callable[[Exception], None] = lambda _: None,
+) -> int:
     """Fire up to `limit` plan entries that are due, the oldest first; returns how many.  Call until it returns 0.
 
     When nothing of them is left, the daily letters to staff are written that are due, and count as well.
 
     However long nobody ticked, everything due is found; however many tick at once, each entry fires once.  What one
     case has due fires in the order of its instants: of each case the earliest alone goes at once, and the next call
-    finds the one after it, which that one may have started.  Each fires under its own savepoint.  With `failed`
-    (deadline id: why), one that cannot be acted on is entered there, and those that stand there are passed over, so
-    that one case never stops the clock of the others; without it, the error is raised.
+    finds the one after it, which that one may have started.  All fire in one transaction, by as few statements as that
+    takes; if one of them cannot, it is done again with each under its own savepoint, and `not_together` is told the
+    fault.  With `failed` (deadline id: why), one that cannot be acted on is entered there, and those that stand there
+    are passed over, so that one case never stops the clock of the others; without it, the error is raised.
     """
     statement = (
         select(key(Deadline.id), col(Deadline.case_id), col(Deadline.tick_no))
@@ -67,45 +77,63 @@ def tick(office: Office, *, now: datetime, limit: int = 200, failed: dict[int, s
         .limit(limit)
     )
     with office.book.read() as session:
-        due = list(session.connection().execute(statement))
+        due = _first_of_each(Entry(*row) for row in session.connection().execute(statement))
     if not due:
         return digests.write(office, now=now)
+    if len(due) > 1:
+        try:
+            return _fire_together(office, due, now)
+        except (TryLater, NeedsOperator):
+            raise
+        except Exception as fault:  # noqa: BLE001  (one of them is bad: below each fires alone, which shows which, and why)
+            not_together(fault)
+    return _fire_one_by_one(office, due, now, failed)
+
+
+def _first_of_each(due: Iterable[Entry]) -> list[Entry]:
+    """Of each case the entry that stands first."""
+    first: dict[int, Entry] = {}
+    for entry in due:
+        first.setdefault(entry.case_id, entry)
+    return list(first.values())
+
+
+def _fire_together(office: Office, due: Sequence[Entry], now: datetime) -> int:
+    with office.book.write() as session:
+        files = CaseFiles(office, session, actor=SYSTEM, now=now)
+        with files.together(), looking(session, look_ahead(files, due)):
+            return sum(_fire(files.of(entry.case_id), entry) for entry in due)
+
+
+def _fire_one_by_one(office: Office, due: Sequence[Entry], now: datetime, failed: dict[int, str] | None) -> int:
     fired = 0
     with office.book.write() as session:
-        lock_cases(session, [case_id for _, case_id, _ in due])
-        begun: set[int] = set()
-        for deadline_id, case_id, tick_no in due:
-            if case_id in begun:
-                continue
-            begun.add(case_id)
+        lock_cases(session, [entry.case_id for entry in due])
+        for entry in due:
             try:
                 with session.begin_nested():
-                    fired += _fire(office, session, deadline_id, case_id, tick_no, now)
+                    file = CaseFile.open(office, session, entry.case_id, actor=SYSTEM, now=now)
+                    fired += _fire(file, entry)
             except (TryLater, NeedsOperator, OperationalError):
                 raise
             except Exception as fault:
                 if failed is None:
                     raise
                 session.expire_all()
-                failed[deadline_id] = one_line(f"{type(fault).__name__}: {fault}", 300)
+                failed[entry.deadline_id] = one_line(f"{type(fault).__name__}: {fault}", 300)
     return fired
 
 
-def _fire(office: Office, session: Session, deadline_id: int, case_id: int, tick_no: int, now: datetime) -> int:
-    file = CaseFile.open(office, session, case_id, actor=SYSTEM, now=now)
-    deadline = session.get(Deadline, deadline_id, populate_existing=True)
+def _fire(file: CaseFile, entry: Entry) -> int:
+    """Do it, if it is still to be done: the case is locked, and nobody changes its deadlines without that."""
+    now, tick_no = file.now, entry.tick_no
+    deadline = next((one for one in file.unmet() if one.id == entry.deadline_id), None)
     if deadline is None or deadline.tick_no != tick_no or deadline.tick_at is None:
         return 0  # somebody else was here, or it was met meanwhile
     planned_at, action, step, to = deadline.ticks[tick_no]
     following = deadline.ticks[tick_no + 1] if tick_no + 1 < len(deadline.ticks) else None
-    hit = session.connection().execute(
-        update(Deadline)
-        .where(col(Deadline.id) == deadline_id, col(Deadline.tick_no) == tick_no)
-        .values(tick_no=tick_no + 1, tick_at=datetime.fromisoformat(following[0]) if following else None)
-    )
-    if hit.rowcount != 1:
-        return 0
-    session.refresh(deadline)
+    deadline.tick_no, deadline.tick_at = tick_no + 1, datetime.fromisoformat(following[0]) if following else None
+    file.session.add(deadline)
     at = datetime.fromisoformat(planned_at)
     late = _late_by(now - at)
     if action == "warn":
@@ -269,6 +297,8 @@ def _letter_is_due(row: dict[str, Any], now: datetime) -> bool:
 
 def _wrote_since(session: Session, case_id: int, since: datetime) -> datetime | None:
     """When a handler's letter was first sent after `since`, or None."""
+    if (known := of_case(session, case_id)) is not None:
+        return min((at for at in known.by_hand if at > since), default=None)
     statement = select(func.min(col(Letter.sent_at))).where(
         col(Letter.case_id) == case_id,
         col(Letter.automatic).is_(False),
@@ -319,6 +349,7 @@ def _least_loaded(session: Session, logins: Sequence[str]) -> str:
     """Who of them has the fewest open cases; of several the one whom the configuration names first."""
     if len(logins) == 1:
         return logins[0]
+    session.flush()  # what this transaction has given to whom counts too
     statement = (
         select(col(Case.handler), func.count())
         .where(col(Case.handler).in_(logins), col(Case.is_open).is_(True))
@@ -330,5 +361,7 @@ def _least_loaded(session: Session, logins: Sequence[str]) -> str:
 
 def _letter_number(file: CaseFile) -> int:
     """A number no letter of this case has yet: part of its Message-ID."""
+    if (known := of_case(file.session, file.id)) is not None:
+        return known.letters + 1
     statement = select(func.count()).where(col(Letter.case_id) == file.id)
     return (file.session.connection().execute(statement).scalar() or 0) + 1

@@ -115,7 +115,13 @@ def _is_machine(past: Past, answered: Answered) -> bool:
 
 def ask_for_staff(office: Office, session: Session, to: str, *, now: datetime) -> Verdict:
     """May a letter to staff go to `to` now?  Each goes once for one deadline or day, and nobody's mail sets it off."""
-    return _unfit(office, to) or Verdict(_past_of(session, to, None, now).blocked)
+    return _unfit(office, to) or Verdict(_why_staff_blocked(session, to, now))
+
+
+def _why_staff_blocked(session: Session, to: str, now: datetime) -> str | None:
+    if (known := ahead.ahead_of(session)) is not None and to in known.staff:
+        return known.staff[to]
+    return why_blocked(session, to, now=now)
 
 
 def _unfit(office: Office, to: str) -> Verdict | None:
@@ -326,10 +332,21 @@ def blocked(session: Session, *, now: datetime) -> list[BlockedAddress]:
 
 def why_blocked(session: Session, address: str, *, now: datetime) -> str | None:
     """Why no automatic letter goes to this address now, or None."""
-    statement = select(col(Blocked.because)).where(
-        col(Blocked.address) == address, or_(col(Blocked.until).is_(None), col(Blocked.until) > now)
-    )
-    return session.connection().execute(statement).scalar()
+    return why_each_blocked(session, [address], now=now)[address]
+
+
+def why_each_blocked(session: Session, addresses: Collection[str], *, now: datetime) -> dict[str, str | None]:
+    """The same of each of these addresses."""
+    found: dict[str, str | None] = dict.fromkeys(addresses)
+    for address, because in session.connection().execute(_WHY_BLOCKED, {"to": list(addresses), "now": now}):
+        found[address] = because
+    return found
+
+
+_WHY_BLOCKED: Final = select(col(Blocked.address), col(Blocked.because)).where(
+    col(Blocked.address).in_(bindparam("to", expanding=True)),
+    or_(col(Blocked.until).is_(None), col(Blocked.until) > bindparam("now")),
+)
 
 
 def names_no_address(answer: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from amends.casework.ahead import of_case
 from amends.casework.office import Office
 from amends.deadlines.calendar import WorkingCalendar
 from amends.deadlines.clocks import (
@@ -79,6 +80,8 @@ def planned_rows(
 
 
 def last_occurrence(session: Session, case_id: int, pack: str, kind: str) -> int:
+    if (known := of_case(session, case_id)) is not None:
+        return max(known.occurrences.get((pack, kind), ()), default=0)
     statement = select(func.max(col(Deadline.occurrence))).where(
         col(Deadline.case_id) == case_id, col(Deadline.pack) == pack, col(Deadline.kind) == kind
     )
@@ -106,6 +109,10 @@ def begins_at(session: Session, deadline: Deadline) -> datetime:
     """When this occurrence begins to run: the due instant of the one before it, or the start of the first."""
     if deadline.occurrence == 1 or deadline.pack == PROMISED:
         return deadline.starts_at
+    if (known := of_case(session, deadline.case_id)) is not None:
+        rows = known.occurrences.get((deadline.pack, deadline.kind), {})
+        same = [due for n, (start, due) in rows.items() if n < deadline.occurrence and start == deadline.starts_at]
+        return max(same, default=deadline.starts_at)
     before = select(func.max(col(Deadline.due_at))).where(
         *_same(deadline),
         col(Deadline.occurrence) < deadline.occurrence,
@@ -125,14 +132,22 @@ def following_row(office: Office, session: Session, deadline: Deadline) -> dict[
     last = last_occurrence(session, deadline.case_id, deadline.pack, deadline.kind)
     if last > deadline.occurrence:
         return None
-    earlier = select(func.max(col(Deadline.occurrence))).where(
-        *_same(deadline), col(Deadline.starts_at) < deadline.starts_at
-    )
-    of_this_start = deadline.occurrence - (session.connection().execute(earlier).scalar() or 0)  # a review counts anew
+    of_this_start = deadline.occurrence - _earlier(session, deadline)  # a review counts anew
     planned = next_occurrence(
         pack, office.calendar, rule_id=deadline.kind, occurrence=of_this_start, starts_at=deadline.starts_at
     )
     return None if planned is None else row_of(planned, occurrence=last + 1)
+
+
+def _earlier(session: Session, deadline: Deadline) -> int:
+    """The last occurrence of the same deadline that an earlier start had."""
+    if (known := of_case(session, deadline.case_id)) is not None:
+        rows = known.occurrences.get((deadline.pack, deadline.kind), {})
+        return max((n for n, (start, _) in rows.items() if start < deadline.starts_at), default=0)
+    earlier = select(func.max(col(Deadline.occurrence))).where(
+        *_same(deadline), col(Deadline.starts_at) < deadline.starts_at
+    )
+    return session.connection().execute(earlier).scalar() or 0
 
 
 def rule_behind(office: Office, deadline: Deadline) -> tuple[Pack, Rule] | None:

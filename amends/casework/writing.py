@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from amends.casework import gate
 from amends.casework.actors import SYSTEM, address_of
+from amends.casework.ahead import of_case
 from amends.casework.casefile import CaseFile, Which
 from amends.casework.gate import Answered
 from amends.casework.office import Office
@@ -98,7 +99,7 @@ def queue_automatic(
     """
     to = file.row.complainant_address
     natural = f"{file.row.reference}/{key}"
-    if not first and _exists(file.session, natural):
+    if not first and _exists(file, natural):
         return None
     verdict = gate.ask(file, to, answered=answered)
     # A day that we had promised and that has passed is said as such and not promised again.
@@ -134,7 +135,7 @@ def queue_staff(file: CaseFile, kind: LetterKind, *, login: str | None, key: str
     """Queue a letter to a handler or supervisor who has an address; the screens show the same without one."""
     to = address_of(file.office.settings, login)
     natural = f"{file.row.reference}/{key}/{login}"
-    if not to or _exists(file.session, natural):
+    if not to or _exists(file, natural):
         return
     if (shut := gate.ask_for_staff(file.office, file.session, to, now=file.now).shut) is not None:
         file.record("letter-withheld", letter=str(kind), because=_without(shut, to))
@@ -195,12 +196,16 @@ def queue_digest(
     return add(session, Letter, values)
 
 
-def _exists(session: Session, natural: str) -> bool:
-    return session.connection().execute(_WITH_NATURAL_KEY, {"natural": natural}).first() is not None
+def _exists(file: CaseFile, natural: str) -> bool:
+    if (known := of_case(file.session, file.id)) is not None:
+        return natural in known.keys
+    return file.session.connection().execute(_WITH_NATURAL_KEY, {"natural": natural}).first() is not None
 
 
 def thread_of(session: Session, case_id: int) -> tuple[str, list[str]]:
     """(the Message-ID to answer, the References) from the newest message of the complainant on the case."""
+    if (known := of_case(session, case_id)) is not None and known.thread is not None:
+        return known.thread
     statement = (
         select(col(Message.message_id), col(Message.refs), col(Message.in_reply_to))
         .where(col(Message.case_id) == case_id, col(Message.direction) == "in", col(Message.kind) == "person")
@@ -287,6 +292,9 @@ def enqueue(
     if letter is None:
         facts = ({"of": list(of)} if of is not None else {}) | ({"counts_as": counts_as} if counts_as else {})
         letter_id = add(file.session, Letter, values | {"created_at": file.now, "facts": facts})
+        if (known := of_case(file.session, file.id)) is not None:
+            known.keys.add(natural)
+            known.letters += 1
     else:
         for name, value in values.items():
             setattr(letter, name, value)

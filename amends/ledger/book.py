@@ -170,7 +170,7 @@ def add_loaded(session: Session, table: type[_Row], row: Mapping[str, Any]) -> _
 
     An object that SQLModel makes of values costs as much as several statements.
     """
-    values = {**_defaults(table), **row}
+    values = {**_defaults(table), **{name: make() for name, make in _made(table) if name not in row}, **row}
     made: _Row = class_mapper(table).class_manager.new_instance()
     for name, value in (values | {"id": add(session, table, values)}).items():
         set_committed_value(made, name, value)
@@ -181,10 +181,19 @@ def add_loaded(session: Session, table: type[_Row], row: Mapping[str, Any]) -> _
 
 @cache
 def _defaults(table: type[SQLModel]) -> dict[str, Any]:
-    """What a row has where nothing is said; of no table with a default that could be changed in place."""
+    """What a row has where nothing is said."""
     return {
-        name: field.default for name, field in table.model_fields.items() if name != "id" and not field.is_required()
+        name: field.default
+        for name, field in table.model_fields.items()
+        if name != "id" and not field.is_required() and field.default_factory is None
     }
+
+
+@cache
+def _made(table: type[SQLModel]) -> tuple[tuple[str, Any], ...]:
+    """The same for what could be changed in place, and so is made anew for each row."""
+    fields = table.model_fields.items()
+    return tuple((name, field.default_factory) for name, field in fields if field.default_factory is not None)
 
 
 def add_all(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:

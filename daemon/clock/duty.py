@@ -11,6 +11,7 @@ import structlog
 from amends.casework import clockwork
 from amends.casework.duty import holder, lease, release_lease
 from amends.casework.office import Office
+from amends.kernel.text import one_line
 from daemon.clock.doubt import ClockDoubt
 from daemon.supervision.duty import Pulse, Wake
 from daemon.supervision.owner import is_dead, our_name
@@ -64,7 +65,9 @@ class ClockDuty:
             self._failed, self._failed_since = {}, time.monotonic()
         while not pulse.stopping.is_set():
             known = len(self._failed)
-            fired = clockwork.tick(self._office, now=self._office.now(), limit=BATCH, failed=self._failed)
+            fired = clockwork.tick(
+                self._office, now=self._office.now(), limit=BATCH, failed=self._failed, not_together=_not_together
+            )
             for deadline, why in list(self._failed.items())[known:]:
                 log.error("clock.deadline-failed", deadline=deadline, why=why)
             if fired == 0:
@@ -94,3 +97,7 @@ class ClockDuty:
             return longest
         seconds = (upcoming - self._office.now()) / timedelta(seconds=1) / speed
         return min(max(seconds, _SHORTEST), longest)
+
+
+def _not_together(fault: Exception) -> None:
+    log.warning("clock.not-together", why=one_line(f"{type(fault).__name__}: {fault}", 300))

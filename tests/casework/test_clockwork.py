@@ -6,11 +6,13 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import event
+
 from amends.casework import clockwork, correspondence, handling
-from amends.ledger.tables import Letter
+from amends.ledger.tables import Letter, Meta
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
-from tests.builders import AMARA, NOW, SAM, an_office, case_of, open_case, post_all
+from tests.builders import AMARA, NOW, SAM, a_mail, an_office, case_of, open_case, post_all
 
 
 def tick_until(office, now):
@@ -286,3 +288,58 @@ def test_a_case_of_history_has_no_clocks_and_no_letters(office):
     case = case_of(office, case_id)
     assert (case.deadlines, case.letters, case.row.unread) == ((), (), 0)
     assert tick_until(office, at(2027, 6, 1)) == 0
+
+
+def test_what_fires_together_is_what_fires_one_by_one(tmp_path, monkeypatch):
+    """Five cases over six weeks, by few statements and under a savepoint each: the same events, letters, deadlines."""
+    faults = []
+    together = _six_weeks(tmp_path / "together", faults)
+    assert faults == []
+
+    def never(*_):
+        raise ValueError("one by one")
+
+    monkeypatch.setattr(clockwork, "_fire_together", never)
+    one_by_one = _six_weeks(tmp_path / "one-by-one", faults)
+    assert faults and together == one_by_one
+    assert {letter[1] for letter in together[0]["letters"]} >= {"progress-update", "staff-warning", "staff-escalation"}
+
+
+def _six_weeks(folder, faults):
+    folder.mkdir()
+    office = an_office(folder)
+    with office.book.write() as session:
+        session.get(Meta, "hmac_key").value = "00" * 32  # or their Message-IDs would differ
+    cases = [
+        open_case(office, a_mail(sender=f"writer{n}@example.org", message_id=f"mail-{n}@example.org")) for n in range(5)
+    ]
+    handling.assign(office, cases[1], "amara", actor=SAM, now=NOW)
+    for hours in range(0, 24 * 42, 6):
+        now = NOW + timedelta(hours=hours)
+        while clockwork.tick(office, now=now, not_together=faults.append):
+            pass
+        post_all(office, now=now)
+        if hours == 24 * 10:
+            answer(office, cases[2], now)
+    assert verify(office.book).problems == ()
+    return [_as_told(case_of(office, case)) for case in cases]
+
+
+def _as_told(case):
+    sealed = {"digest", "bytes", "address"}
+    return {
+        "events": [(e.at, e.kind, {n: v for n, v in e.data.items() if n not in sealed}) for e in case.events],
+        "letters": [(x.message_id, x.kind, x.to_address, x.state, x.subject, x.body, x.sent_at) for x in case.letters],
+        "deadlines": [(d.kind, d.occurrence, d.due_at, d.state, d.met_at, d.breached_at) for d in case.deadlines],
+        "row": (case.row.version, case.row.escalated, case.row.deadline, case.row.due_at),
+    }
+
+
+def test_the_more_fire_together_the_fewer_statements_each_takes(on_sqlite):
+    for n in range(12):
+        open_case(on_sqlite, a_mail(sender=f"writer{n}@example.org"))
+    post_all(on_sqlite)
+    ran = []
+    event.listen(on_sqlite.book.engine, "before_cursor_execute", lambda *_: ran.append(None))
+    assert tick_until(on_sqlite, clockwork.next_instant(on_sqlite)) == 12
+    assert len(ran) < 12 * 4, len(ran)

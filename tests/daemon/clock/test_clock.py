@@ -185,14 +185,14 @@ def test_one_deadline_that_cannot_be_acted_on_does_not_stop_the_others(
 ) -> None:
     office = make_office()
     bad, good = (open_case(office, a_mail(sender=f"{name}@example.org"), now=office.now()) for name in ("a", "b"))
-    breach = clockwork._breach
+    missed = clockwork._missed
 
     def fails_for_one(file: Any, *args: Any) -> None:
         if file.id == bad:
             raise ValueError("this template is broken")
-        breach(file, *args)
+        missed(file, *args)
 
-    monkeypatch.setattr(clockwork, "_breach", fails_for_one)
+    monkeypatch.setattr(clockwork, "_missed", fails_for_one)
     machine.passed = timedelta(days=60)
     with ticking(office) as heart:
         until(lambda: "could not be acted on" in (heart.error or ""))
