@@ -1,7 +1,8 @@
-"""What the clocks of a case promise: scenarios 34 to 36."""
+"""What the clocks of a case promise: scenarios 34 to 37."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -24,11 +25,13 @@ from amends.kernel.share import config_folder
 from amends.ledger.book import Book
 from amends.ledger.tables import Deadline
 from amends.ledger.verify import verify
-from amends.ledger.views import CaseView
+from amends.ledger.views import CaseView, DeadlineView
+from amends.letters.kinds import LetterKind
 from daemon.__main__ import main as amendsd
 from tests.builders import AMARA, SAM
+from tests.casework.test_pausing import HOUSE
 from tests.deadlines.test_oracle import Question, questions, walk_and_compare
-from tests.scenarios.town import Town, mail
+from tests.scenarios.town import Town, answer, mail
 from tests.tui.desk import at, press
 from tui.__main__ import main as amends
 from tui.desk import Desk
@@ -162,6 +165,59 @@ def _everything_that_could_hide_it(town: Town, case: CaseView) -> Iterator[Calla
     yield lambda: town.do(handling.reopen, case, "she disagrees")
     yield lambda: policychange.apply(_with_longer_limits(town), "we give ourselves more time", actor=SAM)
     yield lambda: town.do(handling.close, case, outcome=Outcome.WITHDRAWN, reason="she lets it rest")
+
+
+@pytest.mark.server("dovecot")
+def test_scenario_37_a_clock_stands_still_by_a_reason_an_approver_and_a_letter_and_goes_on_with_the_answer(
+    town_with: Callable[..., Town], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Received on Monday, 4 March 2024; the answer is due on Wednesday, 3 April, and five days are waited for her.
+
+    The first of them is the day of receipt, which is none of the limit: its date is four working days later.
+    """
+    folder = tmp_path / "packs"
+    folder.mkdir()
+    (folder / "house.toml").write_text(HOUSE, encoding="utf-8")
+    town = town_with(policy={"pack": "house", "folder": str(folder)})
+    town.deliver(mail())
+    with town.at_work():
+        town.until_quiet()
+    case = town.case_of(EDITH)
+    with pytest.raises(Refused, match="needs a reason"):
+        town.do(correspondence.pause, case, "response", " ", actor=SAM)
+    with pytest.raises(Refused, match="is a supervisor's word"):
+        town.do(correspondence.pause, case, "response", "Her bank statement is missing.")
+    town.do(correspondence.pause, case, "response", "Her bank statement is missing.", actor=SAM)
+    [notice] = [one for one in town.case_of(EDITH).letters if one.kind == LetterKind.PAUSE]
+    correspondence.call_back(town.desk, notice.id, actor=SAM, now=town.now)  # no letter leaves
+    with town.at_work():
+        town.until_quiet()
+        assert _clock(town).state == "open"
+        correspondence.send(town.desk, notice.id, actor=SAM, now=town.now)
+        town.until_quiet()
+        assert (_clock(town).state, _clock(town).pauses[0].approver) == ("paused", "sam")
+        town.passes(days=5)
+        told = town.letters_to(EDITH)[-1]
+        assert told.header("Subject").endswith("We need an answer from you")
+        assert "bank statement" in notice.body and "stands still" in notice.body
+        town.deliver(answer(told, "Out of office", Auto_Submitted="auto-replied"))
+        town.until_quiet()
+        assert _clock(town).state == "paused"
+        town.deliver(answer(told, "Here it is."))
+        town.until_quiet()
+    found = _clock(town)
+    assert (found.state, found.paused_days, found.due_date) == ("open", 5, "2024-04-09")
+    assert town.case_of(EDITH).row.waiting is None
+    config = str(town.configuration())
+    assert amends(["--config", config, "--as", "amara", "show", case.row.reference, "--json"]) == 0
+    [shown] = [one for one in json.loads(capsys.readouterr().out)["deadlines"] if one["kind"] == "response"]
+    assert (shown["paused_days"], shown["pauses"][0]["reason"]) == (5, "Her bank statement is missing.")
+    town.prove_whole()
+
+
+def _clock(town: Town) -> DeadlineView:
+    [found] = [one for one in town.case_of(EDITH).deadlines if one.kind == "response"]
+    return found
 
 
 def _with_longer_limits(town: Town) -> Office:
