@@ -209,6 +209,7 @@ def test_scenario_37_a_clock_stands_still_by_a_reason_an_approver_and_a_letter_a
     assert (found.state, found.paused_days, found.due_date) == ("open", 5, "2024-04-09")
     assert town.case_of(EDITH).row.waiting is None
     config = str(town.configuration())
+    capsys.readouterr()  # what the daemon logged
     assert amends(["--config", config, "--as", "amara", "show", case.row.reference, "--json"]) == 0
     [shown] = [one for one in json.loads(capsys.readouterr().out)["deadlines"] if one["kind"] == "response"]
     assert (shown["paused_days"], shown["pauses"][0]["reason"]) == (5, "Her bank statement is missing.")
