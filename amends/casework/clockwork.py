@@ -318,31 +318,31 @@ def _missed(file: CaseFile, deadline: Deadline, to: str, late: Mapping[str, int]
     That is: supervisors are told, and at the first one the case becomes somebody else's where the settings say so.
     """
     file.breach(deadline)
-    told, former = _recipients(file, "handler"), None
+    told, before = _recipients(file, "handler"), file.row.handler
     if to != "handler":
         if not file.row.escalated:
             file.row.escalated = True
             file.record("escalated", **file.which(deadline), to=to or "supervisor", due_at=iso(deadline.due_at))
-            former = _reassign(file)
-        told += [*([file.row.handler] if former else ()), *supervisors(file.office.settings)]
-    facts = _staff_facts(file, deadline, late, former=name_of(file.office.settings, former))
+            _reassign(file)
+        told += [*([file.row.handler] if file.row.handler else ()), *supervisors(file.office.settings)]
+    former = name_of(file.office.settings, before) if file.row.handler != before else ""
+    facts = _staff_facts(file, deadline, late, former=former)
     for login in dict.fromkeys(told):
         key = f"breach/{_key(file, deadline)}"
         queue_staff(file, LetterKind.STAFF_ESCALATION, login=login, key=key, n=_letter_number(file), facts=facts)
 
 
-def _reassign(file: CaseFile) -> str | None:
-    """Give an escalated case to whom the settings say; returns who had it until now, if anybody had and it moved."""
+def _reassign(file: CaseFile) -> None:
+    """Give an escalated case to whom the settings say."""
     escalation, row = file.office.settings.escalation, file.row
     if escalation.on_breach != "reassign":
-        return None
+        return
     able = [escalation.to] if escalation.to else supervisors(file.office.settings)
     if row.handler in able:
-        return None
-    former, row.handler = row.handler, _least_loaded(file.session, able)
-    file.record("assigned", before=former, after=row.handler, because="a deadline was missed")
+        return
+    before, row.handler = row.handler, _least_loaded(file.session, able)
+    file.record("assigned", before=before, after=row.handler, because="a deadline was missed")
     file.touch()
-    return former
 
 
 def _least_loaded(session: Session, logins: Sequence[str]) -> str:
@@ -355,7 +355,7 @@ def _least_loaded(session: Session, logins: Sequence[str]) -> str:
         .where(col(Case.handler).in_(logins), col(Case.is_open).is_(True))
         .group_by(col(Case.handler))
     )
-    load: dict[str | None, int] = dict(session.connection().execute(statement).tuples())
+    load = {handler: int(number) for handler, number in session.connection().execute(statement)}
     return min(logins, key=lambda login: load.get(login, 0))
 
 

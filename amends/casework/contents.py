@@ -120,7 +120,8 @@ def way_out(pack: Pack, letter: RequiredLetter, facts: LetterFacts) -> str:
 def _way_to(one: Ombudsman) -> str:
     where = f" ({one.url})" if one.url else ""
     when = f"You have {one.window.in_words()}." if one.window is not None else ""
-    return f"You can take your complaint to the {one.name.removeprefix('the ')}{where}. {when}".rstrip()
+    name = one.name.removeprefix("the ").removeprefix("The ")
+    return f"You can take your complaint to the {name}{where}. {when}".rstrip()
 
 
 def lacking(file: CaseFile) -> list[str]:
