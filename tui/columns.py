@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from amends.cases.stages import Stage
 from amends.ledger.views import QueueRow
 from tui.names import clock_name
+from tui.packs import CELLS, pack_tag
 from tui.signs import SIGNS, Bounds, Heat, day, due_words, heat
 from tui.words import Line, Span, fit, name, prose
 
@@ -21,19 +23,25 @@ class Layout:
     complainant: int
     subject: int
     handler: int
+    rules: int = 0
 
     @classmethod
-    def of(cls, width: int) -> Layout:
-        """What fits into `width` cells after the cursor: handler, then clock go first when it gets narrow."""
+    def of(cls, width: int, *, rules: bool = False) -> Layout:
+        """What fits into `width` cells after the cursor: handler, then clock go first when it gets narrow.
+
+        `rules`: several packs apply, and whose each clock is has a column of its own, while there is one of clocks.
+        """
         reference, complainant = (17, 20) if width >= 100 else (9, 16)
         handler, clock = (7, 6) if width >= 74 else (0, 6)
         if width < 66:
             clock, complainant = 0, 13
+        whose = CELLS if rules and clock else 0
         taken = (
             3
             + 3
             + 9
             + (clock + 1 if clock else 0)
+            + (whose + 1 if whose else 0)
             + reference
             + 1
             + 3
@@ -41,7 +49,7 @@ class Layout:
             + 1
             + (handler + 1 if handler else 0)
         )
-        return cls(8, clock, reference, complainant, max(6, width - taken), handler)
+        return cls(8, clock, reference, complainant, max(6, width - taken), handler, whose)
 
 
 def short_reference(reference: str) -> str:
@@ -54,6 +62,8 @@ def head(layout: Layout) -> Line:
     words = f"      {fit('Due', layout.due)} "
     if layout.clock:
         words += fit("Clock", layout.clock) + " "
+    if layout.rules:
+        words += fit("Rules", layout.rules) + " "
     words += f"{fit('Reference' if layout.reference > 9 else 'Ref', layout.reference)}    "
     words += f"{fit('Complainant', layout.complainant)} {fit('Subject', layout.subject)}"
     if layout.handler:
@@ -62,9 +72,16 @@ def head(layout: Layout) -> Line:
 
 
 def row_spans(
-    row: QueueRow, layout: Layout, at: Bounds, *, marked: bool = False, gone: str | None = None, left: bool = False
+    row: QueueRow,
+    layout: Layout,
+    at: Bounds,
+    *,
+    marked: bool = False,
+    gone: str | None = None,
+    left: bool = False,
+    tags: Mapping[str, str] | None = None,
 ) -> Line:
-    """One case.  Signs and words say everything; the roles only repeat it."""
+    """One case.  Signs and words say everything; the roles only repeat it.  `tags` names the packs, by their ids."""
     band = heat(row.due_at, at, waiting=row.waiting is not None, paused=row.paused, is_open=row.is_open)
     plain = "muted" if gone else ("strong" if row.unread else "text")
     sign = SIGNS[Heat.LATE] if row.undelivered else SIGNS[band]
@@ -78,7 +95,9 @@ def row_spans(
         (" " + fit(due, layout.due) + " ", "muted" if gone else str(band)),
     ]
     if layout.clock:
-        spans.append((fit(clock_name(row.deadline), layout.clock) + " ", plain))
+        spans.append((fit(_clock(row), layout.clock) + " ", plain))
+    if layout.rules:
+        spans.append((fit((tags or {}).get(row.pack) or pack_tag(row.pack), layout.rules) + " ", "muted"))
     reference = row.reference if layout.reference > 9 else short_reference(row.reference)
     spans.append((fit(reference, layout.reference) + " ", plain))
     spans.append((("V" if row.vulnerable else " ") + ("E" if row.escalated else " ") + " ", "warn"))
@@ -90,6 +109,10 @@ def row_spans(
             (" " + fit(name(row.handler) if row.handler else "—", layout.handler), plain if row.handler else "muted")
         )
     return tuple(spans)
+
+
+def _clock(row: QueueRow) -> str:
+    return prose(row.label, limit=12) if row.label else clock_name(row.deadline)
 
 
 def _subject(row: QueueRow, cells: int, plain: str, gone: str | None) -> list[Span]:

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from amends.casework.actors import Actor
@@ -17,6 +18,7 @@ from amends.kernel.errors import NeedsHandler, NotFound
 from amends.ledger import views
 from amends.ledger.views import ArrivalView, CaseView, Counts, LetterView, MessageView, QueueRow, View
 from tui import signs
+from tui.packs import tags
 from tui.signs import Bounds
 
 if TYPE_CHECKING:
@@ -109,6 +111,12 @@ class Desk:
         from amends.cases.outcomes import currency_of
 
         return currency_of(self.office.settings.organisation.region)
+
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """What the policy packs are called in a narrow column, by their names; empty where only one applies."""
+        every = self.office.settings.policy.names
+        return tags(every) if len(every) > 1 else {}
 
     @property
     def may_write(self) -> bool:

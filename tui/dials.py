@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amends.ledger.views import CaseView, DeadlineView
+from amends.ledger.views import CaseView, DeadlineView, PauseView
 from tui.packs import CELLS, tags
 from tui.signs import SIGNS, Bounds, Heat, due_words, heat, moment
 from tui.widgets.lineview import Sheet
@@ -136,7 +136,7 @@ def _running(
     if clock is not None and clock.own:
         yield from _lines("", "OURS: nobody but us set this number.", width, "accent")
     yield from derivation(one, width)
-    for pause in getattr(one, "pauses", ()):
+    for pause in one.pauses:
         yield from _lines("", pause_words(pause, at), width, "accent")
     if clock is None:
         yield from _fact("Basis", one.basis, width)
@@ -157,10 +157,10 @@ def _running(
         yield from _fact("Duty", "the rules recommend it or leave it open; nobody must", width)
     if owed:
         yield from _fact("More time", _more_time(clock, may_write=may_write), width)
-        pause = (
+        allowed = (
             f"{clock.pause}{'. = does it' if may_write else ''}" if clock.pause else "never: these rules stop no clock"
         )
-        yield from _fact("Pause", pause, width)
+        yield from _fact("Pause", allowed, width)
     if clock.note:
         yield from _fact("Note", clock.note, width)
     if clock.source:
@@ -188,19 +188,19 @@ def when_words(one: DeadlineView, at: Bounds) -> str:
     if one.state == "cancelled":
         return f"nothing is owed here any more (was due {due})"
     if one.state == "paused":
-        return f"paused; due {due} if it goes on now"
+        return f"stands still; due {due} at the latest"
     if one.due_at < at.now:
         return f"was due {due}: {due_words(one.due_at, at)}"
     return f"due {due}, {due_words(one.due_at, at, left=True)} left"
 
 
-def pause_words(pause: object, at: Bounds) -> str:
+def pause_words(pause: PauseView, at: Bounds) -> str:
     """`Paused from Mon 2 Nov 09:00 to Thu 5 Nov 10:00: she has the papers (approved by sam)`."""
-    began = moment(pause.begins_at, at.now, at.zone)  # type: ignore[attr-defined]
-    ends = pause.ends_at  # type: ignore[attr-defined]
-    until = moment(pause.until, at.now, at.zone)  # type: ignore[attr-defined]
+    began = moment(pause.begins_at, at.now, at.zone)
+    ends = pause.ends_at
+    until = moment(pause.until, at.now, at.zone)
     to = f"to {moment(ends, at.now, at.zone)}" if ends is not None else f"until {until} at the latest"
-    reason, approver = prose(pause.reason), prose(pause.approver, limit=60)  # type: ignore[attr-defined]
+    reason, approver = prose(pause.reason), prose(pause.approver, limit=60)
     return f"Paused from {began} {to}: {reason}" + (f" (approved by {approver})" if approver else "")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from amends.cases.stages import Stage
-from amends.ledger.views import CaseView, LetterView, MessageView, NoteView
+from amends.ledger.views import CaseView, DeadlineView, LetterView, MessageView, NoteView
 from amends.letters.kinds import LetterKind
 from tui.names import LETTER_NAMES, LETTER_STATES, letter_name, letter_state, sentence, why_here
+from tui.packs import pack_tag, tags
 from tui.signs import SIGNS, Bounds, Heat, age, day, due_words, heat, moment, size
 from tui.widgets.lineview import Sheet
 from tui.words import Line, Span, cut, fit, letter, name, plural, prose, width_of, wrap
@@ -262,7 +263,7 @@ def clocks(case: CaseView, at: Bounds) -> list[Span]:
     for one in owed:
         paused = one.state == "paused"
         band = heat(one.due_at, at, paused=paused)
-        label, words = prose(case.label_of(one), limit=50), "paused" if paused else due_words(one.due_at, at)
+        label, words = short_label(case, one), "paused" if paused else due_words(one.due_at, at)
         sign = SIGNS[band].strip()
         spans += [("  " if spans else " ", "text"), (sign, "late-sign" if band is Heat.LATE else str(band))]
         spans.append(
@@ -273,7 +274,7 @@ def clocks(case: CaseView, at: Bounds) -> list[Span]:
         )
     for one in met:
         late = ", late" if one.breached_at else ""
-        label = prose(case.label_of(one), limit=50)
+        label = short_label(case, one)
         spans.append(
             (
                 f"  {label} {SIGNS[Heat.DONE]}{day(one.met_at or at.now, at.now, at.zone)}{late}",
@@ -281,6 +282,14 @@ def clocks(case: CaseView, at: Bounds) -> list[Span]:
             )
         )
     return spans or [(" No deadline runs.", "muted")]
+
+
+def short_label(case: CaseView, one: DeadlineView) -> str:
+    """`FINAL`; with the rules it is of (`FINAL fca`) only where another deadline of the case is called the same."""
+    label = prose(one.label, limit=12)
+    if all(other.pack == one.pack for other in case.deadlines if other.label == one.label):
+        return label
+    return f"{label} {tags([case.pack, *(pack for pack, _ in case.packs)]).get(one.pack) or pack_tag(one.pack)}"
 
 
 def details(case: CaseView, at: Bounds, width: int) -> Sheet:
@@ -326,11 +335,14 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
         )
     if case.root_cause:
         fact("Root cause", prose(case.root_cause))
-    lines += [(), (("DEADLINES", "strong"), (f"   {_packs(case)}", "muted"))]
+    lines += [(), (("DEADLINES", "strong"), ("   d=why each falls so, and what can be done", "muted"))]
+    for words in wrap(_packs(case), width - 3):
+        lines.append((("   " + words, "muted"),))
     for known, value in sorted(case.facts.items()):
         lines.append(((f"   {prose(known.replace('_', ' '))}: {prose(value)}", "text"),))
-    for one in case.deadlines:
-        lines.extend(_deadline(one, case.label_of(one), at, width))
+    owed = [one for one in case.deadlines if one.met_at is None and one.state not in ("met", "cancelled")]
+    for one in [*owed, *(one for one in case.deadlines if one not in owed)]:
+        lines.extend(_deadline(one, short_label(case, one), at, width, why=one in owed[:1]))
     asking = any(not person.accepted for person in case.participants)
     lines += [(), (("PEOPLE", "strong"), ("   p=accept" if asking else "", "muted"))]
     for person in case.participants:
@@ -351,8 +363,8 @@ def _packs(case: CaseView) -> str:
     return ", ".join(prose(f"{pack} {version}") for pack, version in ((case.pack, case.pack_version), *case.packs))
 
 
-def _deadline(one: Any, label: str, at: Bounds, width: int) -> Iterator[Line]:
-    label = prose(label, limit=50)
+def _deadline(one: DeadlineView, label: str, at: Bounds, width: int, *, why: bool) -> Iterator[Line]:
+    """One clock; `why` also how its day was counted, which is of what falls next."""
     number = f" no. {one.occurrence}" if one.occurrence > 1 else ""
     due = moment(one.due_at, at.now, at.zone)
     if one.met_at is not None:
@@ -371,9 +383,9 @@ def _deadline(one: Any, label: str, at: Bounds, width: int) -> Iterator[Line]:
     yield ((sign + " ", "late-sign" if sign == "!!" else role), (first, role))
     for line in rest:
         yield (("   " + line, role),)
-    for why in (*one.derivation, f"Basis: {one.basis}" if one.basis else ""):
-        if why:
-            for line in wrap(prose(why), width - 5):
+    for reason in (*one.derivation, f"Basis: {one.basis}" if one.basis else "") if why else ():
+        if reason:
+            for line in wrap(prose(reason), width - 5):
                 yield (("     " + line, "muted"),)
 
 

@@ -22,7 +22,7 @@ from amends.deadlines.compute import Due, latest_extension
 from amends.deadlines.model import RECEIPT, Confidence, Extension, Pack, RequiredLetter, Rule, in_words, name_of
 from amends.deadlines.words import a_day, in_a_row
 from amends.kernel.errors import NotFound
-from amends.ledger.tables import Case, Deadline
+from amends.ledger.tables import PROMISED, Case, Deadline
 from amends.letters.kinds import LetterKind
 
 HOW_SURE: Final[dict[Confidence, str]] = {
@@ -167,6 +167,8 @@ def face(office: Office, session: Session, case_id: int) -> Face:
 
 def clock_of(office: Office, deadline: Deadline) -> Clock:
     """One deadline in words; of a rule that is in no pack any more only what the row itself says."""
+    if deadline.pack == PROMISED:
+        return _promise(deadline)
     pack = pack_of(office, deadline)
     rule = next((one for one in pack.deadline if one.id == deadline.kind), None) if pack is not None else None
     if pack is None or rule is None:
@@ -208,6 +210,30 @@ def clock_of(office: Office, deadline: Deadline) -> Clock:
         until=until,
         barred=barred,
         pause=_pause(rule),
+    )
+
+
+def _promise(deadline: Deadline) -> Clock:
+    """What a handler's letter promised."""
+    return Clock(
+        deadline_id=deadline.id or 0,
+        pack=deadline.pack,
+        pack_name="a promise in a letter of ours",
+        kind=deadline.kind,
+        label=deadline.label,
+        action="Keep what we promised",
+        stage="",
+        rule="by the day that the letter names",
+        own=True,
+        mandatory=False,
+        sure="our own word, no rule of law",
+        source="",
+        note="",
+        meets=(
+            "the next reply, progress update or final response that a person writes",
+            "your word that it was kept by another way (P)",
+        ),
+        owed=deadline.settled_at is None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -68,6 +68,10 @@ class QueueRow:
     version: int
     paused: bool = False
     """Whether the clock of its next deadline stands still."""
+    label: str = ""
+    """The short name of its next deadline, as the pack has it; filled by `queue_rows` alone."""
+    pack: str = ""
+    """The pack of its next deadline; filled by `queue_rows` alone."""
 
     def as_json(self) -> dict[str, Any]:
         deadline = {"kind": self.deadline, "due_at": iso(self.due_at), "state": self.due_state} if self.due_at else None
@@ -146,7 +150,7 @@ def queue_rows(session: Session, ids: Sequence[int], *, now: datetime) -> dict[i
         return {}
     try:
         rows = session.connection().execute(_ROW.where(col(Case.id).in_(list(ids))))
-        return {row.id: _queue_row(row, now) for row in rows}
+        return _with_labels(session, {row.id: _queue_row(row, now) for row in rows})
     except (Unreadable, OperationalError) as fault:
         if not is_misread(fault):
             raise
@@ -154,6 +158,20 @@ def queue_rows(session: Session, ids: Sequence[int], *, now: datetime) -> dict[i
         return {}
     half = len(ids) // 2  # a few bad rows among many are found in a few steps
     return queue_rows(session, ids[:half], now=now) | queue_rows(session, ids[half:], now=now)
+
+
+def _with_labels(session: Session, rows: dict[int, QueueRow]) -> dict[int, QueueRow]:
+    """The same rows, each with what its next deadline is called and of which pack it is."""
+    due = [row.id for row in rows.values() if row.due_at is not None]
+    statement = (
+        select(col(Deadline.case_id), col(Deadline.kind), col(Deadline.due_at), col(Deadline.label), col(Deadline.pack))
+        .where(col(Deadline.case_id).in_(due), col(Deadline.settled_at).is_(None))
+        .order_by(col(Deadline.id).desc())
+    )
+    for case_id, kind, due_at, label, pack in session.connection().execute(statement) if due else ():
+        if (rows[case_id].deadline, rows[case_id].due_at) == (kind, due_at):
+            rows[case_id] = replace(rows[case_id], label=label, pack=pack)
+    return rows
 
 
 def queue_row(session: Session, case_id: int, *, now: datetime) -> QueueRow:

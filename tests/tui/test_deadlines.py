@@ -241,3 +241,118 @@ async def test_names_of_strangers_and_reasons_come_clean_to_the_screen(tmp_path)
         for key in ("d", "t"):
             await press(pilot, key)
             assert "\x1b" not in screen_of(pilot)
+
+
+def a_pausing_house(tmp_path, *, actor=SAM):
+    """A desk whose own pack lets a supervisor stop one clock, and a handler another."""
+    from tests.casework.test_pausing import HOUSE
+
+    (tmp_path / "packs").mkdir(exist_ok=True)
+    (tmp_path / "packs" / "house.toml").write_text(HOUSE, encoding="utf-8")
+    return a_house(tmp_path, {"pack": "house", "folder": "packs"}, actor=actor, days=1)
+
+
+async def test_a_clock_is_paused_by_a_letter_that_was_read_and_goes_on_by_the_same_key(tmp_path):
+    desk = a_pausing_house(tmp_path)
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "d")
+        while "FINAL" not in why(pilot)[:8]:
+            await press(pilot, "down")
+        await press(pilot, "equals_sign", "tab")
+        assert "Its clock may stand still while a document that only the complainant has" in words_of(pilot)
+        await press(pilot, "f5")
+        assert "Still needed: why the clock stands still." in words_of(pilot)
+        await write(pilot, "Only she has the tenancy agreement.")
+        await press(pilot, "tab", "f5")
+        assert "Still needed: what you ask them for" in words_of(pilot)
+        await write(pilot, "Please send us your tenancy agreement.")
+        await press(pilot, "f5")
+        text = words_of(pilot)
+        assert "nothing has been sent" in text and "at the latest" in text
+        assert "Please send us your tenancy agreement." in pilot.app.screen.query_one("#letter").text
+        assert "Only she has" not in pilot.app.screen.query_one("#letter").text
+        assert not [one for one in the_case(desk).letters if one.kind == LetterKind.PAUSE]
+        await press(pilot, "s")
+        assert "press u to undo" in lines_of(pilot)[-2]
+        post_all(desk.office, now=NOW + timedelta(minutes=1))
+        await press(pilot, "escape", "d")
+        while "FINAL" not in why(pilot)[:8]:
+            await press(pilot, "down")
+        row = next(line for line in lines_of(pilot) if "FINAL" in line and "paused" in line)
+        assert "= " in row
+        assert "stands still" in why(pilot) and "Only she has the tenancy agreement. (approved by sam)" in why(pilot)
+        await press(pilot, "equals_sign", "1")
+        assert "go on from now" in pilot.app.said
+    assert not [one for one in the_case(desk).deadlines if one.state == "paused"]
+
+
+async def test_a_pause_that_is_a_supervisors_word_is_refused_in_the_dialog(tmp_path):
+    async with at(a_pausing_house(tmp_path, actor=AMARA)) as pilot:
+        await press(pilot, "enter", "equals_sign", "end", "tab")
+        await write(pilot, "Only she has it.")
+        await press(pilot, "tab")
+        await write(pilot, "Please send it.")
+        await press(pilot, "f5")
+        assert "is a supervisor's word" in words_of(pilot) and "ask sam" in words_of(pilot)
+
+
+async def test_rules_that_stop_no_clock_say_so(tmp_path):
+    async with at(a_house(tmp_path)) as pilot:
+        await press(pilot, "enter", "equals_sign")
+        assert "these rules stop none" in pilot.app.said
+
+
+async def test_what_a_letter_promises_is_a_clock_when_it_has_left_and_is_kept_with_a_key(tmp_path):
+    desk = a_house(tmp_path, {"pack": "iso-10002"})
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "r", "1")
+        await write(pilot, "An engineer comes by ")
+        await press(pilot, "f9", "f5")
+        assert "Still needed: by when." in words_of(pilot)
+        await write(pilot, "fri")
+        assert "by the end of Fri 27 Nov 2026, in 4 days" in words_of(pilot)
+        await press(pilot, "tab")
+        await write(pilot, "an engineer comes")
+        await press(pilot, "enter")
+        assert "An engineer comes by 27 November 2026" in pilot.app.screen.body.text
+        assert "promises 27 Nov" in lines_of(pilot)[1]
+        await press(pilot, "f5")
+        assert "It names the day that it promises" in " ".join(pilot.app.screen.query_one("#checks").text.split())
+        await press(pilot, "s")
+        post_all(desk.office, now=NOW + timedelta(minutes=1))
+        desk.office.wall = lambda: NOW + timedelta(minutes=2)
+        await press(pilot, "d")
+        assert any("PROM" in line and "Fri" in line and "ours" in line for line in lines_of(pilot))
+        await press(pilot, "P", "1", "enter")
+        assert pilot.app.said == "The promise is kept."
+    assert [one.state for one in the_case(desk).deadlines if one.kind == "promise"] == ["met"]
+
+
+async def test_a_promise_can_be_taken_out_of_a_draft_and_a_day_that_has_passed_is_none(tmp_path):
+    desk = a_house(tmp_path, {"pack": "iso-10002"})
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "r", "1", "f9")
+        await write(pilot, "2026-11-20")
+        await press(pilot, "f5")
+        assert "has passed; choose a later day." in words_of(pilot)
+        await press(pilot, *["backspace"] * 10)
+        await write(pilot, "1 dec")
+        await press(pilot, "f5")
+        (draft,) = [one for one in the_case(desk).letters if one.state == "draft"]
+        assert draft.facts["promises"]["day"] == "2026-12-01"
+        await press(pilot, "f9", *["backspace"] * 10, "f5")
+        assert pilot.app.said == "The letter promises nothing now."
+    (draft,) = [one for one in the_case(desk).letters if one.state == "draft"]
+    assert "promises" not in draft.facts
+
+
+async def test_the_queue_says_whose_rules_a_clock_is_of_where_there_are_several(tmp_path):
+    async with at(a_house(tmp_path)) as pilot:
+        head, first = lines_of(pilot)[2:4]
+        assert head.index("Rules") == first.index("housi…") and "S1ACK*" in first
+        assert all(len(line) <= 80 for line in lines_of(pilot))
+
+
+async def test_the_queue_has_no_such_column_where_one_pack_applies(tmp_path):
+    async with at(a_house(tmp_path, {"pack": "iso-10002"})) as pilot:
+        assert "Rules" not in lines_of(pilot)[2] and "UPDATE" in lines_of(pilot)[3]

@@ -17,7 +17,8 @@ from amends.ledger.views import DeadlineView, LetterView
 from amends.letters.kinds import LetterKind
 from tui.columns import short_reference
 from tui.desk import Desk, Dial
-from tui.dialogs.base import Dialog, label
+from tui.dialogs.base import label
+from tui.dialogs.lookover import LookOver, letter_lines
 from tui.dialogs.working import Working
 from tui.dials import is_owed
 from tui.signs import SIGNS, Bounds, Heat, heat, moment
@@ -26,7 +27,7 @@ from tui.widgets.editor import Editor
 from tui.widgets.field import Field
 from tui.widgets.lineview import LineView, Sheet
 from tui.widgets.rowlist import RowList
-from tui.words import Line, fit, letter, name, prose, wrap
+from tui.words import Line, fit, name, prose, wrap
 
 if TYPE_CHECKING:
     from amends.casework.clockface import Clock
@@ -184,7 +185,9 @@ class MoreTime(Working[Granted]):
                     self._give(meant, to, reason, preview)
 
             self.error("")
-            self.app.push_screen(LookOver(meant.one, preview, self._dial.at), answered)
+            at = self._dial.at
+            over = LookOver(lambda width: look_over(meant.one, preview, at, width), sends=bool(preview.body))
+            self.app.push_screen(over, answered)
 
         self.do(look, looked)
 
@@ -223,34 +226,6 @@ def about(clock: Clock, width: int) -> Sheet:
     return Sheet(tuple(lines))
 
 
-class LookOver(Dialog[bool]):
-    """What more time would do, and the letter as they will read it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f5,ctrl+s,ctrl+r", "accept", "Do it", show=False, priority=True),
-        Binding("s", "accept", "Do it", show=False),
-        Binding("left,h,q", "cancel", "Back", show=False),
-    ]
-
-    def __init__(self, one: DeadlineView, preview: Preview, at: Bounds) -> None:
-        super().__init__("Look it over: nothing has been sent")
-        self._one, self._preview, self._at = one, preview, at
-
-    def content(self) -> Iterator[Widget]:
-        yield LineView(id="letter", classes="-many")
-
-    def hint(self) -> str:
-        return f"s or F5={'Send it' if self._preview.body else 'Do it'}  ↑↓=Scroll  Esc=Back to your words"
-
-    def on_mount(self) -> None:
-        page = self.query_one(LineView)
-        page.show(lambda width: look_over(self._one, self._preview, self._at, width))
-        page.focus()
-
-    def action_accept(self) -> None:
-        self.dismiss(True)
-
-
 def look_over(one: DeadlineView, preview: Preview, at: Bounds, width: int) -> Sheet:
     """From when to when, and the notice."""
     before, after = (moment(each, at.now, at.zone) for each in (preview.before, preview.after))
@@ -265,6 +240,5 @@ def look_over(one: DeadlineView, preview: Preview, at: Bounds, width: int) -> Sh
         ((line, "muted"),)
         for line in wrap("The date moves when this letter has left; u calls it back until then.", width - 1)
     ]
-    lines += [(), (("Subject  ", "muted"), (prose(preview.subject), "strong")), ()]
-    lines += [((" " + line, "text"),) for line in wrap(letter(preview.body).rstrip(), width - 2)]
+    lines += letter_lines(preview, width)
     return Sheet(tuple(lines))

@@ -38,7 +38,9 @@ class CaseListing(CaseVerbs):
     def rows_and_pane(self) -> ComposeResult:
         yield Bar(id="head")
         with Horizontal():
-            yield CaseList(id=self.LIST)
+            cases = CaseList(id=self.LIST)
+            cases.tags = self.desk.tags
+            yield cases
             pane = LineView(id="preview")
             pane.can_focus = False  # it follows the list; whoever wants to read on opens the case
             yield pane

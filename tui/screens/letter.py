@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import BindingType
@@ -12,10 +13,13 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from amends.kernel.errors import AmendsError
+from amends.ledger.tables import PROMISED
 from amends.ledger.views import CaseView, LetterView
 from amends.letters.kinds import LetterKind
 from tui import frame, keys
 from tui.desk import Dial
+from tui.dialogs.promise import Promised
+from tui.dials import is_owed
 from tui.drafts import Gap, gaps, offset_to_place
 from tui.names import letter_name
 from tui.screens.base import DeskScreen
@@ -104,6 +108,9 @@ class LetterScreen(DeskScreen):
         left = [Part(f" {kind}", "strong"), Part(f"  {self.draft.reference or ''} {name(self.draft.to_name)}", "text")]
         if self.draft.counts_as:
             left.insert(1, Part(f"  as {prose(self.draft.counts_as.replace('_', ' '))}", "accent", "counts_as"))
+        promised = _promised(self.draft)
+        if promised is not None and promised.day is not None:
+            left.append(Part(f"  promises {promised.day.day} {promised.day:%b}", "accent", "promise"))
         self.show_title(left, [Part(f" {self._state} ", "muted")])
         left_to_write = gaps(self.body.text)
         if left_to_write:
@@ -245,6 +252,44 @@ class LetterScreen(DeskScreen):
         else:
             self._decide(lambda: self.house.say("The decision is noted; see that the words of the letter say it too."))
 
+    def action_promise(self) -> None:
+        """Something that the letter promises by a day."""
+        case_id = self.draft.case_id
+        if case_id is not None:
+            self.ask("dial", lambda: self.desk.dial(case_id), self._offer_promise, opens=True)
+
+    def _offer_promise(self, dial: Dial) -> None:
+        from tui.dialogs.promise import PromiseBy
+
+        running = [one for one in dial.case.deadlines if one.pack == PROMISED and is_owed(one)]
+        self.offer(PromiseBy(self.desk, _promised(self.draft), running=len(running)), self._promise)
+
+    def _promise(self, said: Promised) -> None:
+        desk, letter_id = self.desk, self.draft.id
+
+        def promise() -> LetterView:
+            from amends.casework import correspondence
+            from amends.casework.promising import Promise
+
+            meant = None if said.day is None else Promise(said.day, said.what, said.instead)
+            correspondence.promise(desk.office, letter_id, meant, actor=desk.actor, now=desk.now())
+            return desk.letter(letter_id)
+
+        def promised(letter: LetterView) -> None:
+            self.draft = letter
+            if said.day is None:
+                self.house.say("The letter promises nothing now.")
+                return
+            day = f"{said.day.day} {said.day:%B} {said.day.year}"
+            if day not in self.body.text:
+                self.body.insert(day)
+                self.house.say(f"It promises {day}, which stands at your cursor now: write round it what you promise.")
+            else:
+                self.house.say(f"It promises {day}; when the letter has left, that is a deadline of ours.")
+            self._draw()
+
+        self.do(promise, promised)
+
     def action_counts_as(self) -> None:
         """Which letter of the rules it is."""
         case_id = self.draft.case_id
@@ -320,6 +365,14 @@ class LetterScreen(DeskScreen):
                 actor=self.desk.actor,
                 now=self.desk.now(),
             )
+
+
+def _promised(draft: LetterView) -> Promised | None:
+    """What a draft promises already."""
+    word = draft.facts.get("promises")
+    if not isinstance(word, Mapping):
+        return None
+    return Promised(date.fromisoformat(str(word["day"])), str(word.get("what", "")), bool(word.get("instead")))
 
 
 def _end_of(text: str) -> tuple[int, int]:

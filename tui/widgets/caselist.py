@@ -40,6 +40,8 @@ class CaseList(RowList):
         self._illegible: set[int] = set()
         self.bounds: Bounds | None = None
         self.left = False
+        self.tags: Mapping[str, str] = {}
+        """What the packs are called in the column of rules, by their ids; empty where only one applies."""
         """Deadlines as the time that is left."""
         self.marked: dict[int, None] = {}
         self.gone: dict[int, str] = {}
@@ -100,7 +102,13 @@ class CaseList(RowList):
             self._ask(key)
             return (("   …", "muted"),)
         return row_spans(
-            row, self.layout_for(width), self.bounds, marked=key in self.marked, gone=self.gone.get(key), left=self.left
+            row,
+            self.layout_for(width),
+            self.bounds,
+            marked=key in self.marked,
+            gone=self.gone.get(key),
+            left=self.left,
+            tags=self.tags,
         )
 
     def heading(self, width: int) -> Line:
@@ -108,7 +116,7 @@ class CaseList(RowList):
         return head(self.layout_for(width))
 
     def layout_for(self, width: int) -> Layout:
-        return Layout.of(width)
+        return Layout.of(width, rules=bool(self.tags))
 
     def _ask(self, key: int) -> None:
         if key in self._asked:
