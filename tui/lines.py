@@ -131,7 +131,9 @@ def queue(rows: Sequence[QueueRow], desk: Desk) -> Iterator[str]:
 
 
 def _queue_cells(row: QueueRow, desk: Desk) -> tuple[str, ...]:
-    due = f"{clock_name(row.deadline)} {due_in_words(row.due_at, desk)}" if row.due_at else ""
+    due = ""
+    if row.due_at:
+        due = f"{clock_name(row.deadline)} {'= paused' if row.paused else due_in_words(row.due_at, desk)}"
     stage = f"{row.stage}, waiting" if row.waiting else row.stage
     new = "undelivered" if row.undelivered else f"{row.unread} new" if row.unread else ""
     return (name_of(row.reference), due, name_of(stage), new, name_of(row.handler or "nobody"))
@@ -191,7 +193,9 @@ def _deadlines(view: CaseView, desk: Desk) -> Iterator[str]:
     for one in view.deadlines:
         met = f" {moment(one.met_at, desk)}" if one.met_at and one.state == "met" else ""
         late = f", met {moment(one.met_at, desk)}" if one.met_at and not met else ""
-        said = f"{view.label_of(one)}, due {moment(one.due_at, desk)}, {one.state}{met}{late}. Basis: {one.basis}"
+        days = f" for {one.paused_days} {'day' if one.paused_days == 1 else 'days'}" if one.pauses else ""
+        state = f"{one.state}{days}" if one.state == "paused" else f"{one.state}{days and f', was paused{days}'}"
+        said = f"{view.label_of(one)}, due {moment(one.due_at, desk)}, {state}{met}{late}. Basis: {one.basis}"
         yield from _wrapped(clean(said).text, desk, first="  ", rest=INDENT)
         if one.state != "cancelled":
             for step in one.derivation:
