@@ -20,7 +20,7 @@ from sqlalchemy import event, insert, select, update
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlmodel import SQLModel, col
 
-from amends.casework import clockwork, intake, post
+from amends.casework import clockwork, handling, intake, post
 from amends.casework.actors import SYSTEM
 from amends.casework.office import Office
 from amends.casework.plans import planned_rows
@@ -30,7 +30,7 @@ from amends.kernel.refs import CaseRef
 from amends.ledger.chain import Chain, digest, new_salt
 from amends.ledger.schema import migrate
 from amends.ledger.tables import Case, Counter, Deadline, Event
-from tests.builders import a_mail, bytes_of
+from tests.builders import AMARA, SAM, a_mail, bytes_of
 
 _BATCH: Final = 200
 _MOMENTS: Final = 200
@@ -79,8 +79,8 @@ def _file_due(office: Office, due: int, now: datetime) -> datetime:
     """File, acknowledge and clock them until `now`; returns when their answers are missed."""
     received = _received_of_next(office, now)
     evening = received + timedelta(hours=6)
-    for start in range(0, due, _BATCH):
-        _file(office, range(start, min(start + _BATCH, due)), received, evening)
+    for start in range(1, due + 1, _BATCH):
+        _file(office, range(start, min(start + _BATCH, due + 1)), received, evening)
         _post(office, evening)
     while (at := clockwork.next_instant(office)) is not None and at <= now:
         while clockwork.tick(office, now=at):
@@ -106,6 +106,7 @@ def _next_tick(office: Office, received: datetime, kind: str, number: int) -> da
 
 
 def _file(office: Office, numbers: range, received: datetime, now: datetime) -> None:
+    """File these complaints, and give them to a handler."""
     mails = [
         a_mail(
             sender=f"writer{number}@people.example",
@@ -125,6 +126,8 @@ def _file(office: Office, numbers: range, received: datetime, now: datetime) -> 
     filed = intake.file(office, [(one.arrival_id, mail) for one, mail in zip(stored, mails, strict=True)], now=now)
     assert all(one.state == "filed" for one in filed)
     intake.mark_moved(office, "complaints", 1, [number + 1 for number in numbers], now=now)
+    for number in numbers:  # in an empty store the first is number 1
+        handling.assign(office, number, AMARA.login, actor=SAM, now=now)
 
 
 def _post(office: Office, now: datetime) -> None:

@@ -124,12 +124,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 def paragraphs(text: str) -> Markup:
     """`text` as HTML paragraphs, escaped: a blank line parts two, a newline breaks one."""
-    blocks = (block.strip("\n") for block in _BLANK_LINE.split(text.strip()))
-    return Markup("\n").join(
-        Markup("<p>{}</p>").format(Markup("<br>\n").join(escape(line) for line in block.split("\n")))
-        for block in blocks
-        if block
-    )
+    blocks = (block.strip("\n") for block in _BLANK_LINE.split(str(escape(str(text).strip()))))
+    return Markup("\n".join("<p>" + block.replace("\n", "<br>\n") + "</p>" for block in blocks if block))  # noqa: S704  (all of it was escaped)
 
 
 @pass_eval_context
@@ -303,6 +299,7 @@ class Templates:
         self._pairs = pairs
         self._plain = plain
         self._default = default
+        self._last: tuple[LetterKind, LetterFacts, Rendered] | None = None  # staff are told the same one after another
 
     @classmethod
     def load(cls, folders: Sequence[Path], languages: Sequence[str]) -> Templates:
@@ -346,6 +343,14 @@ class Templates:
 
     def render(self, kind: LetterKind, facts: LetterFacts) -> Rendered:
         """The letter in the complainant's language, or in the default one.  The reference is always in its subject."""
+        last = self._last
+        if last is not None and last[:2] == (kind, facts):
+            return last[2]
+        rendered = self._rendered(kind, facts)
+        self._last = kind, facts, rendered
+        return rendered
+
+    def _rendered(self, kind: LetterKind, facts: LetterFacts) -> Rendered:
         pair = self._choose(kind, facts.language)
         context = _context(facts, pair.language)
         subject, text = _parted(pair.text, _words(pair.text, context))
