@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from amends.casework import course
 from amends.casework.casefile import CaseFile
-from amends.deadlines.model import Item, Ombudsman, Pack, RequiredLetter, Window
+from amends.deadlines.model import BY_A_PERSON, Item, Ombudsman, Pack, RequiredLetter, Window, by_a_person
 from amends.ledger.tables import Letter
 from amends.letters.kinds import LetterFacts
 
@@ -86,7 +86,6 @@ def looked_at(
 # Letters that leave by themselves
 
 
-_BY_A_PERSON: Final = ("reasons", "outcome", "remedy")  # checks that nothing but a person can meet
 _WAY_OUT: Final = ("ombudsman", "ombudsman_url", "referral_period")
 
 
@@ -97,11 +96,15 @@ def not_said(pack: Pack | None, letter: RequiredLetter | None, text: str, *, ref
     """
     if pack is None or letter is None:
         return []
-    return [
+    missing = [
         f"It does not say {item.text} ({letter.basis})."
         for item in letter.must_contain
-        if item.required and (item.check in _BY_A_PERSON or says(item, text, reference=reference, pack=pack) is False)
+        if item.required and says(item, text, reference=reference, pack=pack) is False
     ]
+    if by_a_person(letter):
+        theirs = [item.text for item in letter.must_contain if item.check in BY_A_PERSON and item.required]
+        missing.append(f"Only a person can write {', '.join(theirs) or 'this letter'} ({letter.basis}).")
+    return missing
 
 
 def way_out(pack: Pack, letter: RequiredLetter, facts: LetterFacts) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from amends.deadlines.model import NUMBERLESS, RECEIPT, Pack, Rule, name_of
+from amends.deadlines.model import NUMBERLESS, RECEIPT, Pack, Rule, by_a_person, name_of
 from amends.deadlines.places import Place, line_of, places
 from amends.deadlines.words import in_a_row
 from amends.kernel.errors import ConfigError
@@ -305,5 +305,7 @@ def _doubts_of(pack: Pack, rule: Rule) -> Iterator[Mistake]:
         yield ("unit",), f"'{rule.id}' has neither a number nor a target of yours; it is shown, and never due"
     if not rule.warn and rule.mandatory and not rule.numberless:
         yield ("id",), f"'{rule.id}' warns nobody before it is missed; give it warn"
+    if rule.letter and by_a_person(kinds[rule.letter]):
+        yield ("letter",), f"'{rule.letter}' must say what only a person can; it will not go out by itself"
     if rule.extension is not None and rule.extension.notice_letter and not rule.extension.notice_must_contain:
         yield ("extension", "notice_must_contain"), "nothing is said of what the notice must contain"

@@ -253,6 +253,10 @@ class Stage(_Part):
     """The event that begins it."""
 
 
+BY_A_PERSON: Final = ("reasons", "outcome", "remedy")
+"""What a letter can only say in a person's words."""
+
+
 class Item(_Part):
     """One thing that a letter must contain; a text alone stands for one with nothing else said."""
 
@@ -290,6 +294,13 @@ class RequiredLetter(_Part):
             needed = "kind is missing: which of our letters is it?" if self.form == "letter" else "take kind out"
             raise ValueError(f'form "{self.form}": {needed}')
         return self
+
+
+def by_a_person(letter: RequiredLetter) -> bool:
+    """Whether nothing can write it by itself: an answer, a letter about anything, or one that must give reasons."""
+    if letter.kind not in ("acknowledgement", "progress-update", "holding"):
+        return True
+    return any(item.check in BY_A_PERSON and item.required for item in letter.must_contain)
 
 
 class Window(_Part):

@@ -137,7 +137,7 @@ def test_a_handlers_letter_about_something_else_does_not_stand_for_it(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "missing"),
     [
-        ('{ text = "why it is late", check = "reasons" }', "It does not say why it is late"),
+        ('{ text = "why it is late", check = "reasons" }', "Only a person can write why it is late (ISO 10002"),
         ('{ text = "the way out", check = "ombudsman" }', "It does not say the way out"),
     ],
 )

@@ -190,6 +190,7 @@ def test_every_mistake_is_told_from_top_to_bottom_and_the_reader_says_how_many_t
         (('default = "no"\n', ""), "until somebody answers 'urgent'"),
         (('kind = "final-response"', 'form = "record"'), "no letter of ours meets 'answer'"),
         (('notice_must_contain = ["why"]\n', ""), "nothing is said of what the notice must contain"),
+        (('met_by = ["answer"]\n', 'met_by = ["answer"]\nletter = "answer"\n'), "must say what only a person can"),
     ],
 )  # fmt: skip
 def test_what_is_doubtful_is_told_and_hinders_nobody(tmp_path: Path, change: tuple[str, str], sentence: str) -> None:
