@@ -732,6 +732,8 @@ def resend(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> in
     It is the same letter, under the same Message-ID.  Only where the address of the complainant was corrected since is
     it another one: the same words to the address of now (`send_to`).
     """
+    if _of_no_case(office, letter_id, None, actor=actor, now=now):
+        return letter_id
     with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
         _must_be_stuck(file, letter)
         if not letter.staff and letter.to_address != file.row.complainant_address:
@@ -814,6 +816,8 @@ def _write_anew(file: CaseFile, letter: Letter) -> int:
 
 def settle(office: Office, letter_id: int, sent: bool, *, actor: Actor, now: datetime) -> None:
     """A handler's word on an uncertain letter: it arrived, or it is given up (then write another, or telephone)."""
+    if _of_no_case(office, letter_id, sent, actor=actor, now=now):
+        return
     with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
         if letter.state not in ("uncertain", "failed", "bounced"):
             raise Refused(f"This letter is {letter.state}; there is nothing to settle.")
@@ -825,6 +829,28 @@ def settle(office: Office, letter_id: int, sent: bool, *, actor: Actor, now: dat
         else:
             letter.state = "cancelled"
             _clear_undelivered(file, except_for=letter_id)
+
+
+def _of_no_case(office: Office, letter_id: int, sent: bool | None, *, actor: Actor, now: datetime) -> bool:
+    """A daily letter to staff is on no case: it is sent again (`sent` None) or settled; False for any other letter."""
+    actor.may_write()
+    with office.book.write() as session:
+        letter = session.get(Letter, letter_id, with_for_update=True, populate_existing=True)
+        if letter is None or letter.case_id is not None:
+            return False
+        if letter.state not in ("uncertain", "failed", "bounced"):
+            raise Refused(f"This letter is {letter.state}; there is nothing to settle.")
+        if sent and letter.state != "uncertain":
+            raise Refused("The server refused this letter, so it cannot have arrived.")
+        if sent is None:
+            letter.state, letter.tries, letter.next_try_at, letter.error = "queued", 0, now, None
+            letter.owner = letter.lease_until = letter.dot_at = letter.uncertain_at = None
+        elif sent:
+            letter.state, letter.sent_at = "sent", letter.dot_at or now
+        else:
+            letter.state = "cancelled"
+        session.add(letter)
+    return True
 
 
 def _clear_undelivered(file: CaseFile, *, except_for: int) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from amends.casework import clockwork, handling, post
+from amends.casework import clockwork, correspondence, handling, post
+from amends.kernel.errors import Refused
 from amends.ledger.tables import Letter
-from tests.builders import NOW, ORGANISATION, SAM, a_mail, an_office, case_of, open_case, post_all
+from amends.mail.facts import Kind
+from tests.builders import NOW, ORGANISATION, SAM, a_mail, an_office, case_of, file_mail, open_case, post_all
 from tests.casework.test_clockwork import answer, live, tick_until
 
 AMARA_WANTS = {"login": "amara", "name": "Amara Osei", "address": "amara@northwind.example", "digest": True}
@@ -211,6 +214,31 @@ def test_it_is_a_letter_like_any_other_and_can_be_posted(make_on):
     assert digests(office)[0].message_id in sent
     assert digests(office)[0].state == "sent"
     assert post.claim(office, "test", now=at(2026, 12, 14, 9, 2)) == []
+
+
+def test_one_that_did_not_arrive_is_seen_and_can_be_sent_again_or_given_up(make):
+    office = make()
+    amaras_case(office)
+    post_all(office)
+    tick_until(office, at(2026, 12, 14, 9))
+    post_all(office, now=at(2026, 12, 14, 9, 1), result=post.Unknown("torn"))
+    [stuck] = [one for one in digests(office) if one.state == "uncertain"]
+    correspondence.resend(office, stuck.id, actor=SAM, now=at(2026, 12, 14, 10))
+    post_all(office, now=at(2026, 12, 14, 10))
+    assert digests(office)[0].state == "sent"
+    with pytest.raises(Refused, match="nothing to settle"):
+        correspondence.settle(office, stuck.id, False, actor=SAM, now=at(2026, 12, 14, 11))
+    report = replace(
+        a_mail(sender="mailer-daemon@northwind.example", kind=Kind.BOUNCE, subject="Undelivered"),
+        failed_message_ids=(stuck.message_id,),
+        permanent_failure=True,
+        gave_up=True,
+        failed_recipients=("amara@northwind.example",),
+    )
+    file_mail(office, report, now=at(2026, 12, 14, 12))
+    assert digests(office)[0].state == "bounced"
+    correspondence.settle(office, stuck.id, False, actor=SAM, now=at(2026, 12, 14, 13))
+    assert digests(office)[0].state == "cancelled"
 
 
 def test_a_long_list_says_how_many_more_there_are(make):
