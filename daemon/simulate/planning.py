@@ -12,6 +12,7 @@ from amends.deadlines.calendar import WorkingCalendar
 from amends.deadlines.model import Pack
 from amends.deadlines.packs import regimes_of
 from daemon.simulate.arrivals import arrivals, count_of
+from daemon.simulate.beside import beside, has_room
 from daemon.simulate.desk import Desk
 from daemon.simulate.estimate import Estimate, Rules
 from daemon.simulate.hours import WorkingTime
@@ -22,6 +23,8 @@ from daemon.simulate.verbs import play
 from daemon.simulate.work import Effort
 
 MOST_HANDLERS: Final = 500
+WORTH_A_PROCESS: Final = 150
+"""From so many complaints on, a second process is sooner done than a second game after the first."""
 _MIDNIGHT: Final = time(0)
 
 
@@ -57,6 +60,14 @@ class Watcher(Protocol):
     def step(self) -> None: ...
 
 
+class Unwatched:
+    """Nobody looks."""
+
+    def begin(self, handlers: int) -> None: ...
+
+    def step(self) -> None: ...
+
+
 def find(plan: Plan, watcher: Watcher) -> Found:
     """What is late with the number of handlers that was given, or how many keep every date.
 
@@ -64,15 +75,23 @@ def find(plan: Plan, watcher: Watcher) -> Found:
     """
     come = arrivals(plan.first, plan.days, plan.a_day, plan.calendar, seed=plan.seed)
 
-    def played(handlers: int) -> Played:
-        watcher.begin(handlers)
-        settings, days = with_handlers(plan.settings, handlers), (plan.first, plan.last)
-        return play(settings, come, handlers, effort=plan.effort, facts=plan.facts, days=days, step=watcher.step)
+    def played(numbers: Sequence[int]) -> list[Played]:
+        if len(numbers) < 2 or len(come) < WORTH_A_PROCESS or not has_room():
+            return [_played(plan, come, number, watcher) for number in numbers]
+        first, second = numbers
+        with beside(_played, plan, come, second, Unwatched()) as made:
+            return [_played(plan, come, first, watcher), made()]
 
     if plan.handlers is not None:
-        one = played(plan.handlers)
+        (one,) = played([plan.handlers])
         return Found(None if one.late_dates else one.handlers, one, (tried(one),))
     return search(_worker_out(plan, come), played, most=min(plan.complaints, MOST_HANDLERS))
+
+
+def _played(plan: Plan, come: Sequence[datetime], handlers: int, watcher: Watcher) -> Played:
+    watcher.begin(handlers)
+    settings, days = with_handlers(plan.settings, handlers), (plan.first, plan.last)
+    return play(settings, come, handlers, effort=plan.effort, facts=plan.facts, days=days, step=watcher.step)
 
 
 def _worker_out(plan: Plan, come: Sequence[datetime]) -> Callable[[int], Tried]:

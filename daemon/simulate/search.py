@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from daemon.simulate.result import Played, Tried, tried
 
 Work_out = Callable[[int], Tried]
-Play = Callable[[int], Played]
+Play = Callable[[Sequence[int]], Sequence[Played]]
+"""Plays some numbers of handlers, at once if that can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,12 @@ def search(work_out: Work_out, play: Play, *, most: int, around: int = 4) -> Fou
 
     best = worked_out(most).late_dates
     handlers = _smallest(lambda number: worked_out(number).late_dates <= best, most)
-    games: dict[int, Played] = {}
+    likely = [handlers, handlers - 1] if handlers > 1 else [handlers]
+    games = {one.handlers: one for one in play(likely)}
 
     def played(number: int) -> Played:
         if number not in games:
-            games[number] = play(number)
+            (games[number],) = play([number])
         return games[number]
 
     while best == 0 and played(handlers).late_dates and handlers < most:  # the packs are not all there is

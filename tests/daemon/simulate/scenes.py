@@ -48,11 +48,3 @@ def a_plan(
         handlers=handlers,
         seed=seed,
     )
-
-
-class Nobody:
-    """Who watches nothing."""
-
-    def begin(self, handlers: int) -> None: ...
-
-    def step(self) -> None: ...

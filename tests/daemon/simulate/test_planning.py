@@ -16,11 +16,11 @@ from amends.kernel.share import config_folder
 from daemon.simulate.arrivals import arrivals
 from daemon.simulate.desk import Desk
 from daemon.simulate.hours import WorkingTime
-from daemon.simulate.planning import find
+from daemon.simulate.planning import Unwatched, find
 from daemon.simulate.result import Complaint, Kept, spells
 from daemon.simulate.scratch import Hand, scratch_office, with_handlers
 from daemon.simulate.verbs import Verbs, play
-from tests.daemon.simulate.scenes import MONDAY, Nobody, a_plan, at
+from tests.daemon.simulate.scenes import MONDAY, a_plan, at
 
 _DAYS = (MONDAY, MONDAY)
 
@@ -78,14 +78,14 @@ def test_the_record_of_a_played_week_is_whole() -> None:
 
 def test_the_same_seed_gives_the_same_and_another_gives_another() -> None:
     plan = a_plan(days=4, a_day=1.5, handlers=1)
-    one, same, other = (find(replace(plan, seed=seed), Nobody()) for seed in (4, 4, 5))
+    one, same, other = (find(replace(plan, seed=seed), Unwatched()) for seed in (4, 4, 5))
     assert one == same
     assert one != other
 
 
 def test_the_number_that_keeps_every_date_is_found_and_one_less_misses_some() -> None:
     plan = a_plan("au-telco-2018", days=5, a_day=3, minutes=1200, region="AU-NSW")
-    found = find(plan, Nobody())
+    found = find(plan, Unwatched())
     assert found.enough == found.played.handlers > 1
     rows = {row.handlers: row for row in found.tried}
     assert (rows[found.enough].late_dates, rows[found.enough].verbs) == (0, True)
@@ -110,7 +110,7 @@ def test_nothing_is_left_in_the_temporary_folder() -> None:
 
 def test_weeks_add_up_to_what_was_played() -> None:
     plan = a_plan(days=8, a_day=1, handlers=1)
-    played = find(plan, Nobody()).played
+    played = find(plan, Unwatched()).played
     weeks = spells(played, plan.first, plan.last, days=7)
     days = spells(played, plan.first, plan.last, days=1)
     for rows in (weeks, days):

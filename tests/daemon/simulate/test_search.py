@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import pytest
@@ -27,9 +28,9 @@ def _tried(handlers: int, late: int) -> Tried:
 def test_the_number_that_is_enough_and_the_one_below_it_are_played_and_no_other(enough: int, most: int) -> None:
     games: list[int] = []
 
-    def play(handlers: int) -> Played:
-        games.append(handlers)
-        return _played(handlers, max(enough - handlers, 0))
+    def play(numbers: Sequence[int]) -> list[Played]:
+        games.extend(numbers)
+        return [_played(handlers, max(enough - handlers, 0)) for handlers in numbers]
 
     found = search(lambda n: _tried(n, max(enough - n, 0)), play, most=most)
     assert found.enough == found.played.handlers == enough
@@ -41,12 +42,14 @@ def test_the_number_that_is_enough_and_the_one_below_it_are_played_and_no_other(
 def test_what_was_played_decides_where_the_estimate_is_wrong(enough: int, wrong: int) -> None:
     guess = max(enough + wrong, 1)
     found = search(
-        lambda n: _tried(n, max(guess - n, 0)), lambda n: _played(n, max(enough - n, 0)), most=max(guess, enough)
+        lambda n: _tried(n, max(guess - n, 0)),
+        lambda some: [_played(n, max(enough - n, 0)) for n in some],
+        most=max(guess, enough),
     )
     assert found.enough == enough
 
 
 def test_where_no_number_keeps_every_date_the_smallest_that_does_as_well_as_any_is_told() -> None:
-    found = search(lambda n: _tried(n, max(7 - n, 3)), lambda n: _played(n, max(7 - n, 3)), most=100)
+    found = search(lambda n: _tried(n, max(7 - n, 3)), lambda some: [_played(n, max(7 - n, 3)) for n in some], most=100)
     assert found.enough is None
     assert found.played.handlers == 4
