@@ -20,7 +20,7 @@ from amends.casework.actors import SYSTEM, Actor
 from amends.casework.ahead import Ahead
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.gate import Answered
-from amends.casework.handling import end_waiting
+from amends.casework.handling import end_waiting, waits_since
 from amends.casework.kin import lock_cases, survivor_of, taken_up_by
 from amends.casework.leftover import told_to_sender
 from amends.casework.office import Office
@@ -550,7 +550,7 @@ def join(
         file.row.unread += 1
         file.touch()
         if match.standing is Standing.PARTICIPANT:
-            if not says_only_that(reading.new_text):
+            if not says_only_that(reading.new_text) and not waits_since(file, arrival.stored_at):
                 end_waiting(file, because="the complainant wrote", at=arrival.received_at)
             if asks_for_status(reading.new_text) and not arrival.history:
                 _tell_status(file, arrival, reading, message_id)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlmodel import col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
@@ -174,6 +174,18 @@ def keep_promise(
         must_stand_alone(file, "keep a promise on")
         promising.keep(file, occurrence=number, at=at or now)
         file.touch()
+
+
+def waits_since(file: CaseFile, instant: datetime) -> bool:
+    """Whether the case waits since a later instant: what was here by then is no answer to what was asked."""
+    if file.row.waiting is None:
+        return False
+    began = file.session.connection().execute(_last_waiting(file)).scalar()
+    return began is not None and instant < began
+
+
+def _last_waiting(file: CaseFile) -> Select[datetime]:
+    return select(func.max(col(Event.at))).where(col(Event.case_id) == file.id, col(Event.kind) == "waiting")
 
 
 def close(
@@ -367,12 +379,11 @@ def _wrote_while_waiting(file: CaseFile, address: str) -> datetime | None:
     """When somebody first wrote since the case waits, or None."""
     if file.row.waiting is None:
         return None
-    since = select(func.max(col(Event.at))).where(col(Event.case_id) == file.id, col(Event.kind) == "waiting")
     wrote = select(func.min(col(Message.at))).where(
         col(Message.case_id) == file.id,
         col(Message.direction) == "in",
         col(Message.kind) == str(Kind.PERSON),
         col(Message.from_address) == storable(address),
-        col(Message.at) > since.scalar_subquery(),
+        col(Message.at) > _last_waiting(file).scalar_subquery(),
     )
     return file.session.connection().execute(wrote).scalar()

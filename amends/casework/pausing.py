@@ -48,8 +48,6 @@ def grant(file: CaseFile, deadline: Deadline, *, reason: str, actor: Actor) -> d
 def _allowed(rule: Rule) -> Pause:
     if rule.pause is None:
         raise Refused(f"'{rule.action}' cannot be paused: {rule.basis} lets nothing stop its clock.")
-    if rule.recurring:
-        raise Refused(f"'{rule.action}' recurs, and its clock cannot be paused; it goes on with the next letter.")
     return rule.pause
 
 
@@ -96,6 +94,7 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
             "limited": until is not None,
             "reason": word["reason"],
             "approver": word["approver"],
+            "letter": letter.id,
             "zone": file.office.calendar.zone.key,
             "before": deadline.due_date,
             "before_at": deadline.due_at.isoformat(),
@@ -105,6 +104,16 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
     if file.row.waiting is None:
         file.row.waiting, file.row.waiting_reason = str(Waiting.COMPLAINANT), word["reason"]
         file.record("waiting", waiting=file.row.waiting, digest=words_seal(file.row, word["reason"]))
+
+
+def notice_came_back(file: CaseFile, letter: Letter) -> None:
+    """The letter of a pause came back: the complainant was never asked, and the clock never stood still."""
+    if letter.facts.get("pauses") is None:
+        return
+    for deadline in file.unmet():
+        if is_paused(deadline) and deadline.pauses[-1]["letter"] == letter.id:
+            since = datetime.fromisoformat(deadline.pauses[-1]["begins_at"])
+            file.end_pause(deadline, at=since, because="the letter that told of it came back")
 
 
 def time_is_up(file: CaseFile, deadline: Deadline) -> None:

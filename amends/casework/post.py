@@ -477,6 +477,7 @@ def note_bounce(file: CaseFile, letter: Letter, *, permanent: bool, bad_address:
     if permanent and letter.state != "cancelled":  # what was given up, or written anew to another address, stays so
         letter.state, letter.error = "bounced", "the address could not be delivered to (see the report on the case)"
         file.row.undelivered = file.row.undelivered or not letter.staff
+        pausing.notice_came_back(file, letter)
         file.touch()
         file.session.add(letter)
     if permanent and bad_address:

@@ -182,6 +182,8 @@ class Rule(_Part):
             raise ValueError("other stands beside an amount; this rule has none")
         if self.recurring and (self.span is None or self.span.amount == 0):
             raise ValueError("a recurring deadline needs an amount above 0")
+        if self.recurring and self.pause is not None:
+            raise ValueError("a recurring deadline cannot be paused: it goes on by itself; take pause out")
         if bool(self.applies_if) != bool(self.when):
             missing = "when, the facts that switch it on" if self.applies_if else "applies_if, the condition in words"
             raise ValueError(f"a condition needs both: {missing}, is missing")

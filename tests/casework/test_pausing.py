@@ -352,6 +352,35 @@ def test_an_answer_that_waited_in_the_tray_ends_the_pause_when_it_came(desk):
     assert sound(desk)
 
 
+def test_what_waited_in_the_tray_before_is_no_answer(desk):
+    case_id = an_open_case(desk)
+    filed = answer(desk, case_id, now=NOW + timedelta(days=1), authentication={"dmarc": "fail"})
+    assert filed.state == "held"
+    pause(desk, case_id)
+    post_all(desk, now=DAY_3)
+    reference = case_of(desk, case_id).row.reference
+    tray.join(desk, filed.arrival_id, reference, actor=AMARA, now=NOW + timedelta(days=4))
+    assert clock(desk, case_id).state == "paused" and sound(desk)
+
+
+def test_a_letter_that_comes_back_has_stopped_no_clock(desk):
+    case_id = paused(desk)
+    (notice,) = [one for one in case_of(desk, case_id).letters if one.kind == LetterKind.PAUSE]
+    bounce = a_mail(
+        sender="mailer-daemon@mx.example.org",
+        kind=Kind.BOUNCE,
+        failed_message_ids=(notice.message_id,),
+        gave_up=True,
+        permanent_failure=True,
+    )
+    file_mail(desk, bounce, now=NOW + timedelta(days=8))
+    found = clock(desk, case_id)
+    assert (found.state, found.due_date, found.paused_days) == ("open", "2026-12-21", 0)
+    (ended,) = [one for one in case_of(desk, case_id).events if one.kind == "deadline-resumed"]
+    assert ended.data["because"] == "the letter that told of it came back"
+    assert sound(desk)
+
+
 def test_a_machine_ends_no_pause(desk):
     case_id = paused(desk)
     answer(desk, case_id, now=NOW + timedelta(days=4), kind=Kind.AUTO_REPLY)

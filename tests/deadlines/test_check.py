@@ -142,6 +142,9 @@ def test_a_good_pack_is_told_so(tmp_path: Path) -> None:
          "lies before effective_from", "effective_to"),
         (('amount = 4, unit = "hours"', 'amount = 4, unit = "promptly"'), "deadline.1.warn.1.before.unit",
          "'promptly' cannot be counted", "promptly"),
+        (('amount = 1\nunit = "working_days"', 'amount = 1\nunit = "working_days"\nrecurring = true\n'
+          'pause = { reason = "r", basis = "b", confidence = "verified" }'), "deadline.1",
+         "a recurring deadline cannot be paused: it goes on by itself; take pause out", None),
         (('amount = 1\nunit = "working_days"', 'unit = "promptly"\nrecurring = true'), "deadline.1",
          "a recurring deadline needs an amount above 0", None),
         (('basis = "Our policy"\nconfidence = "product_default"\nwarn = [\n', 'basis = "Our policy"\n'
