@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 from amends.kernel.errors import NeedsOperator
 from amends.ledger.book import Book
 
-HEAD: Final = "0009"
+HEAD: Final = "0010"
 """The newest migration this program knows; a test compares it with the folder."""
 
 _LOCK: Final = 0x414D454E4453  # "AMENDS": the advisory lock that keeps two daemons from migrating at once

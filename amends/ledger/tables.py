@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from amends.ledger.columns import Exact, Instant
@@ -144,6 +144,12 @@ class Case(_Table, table=True):
     __table_args__ = (
         UniqueConstraint("prefix", "year", "serial"),
         Index("ix_cases_queue", "is_open", "next_due_at", "id"),
+        Index(
+            "ix_cases_listed",  # in the order of the queue, and with all that its views and numbers ask
+            text("undelivered DESC"),
+            text("(next_due_at IS NULL)"),
+            *("next_due_at", "id", "is_open", "unread", "handler", "waiting", "vulnerable"),
+        ),
         Index("ix_cases_handler", "handler", "is_open"),
         Index("ix_cases_complainant", "complainant_address"),
         Index("ix_cases_merged", "merged_into"),

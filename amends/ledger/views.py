@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Integer, Select, and_, func, literal_column, or_, select, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
@@ -107,12 +107,15 @@ class View:
     closed: bool = False
 
 
+_NONE: Final = literal_column("0", Integer)  # in words, or no planner would know the condition of the index again
+
+
 def _where(view: View) -> list[Any]:
     # Mail on a closed case needs eyes: it stands in the open list until somebody has read it.
     where: list[Any] = [
         col(Case.is_open).is_(False)
         if view.closed
-        else or_(col(Case.is_open).is_(True), col(Case.unread) > 0, col(Case.undelivered).is_(True))
+        else or_(col(Case.is_open).is_(True), col(Case.unread) > _NONE, col(Case.undelivered).is_(True))
     ]
     if view.handler is not None:
         where.append(col(Case.handler).is_(None) if view.handler == "" else col(Case.handler) == view.handler)
