@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
-from amends.casework import contents, digests, pausing
+from amends.casework import contents, course, digests, pausing, reviewing
 from amends.casework.actors import SYSTEM, is_here, name_of, supervisors
 from amends.casework.ahead import looking, of_case
 from amends.casework.casefile import CaseFile, CaseFiles
@@ -333,12 +333,13 @@ def _missed(file: CaseFile, deadline: Deadline, to: str, late: Mapping[str, int]
 
 
 def _reassign(file: CaseFile) -> None:
-    """Give an escalated case to whom the settings say."""
+    """Give an escalated case to whom the settings say, but to nobody who may not decide its stage."""
     escalation, row = file.office.settings.escalation, file.row
     if escalation.on_breach != "reassign":
         return
     able = [escalation.to] if escalation.to else supervisors(file.office.settings)
-    if row.handler in able:
+    able = [login for login in able if login not in reviewing.barred(file, course.stages_of(file))]
+    if row.handler in able or not able:
         return
     before, row.handler = row.handler, _least_loaded(file.session, able)
     file.record("assigned", before=before, after=row.handler, because="a deadline was missed")

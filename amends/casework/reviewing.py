@@ -73,6 +73,13 @@ def _allowed(file: CaseFile, stages: Sequence[tuple[Pack, Stage]]) -> set[str]:
     return {event.data["login"] for event in events if event.kind == "involvement-allowed" and event.seq > begun}
 
 
+def barred(file: CaseFile, stages: Sequence[tuple[Pack, Stage]]) -> set[str]:
+    """Who may not decide the stages in which the case is."""
+    if not any(stage.reviewer == "not_involved" for _, stage in stages):
+        return set()
+    return set(involved(file, stages)) - _allowed(file, stages)
+
+
 def must_be_free(file: CaseFile, login: str, stages: Sequence[tuple[Pack, Stage]]) -> None:
     """Raises Refused where the case is in a stage that `login` may not decide, having been involved before it."""
     if not any(stage.reviewer == "not_involved" for _, stage in stages):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from amends.cases.outcomes import Outcome
-from amends.casework import correspondence, handling
+from amends.casework import clockwork, correspondence, handling
 from amends.casework.actors import Actor
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused
@@ -134,6 +134,17 @@ def test_where_there_is_one_person_the_way_out_is_theirs(tmp_path):
         handling.assign(office, case_id, "amara", actor=AMARA, now=ASKED)
     handling.assign(office, case_id, "amara", override="There is nobody else.", actor=AMARA, now=ASKED)
     answer(office, case_id, now=ASKED + timedelta(days=1))
+    assert sound(office)
+
+
+def test_a_missed_deadline_gives_the_review_to_nobody_who_was_involved(tmp_path):
+    kim = {"login": "kim", "name": "Kim Hall", "role": "supervisor"}
+    office = an_office(tmp_path, handler=(*PEOPLE, kim), escalation={"on_breach": "reassign"})
+    case_id = reviewed(office, had_by="ben", answered_by=SAM)
+    handling.assign(office, case_id, "amara", actor=SAM, now=ASKED)
+    while clockwork.tick(office, now=ASKED + timedelta(days=60)):
+        pass
+    assert case_of(office, case_id).row.handler == "kim"
     assert sound(office)
 
 
