@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlmodel import col
 
-from amends.casework import clockwork, handling
+from amends.casework import clockwork, handling, recomputing
 from amends.ledger.tables import Case, Deadline
 from amends.ledger.verify import verify
 from bench import million
@@ -46,6 +46,14 @@ def _action_at(office, at):
     with office.book.read() as session:
         row = session.scalars(select(Deadline).where(col(Deadline.tick_at) == at)).first()
         return row.ticks[row.tick_no][1]
+
+
+def test_every_deadline_is_what_it_would_be_if_it_were_counted_again(tmp_path):
+    office = made(tmp_path)
+    total = recomputing.Sum()
+    for looked in recomputing.look_through(office, clock=lambda: NOW):
+        total.add(looked)
+    assert total.deadlines >= 100 and total.differences == 0, total
 
 
 def test_the_verbs_work_on_a_case_that_was_put_in(tmp_path):
