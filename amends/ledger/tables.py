@@ -318,7 +318,8 @@ class Deadline(_Table, table=True):
     `ticks` is its plan: [[instant, action, step, to], ...] in order of time.
 
     `state` is open, paused, met, breached or cancelled; `settled_at` says since when nothing more is owed.
-    The clock fires plan entry `tick_no` when `tick_at` has come, by compare-and-set, so each fires once.
+    The clock fires plan entry `tick_no` when `tick_at` has come, and looks again under the lock of the case, so each
+    fires once.
     `moved` is how often it was given more time.  `pauses` are the times in which its clock stood still, in their order
     (`plans.pauses_of` reads them); of one that lasts `ends_at` is null, and it is over by `until` at the latest.
     `breached_at` is never taken back, unless it turns out that the deadline had been met in time; a breached deadline
