@@ -100,8 +100,7 @@ def test_scenario_36_an_automatic_acknowledgement_is_no_answer_and_a_breach_stay
         assert (first["response"].state, first["response"].due_date) == ("open", "2024-04-03")
 
         town.passes(days=31)  # Thursday, 4 April
-        town.until(lambda: ("response", 1) in _breaches(town), what="the breach")
-        town.until_quiet()
+        town.until_the_clock_rests()
     case = town.case_of(EDITH)
     due_at = datetime(2024, 4, 3, 23, 59, 59, tzinfo=LONDON)
     assert _breaches(town)["response", 1] == due_at
@@ -150,6 +149,7 @@ def _everything_that_could_hide_it(town: Town, case: CaseView) -> Iterator[Calla
             for deed in deeds:
                 deed()
             town.until_quiet()
+            town.until_the_clock_rests()
 
     yield lambda: refused(correspondence.extend, "response", date(2024, 4, 30), "the engineer is ill")
     yield lambda: refused(correspondence.pause, "response", "we wait for her photographs")

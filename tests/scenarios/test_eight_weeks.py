@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from amends.casework import clockwork, handling
+from amends.casework import handling
 from tests.builders import SAM
 from tests.scenarios.town import Town, mail
 
@@ -95,10 +95,10 @@ def test_half_of_it_jumped_over_and_half_of_it_dead_sends_what_the_pack_demands_
     with house(town, daemons):
         _received(town)
         town.passes(weeks=4)  # in one step, while the house works
-        all_done(town)
+        town.until_the_clock_rests()
     town.passes(weeks=4)  # while it does not
     with house(town, daemons):
-        all_done(town)
+        town.until_the_clock_rests()
     assert what_left(town) == expected
     proves_itself(town)
 
@@ -114,7 +114,7 @@ def test_eight_weeks_in_one_step_send_one_letter_for_all_that_were_missed(
         _received(town)
     town.passes(weeks=8)
     with house(town, 1):
-        all_done(town)
+        town.until_the_clock_rests()
     assert what_left(town) == expected
     proves_itself(town)
 
@@ -139,21 +139,10 @@ def _received(town: Town) -> None:
     """The complaint is filed and acknowledged, and Amara has it."""
     town.deliver(mail())
     town.until_quiet()
-    all_done(town)
+    town.until_the_clock_rests()
     town.do(handling.assign, town.case_of(EDITH), "amara", actor=SAM)
     assert len(town.letters_to(EDITH)) == 1
     town.smtp.letters.clear()
-
-
-def all_done(town: Town) -> None:
-    """The clock has nothing more to do at this hour, and all that was written has left."""
-
-    def is_idle() -> bool:
-        upcoming = clockwork.next_instant(town.desk)
-        return upcoming is None or upcoming > town.now
-
-    town.until(is_idle, what="the clock to be done")
-    town.until_quiet()
 
 
 def what_left(town: Town) -> dict[date, dict[str, list[str]]]:

@@ -31,7 +31,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from amends.cases.outcomes import Outcome
-from amends.casework import correspondence
+from amends.casework import clockwork, correspondence
 from amends.casework.actors import Actor
 from amends.casework.correspondence import Finding, Words
 from amends.casework.intake import unpack
@@ -285,6 +285,16 @@ class Town:
 
         self.until(is_quiet, what="the house to be quiet")
         assert not self.box.uids(), "the inbox is empty"
+
+    def until_the_clock_rests(self) -> None:
+        """The clock has nothing more to do at this hour either, and all that it wrote has left."""
+
+        def rests() -> bool:
+            upcoming = clockwork.next_instant(self.desk)
+            return upcoming is None or upcoming > self.now
+
+        self.until(rests, what="the clock to be done")
+        self.until_quiet()
 
     def moved(self) -> int:
         """How many mails have left the inbox with their fate."""
