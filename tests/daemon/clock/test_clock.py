@@ -19,7 +19,7 @@ from amends.casework import clockwork
 from amends.casework.duty import lease
 from amends.casework.office import Office
 from amends.kernel.instants import wall_clock
-from amends.ledger.tables import Case, Deadline, Event
+from amends.ledger.tables import Case, Deadline, Event, Letter
 from daemon.clock import doubt as doubts
 from daemon.clock import duty as clock_duty
 from daemon.clock.doubt import ClockDoubt, Reading
@@ -121,6 +121,26 @@ def test_two_clocks_on_one_store_do_everything_once(
     assert set(seen.values()) == {1}
     breached = {event.case_id for event in events(office, "deadline-breached")}
     assert len(breached) == 6
+
+
+def test_two_clocks_after_days_of_downtime_write_one_digest(
+    make_office: Callable[..., Office], machine: Machine, database_url: str
+) -> None:
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    office = make_office(
+        url=database_url,
+        organisation={"region": "none", "hours": {day: ["00:00-24:00"] for day in days}},
+        handler=[{"login": "sam", "address": "sam@northwind.example", "role": "supervisor", "digest": True}],
+    )
+    for number in range(3):
+        open_case(office, a_mail(sender=f"person{number}@example.org"), now=office.now())
+    machine.passed = timedelta(days=60)
+    with ticking(office, "one"), ticking(office, "two"):
+        until(lambda: nothing_is_due(office), seconds=60)
+    with office.book.read() as session:
+        [digest] = session.scalars(select(Letter).where(col(Letter.kind) == "staff-digest"))
+        assert "MISSED, AND STILL OWED" in digest.body
+        assert not session.scalars(select(Letter).where(col(Letter.kind) == "staff-warning")).first()
 
 
 def test_what_fell_due_while_no_clock_ran_is_done_in_order_and_said_to_be_late(
