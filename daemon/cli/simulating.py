@@ -233,11 +233,12 @@ def _conclusions(found: Found, answer: str) -> list[str]:
 def _heading(plan: Plan) -> list[str]:
     organisation = plan.settings.organisation
     packs = [
-        f"{pack.id} {say.harmless(pack.version)}{'' if pack.verified else ' (not verified)'}" for pack in plan.packs
+        f"{pack.id}, version {say.harmless(pack.version)}{'' if pack.verified else ' (not verified)'}"
+        for pack in plan.packs
     ]
     facts = [f"{name}={value}" for name, value in plan.facts.items()]
     return [
-        f"Simulated: {in_a_row(packs, 'and')}{', ' if facts else ''}{', '.join(facts)}.",
+        f"Simulated: {'; '.join(packs)}{', ' if facts else ''}{', '.join(facts)}.",
         f"{show.a_number(plan.complaints, 'complaint')} in {show.a_number(plan.days, 'calendar day')} from "
         f"{a_day(plan.first)} to {a_day(plan.last)}, seed {plan.seed}; days of {organisation.region} in "
         f"{organisation.timezone}.",

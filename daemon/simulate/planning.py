@@ -85,7 +85,7 @@ def find(plan: Plan, watcher: Watcher) -> Found:
     if plan.handlers is not None:
         (one,) = played([plan.handlers])
         return Found(None if one.late_dates else one.handlers, one, (tried(one),))
-    return search(_worker_out(plan, come), played, most=min(plan.complaints, MOST_HANDLERS))
+    return search(worker_out(plan, come), played, most=min(plan.complaints, MOST_HANDLERS))
 
 
 def _played(plan: Plan, come: Sequence[datetime], handlers: int, watcher: Watcher) -> Played:
@@ -94,7 +94,8 @@ def _played(plan: Plan, come: Sequence[datetime], handlers: int, watcher: Watche
     return play(settings, come, handlers, effort=plan.effort, facts=plan.facts, days=days, step=watcher.step)
 
 
-def _worker_out(plan: Plan, come: Sequence[datetime]) -> Callable[[int], Tried]:
+def worker_out(plan: Plan, come: Sequence[datetime]) -> Callable[[int], Tried]:
+    """What works out from the packs what is late with so many handlers."""
     regimes = regimes_of(plan.settings)
     rules = Rules(lambda at: [regime.at(at, plan.calendar.zone) for regime in regimes], plan.calendar, plan.facts)
     hours = WorkingTime(plan.calendar, plan.first)

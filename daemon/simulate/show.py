@@ -103,7 +103,8 @@ def handlers_table(rows: Sequence[Tried], look: Look) -> list[str]:
     if room < 4 or not most:
         return lines
     width = max(map(len, lines))
-    drawn = [look.paint(_scaled(row.late_dates, most, room) * look.blocks[2], _RED) for row in rows]
+    bars = [_scaled(row.late_dates, most, room) * look.blocks[2] for row in rows]
+    drawn = [look.paint(bar, _RED) if bar else "" for bar in bars]
     return [lines[0], *(f"{line:<{width}}  {bar}".rstrip() for line, bar in zip(lines[1:], drawn, strict=True))]
 
 
@@ -164,7 +165,9 @@ def plot(spells: Sequence[Spell], look: Look, *, days: int) -> list[str]:
         whole = _scaled(spell.dates, most, room)
         missed = min(_scaled(spell.late, most, room), whole)
         answers = min(_scaled(spell.answers_due, most, room), whole - missed)
-        bar = answer * answers + other * (whole - missed - answers) + look.paint(late * missed, _RED)
+        bar = (
+            answer * answers + other * (whole - missed - answers) + (look.paint(late * missed, _RED) if missed else "")
+        )
         lines.append(f"{label}  {bar}{' ' * (room - whole)}  {number:>{max(map(len, numbers))}}".rstrip())
     return lines
 

@@ -16,7 +16,7 @@ from amends.kernel.share import config_folder
 from daemon.simulate.arrivals import arrivals
 from daemon.simulate.desk import Desk
 from daemon.simulate.hours import WorkingTime
-from daemon.simulate.planning import Unwatched, find
+from daemon.simulate.planning import Unwatched, find, worker_out
 from daemon.simulate.result import Complaint, Kept, spells
 from daemon.simulate.scratch import Hand, scratch_office, with_handlers
 from daemon.simulate.verbs import Verbs, play
@@ -77,14 +77,14 @@ def test_the_record_of_a_played_week_is_whole() -> None:
 
 
 def test_the_same_seed_gives_the_same_and_another_gives_another() -> None:
-    plan = a_plan(days=4, a_day=1.5, handlers=1)
+    plan = a_plan(days=2, a_day=1.5, handlers=1)
     one, same, other = (find(replace(plan, seed=seed), Unwatched()) for seed in (4, 4, 5))
     assert one == same
     assert one != other
 
 
 def test_the_number_that_keeps_every_date_is_found_and_one_less_misses_some() -> None:
-    plan = a_plan("au-telco-2018", days=5, a_day=3, minutes=1200, region="AU-NSW")
+    plan = a_plan("au-telco-2018", days=2, a_day=3, minutes=2400, region="AU-NSW")
     found = find(plan, Unwatched())
     assert found.enough == found.played.handlers > 1
     rows = {row.handlers: row for row in found.tried}
@@ -92,8 +92,18 @@ def test_the_number_that_keeps_every_date_is_found_and_one_less_misses_some() ->
     assert rows[found.enough - 1].late_dates > 0 and rows[found.enough - 1].verbs
 
 
+@pytest.mark.parametrize("pack", ["uk-housing-ombudsman-2024", "au-telco-2018"])
+@pytest.mark.parametrize("handlers", [1, 2])
+def test_what_is_worked_out_is_what_the_verbs_give(pack: str, handlers: int) -> None:
+    plan = a_plan(pack, days=2, a_day=3, minutes=1900)
+    come = arrivals(plan.first, plan.days, plan.a_day, plan.calendar, seed=plan.seed)
+    played = find(replace(plan, handlers=handlers), Unwatched()).tried[0]
+    assert replace(worker_out(plan, come)(handlers), verbs=True) == played
+    assert played.late_answers > 0 or handlers == 2
+
+
 @pytest.mark.parametrize("pack", sorted({file.pack.id for file in packs_in([config_folder() / "policies"])}))
-def test_every_pack_can_be_played_and_what_is_worked_out_is_what_the_verbs_give(pack: str) -> None:
+def test_every_pack_can_be_played(pack: str) -> None:
     plan = a_plan(pack, days=1, a_day=1)
     played = _play(plan, [at(1, 10)])
     assert played.complaints == (Complaint(MONDAY, MONDAY, MONDAY, late=False),)
@@ -109,12 +119,12 @@ def test_nothing_is_left_in_the_temporary_folder() -> None:
 
 
 def test_weeks_add_up_to_what_was_played() -> None:
-    plan = a_plan(days=8, a_day=1, handlers=1)
+    plan = a_plan(days=8, a_day=0.5, handlers=1)
     played = find(plan, Unwatched()).played
     weeks = spells(played, plan.first, plan.last, days=7)
     days = spells(played, plan.first, plan.last, days=1)
     for rows in (weeks, days):
-        assert sum(row.came for row in rows) == sum(row.answered for row in rows) == 8
+        assert sum(row.came for row in rows) == sum(row.answered for row in rows) == 4
         assert sum(row.dates for row in rows) == len(played.dates)
         assert sum(row.letters for row in rows) == len(played.letters)
         assert rows[-1].open_at_end == 0
