@@ -315,13 +315,23 @@ def _queue_row(row: Any, now: datetime) -> QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class PauseView:
-    """A time in which a clock stood still; `until` is its latest end, `ends_at` None while it lasts."""
+    """A time in which a clock stood still; `ends_at` is None while it lasts.
+
+    `until` is its latest end; where no rule says one (`limited` is False), until when it is planned.
+    """
 
     begins_at: datetime
     until: datetime
     ends_at: datetime | None
     reason: str
     approver: str
+    zone: ZoneInfo
+    limited: bool
+
+    def days(self, now: datetime) -> int:
+        """The local days at whose end the clock stood still, up to now."""
+        end = self.ends_at or (min(now, self.until) if self.limited else now)
+        return max(0, (end.astimezone(self.zone).date() - self.begins_at.astimezone(self.zone).date()).days)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -658,24 +668,21 @@ def _deadlines(session: Session, case_id: int, now: datetime) -> Iterable[Deadli
             met_at=d.met_at,
             breached_at=d.breached_at,
             derivation=tuple(d.derivation),
-            pauses=tuple(
-                PauseView(
-                    datetime.fromisoformat(one["begins_at"]),
-                    datetime.fromisoformat(one["until"]),
-                    None if one["ends_at"] is None else datetime.fromisoformat(one["ends_at"]),
-                    one["reason"],
-                    one["approver"],
-                )
-                for one in d.pauses
-            ),
-            paused_days=sum(_days_paused(one, now) for one in d.pauses),
+            pauses=(pauses := tuple(_pauses(d))),
+            paused_days=sum(one.days(now) for one in pauses),
         )
 
 
-def _days_paused(one: Mapping[str, Any], now: datetime) -> int:
-    zone = ZoneInfo(one["zone"])
-    begin, end = datetime.fromisoformat(one["begins_at"]), datetime.fromisoformat(one["ends_at"] or now.isoformat())
-    return max(0, (end.astimezone(zone).date() - begin.astimezone(zone).date()).days)
+def _pauses(deadline: Deadline) -> Iterable[PauseView]:
+    """Raises Unreadable where somebody wrote into the column what is no pause."""
+    try:
+        for one in deadline.pauses:
+            begins, until = datetime.fromisoformat(one["begins_at"]), datetime.fromisoformat(one["until"])
+            ends = None if one["ends_at"] is None else datetime.fromisoformat(one["ends_at"])
+            zone, limited = ZoneInfo(one["zone"]), bool(one["limited"])
+            yield PauseView(begins, until, ends, str(one["reason"]), str(one["approver"]), zone, limited)
+    except (LookupError, TypeError, ValueError) as wrong:
+        raise Unreadable("A value in the database (deadlines.pauses) cannot be read; run: amendsd verify") from wrong
 
 
 def _messages(session: Session, where: Sequence[Any]) -> Iterable[MessageView]:
