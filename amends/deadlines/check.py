@@ -6,6 +6,7 @@ it was written, so that a wrong amount in one place hides no wrong letter in ano
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from amends.deadlines.calendar import holidays_of
 from amends.deadlines.model import NUMBERLESS, RECEIPT, Pack, Rule, by_a_person, name_of
 from amends.deadlines.places import Place, line_of, places
 from amends.deadlines.words import in_a_row
@@ -26,6 +28,7 @@ Mistake = tuple[Place, str]
 """The way to a value, and what is wrong with it."""
 
 _REQUIRED: Final = "is missing"
+_REGION: Final = re.compile(r"[A-Z]{2,4}(-[A-Za-z0-9]{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ def check_file(path: Path, *, today: date | None = None) -> Checked:
     except ValidationError as fault:
         found += _of_shape(fault)
     found += _of_the_whole(tree)
+    if today is not None:
+        found += _regions_wrong(tree)
     if found:
         return Checked(path, None, _sentences(path, text, found))
     warnings = _sentences(path, text, _doubts(pack, today)) if pack is not None and today is not None else ()
@@ -108,7 +113,37 @@ def _said(place: Place, error: Mapping[str, Any]) -> str:
     message = str(error["msg"])
     if message.startswith("Value error, "):
         return message.removeprefix("Value error, ")
+    if (wanted := _wanted(kind, place, context)) is not None:
+        return f"{_shown(value)} {wanted}"
     return f"{message[0].lower()}{message[1:]} (it is {_shown(value)})"
+
+
+def _wanted(kind: str, place: Place, context: Mapping[str, Any]) -> str | None:
+    """What belongs there, after what stands there."""
+    match kind:
+        case "tuple_type" if len(place) == 1:
+            return f"is none of several; write [[{place[0]}]] above each"
+        case "tuple_type":
+            return "is no list; put it in square brackets, as in [...]"
+        case "int_type" | "int_from_float" | "int_parsing":
+            return "is no whole number; write one without quotes, such as 20"
+        case "greater_than_equal":
+            return f"is too little; write {context['ge']} or more"
+        case "less_than_equal":
+            return f"is too much; write {context['le']} or less"
+        case "string_type":
+            return "is no text; put it in quotes"
+        case "string_too_long":
+            return f"is too long; write at most {context['max_length']} characters"
+        case "string_too_short":
+            return "says nothing; write something"
+        case "bool_type" | "bool_parsing":
+            return "is neither true nor false; write one of them without quotes"
+        case "mapping_type" | "dict_type" | "model_type" | "model_attributes_type":
+            return 'is no table; write one, as in { amount = 5, unit = "working_days" }'
+        case _ if kind.startswith("date"):
+            return "is no day; write one like 2026-04-01, without quotes"
+    return None
 
 
 def _choices(expected: str) -> list[str]:
@@ -227,11 +262,15 @@ def _conditions(place: Place, when: object, facts: Mapping[str, Sequence[str]]) 
         if (known := facts.get(name_of(name))) is None:
             yield (*place, "when", name), f"this pack has no fact '{name}'{_near(name, facts)}"
             continue
+        if values == []:
+            yield (*place, "when", name), "no value stands there, so it would never apply; name one or more"
         yield from _unknown((*place, "when", name), values, known, f"value of the fact {name}")
 
 
 def _facts_wrong(tree: Mapping[str, Any], setters: Sequence[str]) -> Iterator[Mistake]:
     for n, fact in _tables(tree, "fact"):
+        if fact.get("values") == []:
+            yield ("fact", n, "values"), "nobody could answer it; write the answers there are, or leave values out"
         yield from _unknown(("fact", n, "default"), fact.get("default"), _values(fact), "value")
         yield from _unknown(("fact", n, "set_by"), fact.get("set_by"), setters, "letter or event")
 
@@ -266,6 +305,22 @@ def _days_wrong(tree: Mapping[str, Any]) -> Iterator[Mistake]:
                     "a pack is not verified while a mandatory deadline is from memory; "
                     "have it verified, or set verified = false",
                 )
+
+
+def _regions_wrong(tree: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Regions that nobody knows the holidays of.  Asked for an author alone: it costs what loading them costs."""
+    days = tree.get("calendar")
+    if not isinstance(days, dict):
+        return
+    named: list[tuple[Place, object]] = [(("calendar", "region"), days.get("region"))]
+    if isinstance(others := days.get("alternatives"), list):
+        named += [(("calendar", "alternatives", n), one) for n, one in enumerate(others)]
+    for place, region in named:
+        if isinstance(region, str) and _REGION.fullmatch(region):
+            try:
+                holidays_of(region)
+            except ConfigError as unknown:
+                yield place, str(unknown).removeprefix("organisation.region: ")
 
 
 # What is doubtful
@@ -303,6 +358,10 @@ def _doubts_of(pack: Pack, rule: Rule) -> Iterator[Mistake]:
         yield ("met_by",), f"no letter of ours meets '{rule.id}', only what is kept or sent outside of this product"
     if rule.numberless and rule.target is None:
         yield ("unit",), f"'{rule.id}' has neither a number nor a target of yours; it is shown, and never due"
+    for n, warn in enumerate(rule.warn):
+        span = rule.span
+        if span is not None and warn.before.unit == span.unit and warn.before.amount >= span.amount:
+            yield ("warn", n, "before"), f"'{rule.id}' has not begun so long before it is due; nobody is warned"
     if not rule.warn and rule.mandatory and not rule.numberless:
         yield ("id",), f"'{rule.id}' warns nobody before it is missed; give it warn"
     if rule.letter and by_a_person(kinds[rule.letter]):

@@ -55,7 +55,7 @@ OWN: Final = ".own"
 """What the id of an own clock ends with: `response.own` stands beside `response`."""
 MOST: Final = 10_000  # a larger amount is a slip of the finger, and would run off the calendar
 
-_Amount = Annotated[int, Field(ge=0, le=MOST)]
+_Amount = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 
 
 def name_of(words: str) -> str:
@@ -415,7 +415,7 @@ class Pack(_Part):
     version: str = Field(min_length=1)
     effective_from: date
     effective_to: date | None = None
-    verified: bool
+    verified: bool = Field(strict=True)
     notes: str = ""
     calendar: WorkingDays = WorkingDays()
     fact: tuple[Fact, ...] = ()

@@ -170,7 +170,7 @@ def test_the_author_of_a_pack_is_told_every_mistake_and_what_is_doubtful(amendsd
     told = amendsd("policy", "check", path)
     assert told.status == 1
     assert told.out.splitlines() == [
-        f"{path}:3: jurisdiction: input should be a valid string (it is 7)",
+        f"{path}:3: jurisdiction: 7 is no text; put it in quotes",
         f"{path}:12: deadline.1.amuont: unknown key; did you mean amount?",
         "2 mistakes; the pack cannot be used.",
     ]
