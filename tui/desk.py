@@ -189,7 +189,7 @@ class Desk:
 
         at = self.bounds()
         with self.office.book.read() as session:
-            return Dial(views.case(session, case_id, now=at.now), at, face(self.office, session, case_id))
+            return Dial(views.case(session, case_id, now=at.now), at, face(self.office, session, case_id, now=at.now))
 
     def lacking(self, case_id: int) -> list[tuple[Pack, RequiredLetter]]:
         """The letters without which the packs let the case not be closed; nothing while a letter is on its way."""
@@ -208,13 +208,13 @@ class Desk:
             raise NotFound(f"There is no case {words.strip()}; check the number, or search with /.")
         return found[0]
 
-    def assign(self, case_ids: Sequence[int], handler: str | None) -> Bulk:
+    def assign(self, case_ids: Sequence[int], handler: str | None, *, override: str = "") -> Bulk:
         from amends.casework import handling
 
         done, refused = [], []
         for case_id in case_ids:
             try:
-                handling.assign(self.office, case_id, handler, actor=self.actor, now=self.now())
+                handling.assign(self.office, case_id, handler, override=override, actor=self.actor, now=self.now())
                 done.append(case_id)
             except NeedsHandler as no:
                 refused.append(str(no))

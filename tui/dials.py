@@ -158,7 +158,7 @@ def _running(
     if owed:
         yield from _fact("More time", _more_time(clock, may_write=may_write), width)
         allowed = (
-            f"{clock.pause}{'. = does it' if may_write else ''}" if clock.pause else "never: these rules stop no clock"
+            f"{clock.pause}{'. W does it' if may_write else ''}" if clock.pause else "never: these rules stop no clock"
         )
         yield from _fact("Pause", allowed, width)
     if clock.note:

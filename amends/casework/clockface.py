@@ -32,6 +32,7 @@ HOW_SURE: Final[dict[Confidence, str]] = {
     "product_default": "a default of this product, no rule of law",
 }
 OURS: Final = "our own promise, no rule of law"
+_SAID_IN_A_REPLY: Final = ("reply", "acknowledgement")
 _KINDS: Final = {
     "acknowledgement": "acknowledgement",
     "progress-update": "progress update",
@@ -128,6 +129,8 @@ class Candidate:
     closes: bool
     here: bool
     """Whether it belongs to the stage in which the case is."""
+    by_hand: bool
+    """Whether it meets what it meets only if a person writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,8 @@ class Face:
     candidates: tuple[Candidate, ...]
 
 
-def face(office: Office, session: Session, case_id: int) -> Face:
-    """The clocks of a case, in words.  Raises NotFound."""
+def face(office: Office, session: Session, case_id: int, *, now: datetime) -> Face:
+    """The clocks of a case, in words, with what can be done about them now.  Raises NotFound."""
     row = session.get(Case, case_id)
     if row is None:
         raise NotFound("There is no such case.")
@@ -154,7 +157,7 @@ def face(office: Office, session: Session, case_id: int) -> Face:
     packs = office.packs_of(row)
     owed = [one for one in deadlines if one.settled_at is None]
     return Face(
-        {one.id or 0: clock_of(office, one) for one in deadlines},
+        {one.id or 0: clock_of(office, one, now=now) for one in deadlines},
         tuple(_dormant(row, packs, deadlines)),
         tuple(_questions(row, packs, owed)),
         tuple(_happenings(row, packs, owed)),
@@ -165,7 +168,7 @@ def face(office: Office, session: Session, case_id: int) -> Face:
 # What runs
 
 
-def clock_of(office: Office, deadline: Deadline) -> Clock:
+def clock_of(office: Office, deadline: Deadline, *, now: datetime) -> Clock:
     """One deadline in words; of a rule that is in no pack any more only what the row itself says."""
     if deadline.pack == PROMISED:
         return _promise(deadline)
@@ -189,7 +192,7 @@ def clock_of(office: Office, deadline: Deadline) -> Clock:
             meets=tuple(_meets_in_words(None, deadline.met_by)),
             owed=deadline.settled_at is None,
         )
-    more_time, until, barred = _more_time(pack, rule, deadline, counting(pack, office.calendar))
+    more_time, until, barred = _more_time(pack, rule, deadline, counting(pack, office.calendar), now)
     return Clock(
         deadline_id=deadline.id or 0,
         pack=pack.id,
@@ -269,7 +272,9 @@ def _name_of(letter: RequiredLetter) -> str:
     return f"{name[0].upper()}{name[1:]}"
 
 
-def _more_time(pack: Pack, rule: Rule, deadline: Deadline, days: WorkingCalendar) -> tuple[str, date | None, str]:
+def _more_time(
+    pack: Pack, rule: Rule, deadline: Deadline, days: WorkingCalendar, now: datetime
+) -> tuple[str, date | None, str]:
     """What the rule allows in words, until when, and why not now."""
     extension = rule.extension
     if extension is None:
@@ -277,7 +282,9 @@ def _more_time(pack: Pack, rule: Rule, deadline: Deadline, days: WorkingCalendar
     found = Due(deadline.due_at, date.fromisoformat(deadline.due_date), tuple(deadline.derivation))
     until = latest_extension(rule, found, deadline.starts_at, days, out_of_hours=pack.out_of_hours_of(rule))
     barred = ""
-    if deadline.moved and not extension.repeatable:
+    if now > deadline.due_at and extension.notice_by != "none":
+        barred = "it has passed, and they must be told before; answer it late"
+    elif deadline.moved and not extension.repeatable:
         barred = "it was given more time already, and the rule allows it once"
     elif until is not None and until <= found.due_date:
         barred = f"it was moved as far as the rule allows, to {a_day(found.due_date)}"
@@ -449,25 +456,29 @@ def candidates(
                 ),
                 letter.closes,
                 letter.stage in ("", stage),
+                course.only_by_hand(pack, letter),
             )
 
 
 def choices(found: Iterable[Candidate], kind: str) -> list[Candidate]:
     """The letters of the packs among which a letter of this kind can be, where that is a choice; else none.
 
-    A reply may be about anything: it is one of theirs only if somebody says so.
+    A reply may be about anything, an acknowledgement that only a person can write too: it is one of theirs only if
+    somebody says so, and is asked where that would meet something.
     """
+    if kind == str(LetterKind.REPLY):
+        said = (one for one in found if one.kind == kind or one.by_hand)
+        return [one for one in said if one.kind in _SAID_IN_A_REPLY and one.here and one.meets]
     here = [one for one in found if one.kind == kind and one.here]
     per_pack = {one.pack: [each for each in here if each.pack == one.pack] for one in here}
-    matters = any(len(some) > 1 for some in per_pack.values()) or (here and kind == str(LetterKind.REPLY))
-    return here if matters else []
+    return here if any(len(some) > 1 for some in per_pack.values()) else []
 
 
 def meets_in_words(face: Face, kind: str, counts_as: str) -> str:
     """What a letter of this kind meets when it leaves: `ACK and FINAL`; empty for nothing."""
-    here = [one for one in face.candidates if one.kind == kind]
-    named = [one for one in here if one.id == counts_as]
-    if not named:
-        by_pack = {one.pack: [each for each in here if each.pack == one.pack and each.here] for one in here}
-        named = [some[0] for some in by_pack.values() if len(some) == 1 and kind != str(LetterKind.REPLY)]
+    named: list[Candidate] = []
+    for pack in dict.fromkeys(one.pack for one in face.candidates):
+        mine = [one for one in face.candidates if one.pack == pack]
+        same = [one for one in mine if one.kind == kind and one.here and kind != str(LetterKind.REPLY)]
+        named += [one for one in mine if one.id == counts_as] or (same if len(same) == 1 else [])
     return in_a_row(list(dict.fromkeys(label for one in named for label in one.meets)), "and")

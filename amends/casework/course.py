@@ -78,12 +78,13 @@ def letters_of(
         here = named or [
             letter for letter in letters if letter.kind == kind != str(LetterKind.REPLY) and letter.stage in ("", stage)
         ]
-        if len(here) == 1 and not (automatic and _only_by_hand(pack, here[0])):
+        if len(here) == 1 and not (automatic and only_by_hand(pack, here[0])):
             found[pack.id] = here[0]
     return found
 
 
-def _only_by_hand(pack: Pack, letter: RequiredLetter) -> bool:
+def only_by_hand(pack: Pack, letter: RequiredLetter) -> bool:
+    """Whether it meets deadlines, and none of them if the product writes it by itself."""
     meant = [rule for rule in pack.deadline if letter.id in rule.met_by]
     return bool(meant) and not any(rule.automatic_counts or rule.letter == letter.id for rule in meant)
 

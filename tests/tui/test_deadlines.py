@@ -195,7 +195,9 @@ async def test_where_a_letter_can_be_more_than_one_of_the_rules_it_is_asked_and_
     async with at(desk) as pilot:
         await press(pilot, "enter", "r", "3")
         text = words_of(pilot)
-        assert "Which holding letter is it?" in text and "Eight week response" in text and "None of these" in text
+        assert (
+            "Which holding letter is it?" in text and "Eight week response" in text and "A plain holding letter" in text
+        )
         await press(pilot, "2")
         assert "as eight week response" in lines_of(pilot)[1]
         (draft,) = [one for one in the_case(desk).letters if one.state == "draft"]
@@ -258,7 +260,7 @@ async def test_a_clock_is_paused_by_a_letter_that_was_read_and_goes_on_by_the_sa
         await press(pilot, "enter", "d")
         while "FINAL" not in why(pilot)[:8]:
             await press(pilot, "down")
-        await press(pilot, "equals_sign", "tab")
+        await press(pilot, "W", "tab")
         assert "Its clock may stand still while a document that only the complainant has" in words_of(pilot)
         await press(pilot, "f5")
         assert "Still needed: why the clock stands still." in words_of(pilot)
@@ -281,14 +283,14 @@ async def test_a_clock_is_paused_by_a_letter_that_was_read_and_goes_on_by_the_sa
         row = next(line for line in lines_of(pilot) if "FINAL" in line and "paused" in line)
         assert "= " in row
         assert "stands still" in why(pilot) and "Only she has the tenancy agreement. (approved by sam)" in why(pilot)
-        await press(pilot, "equals_sign", "1")
+        await press(pilot, "W", "1")
         assert "go on from now" in pilot.app.said
     assert not [one for one in the_case(desk).deadlines if one.state == "paused"]
 
 
 async def test_a_pause_that_is_a_supervisors_word_is_refused_in_the_dialog(tmp_path):
     async with at(a_pausing_house(tmp_path, actor=AMARA)) as pilot:
-        await press(pilot, "enter", "equals_sign", "end", "tab")
+        await press(pilot, "enter", "W", "end", "tab")
         await write(pilot, "Only she has it.")
         await press(pilot, "tab")
         await write(pilot, "Please send it.")
@@ -298,7 +300,7 @@ async def test_a_pause_that_is_a_supervisors_word_is_refused_in_the_dialog(tmp_p
 
 async def test_rules_that_stop_no_clock_say_so(tmp_path):
     async with at(a_house(tmp_path)) as pilot:
-        await press(pilot, "enter", "equals_sign")
+        await press(pilot, "enter", "W")
         assert "these rules stop none" in pilot.app.said
 
 
@@ -356,3 +358,45 @@ async def test_the_queue_says_whose_rules_a_clock_is_of_where_there_are_several(
 async def test_the_queue_has_no_such_column_where_one_pack_applies(tmp_path):
     async with at(a_house(tmp_path, {"pack": "iso-10002"})) as pilot:
         assert "Rules" not in lines_of(pilot)[2] and "UPDATE" in lines_of(pilot)[3]
+
+
+async def test_a_reply_can_be_the_acknowledgement_that_only_a_person_can_write(tmp_path):
+    desk = a_house(tmp_path)
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "r", "1")
+        text = words_of(pilot)
+        assert "1 An ordinary reply" in text and "2 S1 acknowledgement" in text and "meets S1ACK*, S1ACK" in text
+        await press(pilot, "2")
+        await write(pilot, "You tell us that the heating is off, and want it mended this week.")
+        await press(pilot, "f5")
+        checks = " ".join(pilot.app.screen.query_one("#checks").text.split())
+        assert "See that it says how the complaint was understood" in checks
+        assert "It meets S1ACK* and S1ACK when it has left." in checks
+        await press(pilot, "s")
+        post_all(desk.office, now=NOW + timedelta(minutes=1))
+    states = {one.kind: one.state for one in the_case(desk).deadlines}
+    assert (states["s1_ack"], states["s1_response"]) == ("met", "open")
+
+
+async def test_more_time_is_not_offered_for_what_has_passed(tmp_path):
+    async with at(a_house(tmp_path, {"pack": "iso-10002"}, days=33)) as pilot:
+        await press(pilot, "enter", "plus")
+        assert "No deadline that runs here may be given more time" in pilot.app.said
+        await press(pilot, "escape", "d")
+        while "FINAL" not in why(pilot)[:8]:
+            await press(pilot, "down")
+        assert "no more: it has passed, and they must be told before; answer it late" in why(pilot)
+
+
+async def test_a_refusal_that_does_not_fit_into_a_line_is_shown_whole(tmp_path):
+    desk = a_house(tmp_path)
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "e", "2")
+        from amends.cases.outcomes import Outcome
+        from amends.casework import handling
+
+        case_id = id_of_complainant(desk.office, "Edith Kowalski")
+        handling.close(desk.office, case_id, outcome=Outcome.WITHDRAWN, reason="by telephone", actor=SAM, now=NOW)
+        await write(pilot, "They moved out")
+        await press(pilot, "f5")
+        assert "is closed already." in pilot.app.said

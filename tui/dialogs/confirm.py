@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widget import Widget
+from textual.widgets import Static
 
 from tui.dialogs.base import Dialog, note
 from tui.dialogs.choose import ChoiceList, Option
@@ -42,3 +44,19 @@ class Confirm(Dialog[bool]):
 
     def action_cancel(self) -> None:
         self.dismiss(False)
+
+
+class Told(Dialog[bool]):
+    """Something that does not fit into a line, to read and close."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space,q,left,h", "cancel", "Close", show=False)]
+
+    def __init__(self, title: str, words: str) -> None:
+        super().__init__(title)
+        self._words = words
+
+    def content(self) -> Iterator[Widget]:
+        yield Static(Content(self._words), markup=False)
+
+    def hint(self) -> str:
+        return "Enter=Close"

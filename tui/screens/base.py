@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
@@ -12,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from amends.kernel.errors import AmendsError, TryLater
+from amends.kernel.text import clean
 from tui import frame
 from tui.asking import Asking
 from tui.desk import Desk
@@ -129,7 +131,12 @@ class DeskScreen(Asking, Screen[None]):
     def refused(self, fault: AmendsError) -> None:
         if isinstance(fault, TryLater) and self.house.trouble:
             return  # the first and the status line say so already
-        self.house.say(str(fault), "late")
+        words = str(fault)
+        self.house.say(words, "late")
+        if cell_len(words) > self.size.width - 2 and self.is_current:
+            from tui.dialogs.confirm import Told
+
+            self.app.push_screen(Told("That cannot be done", clean(words).text))
 
     def unexpected(self, fault: Exception) -> None:
         self.house.unexpected(fault)

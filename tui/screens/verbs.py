@@ -39,6 +39,11 @@ def in_row(one: Candidate) -> tuple[str, str]:
     return prose(one.words, limit=60), f"{meets}; {prose(one.when or one.basis, limit=80)}"
 
 
+def without_command(sentence: str) -> str:
+    """A refusal without the command that follows it: on the screen there are keys for that."""
+    return sentence.partition(": amends ")[0].rstrip(".") + "."
+
+
 def _as_words(counts_as: str) -> str:
     return f"as {prose(counts_as.replace('_', ' '))}" if counts_as else "as none of these"
 
@@ -97,9 +102,11 @@ class CaseVerbs(DeskScreen):
                 self._new_letter(found.row, kind, "")
             return
         options = [Option(one, "Go on with your draft", _as_words(one.counts_as)) for one in found.begun]
-        options += [Option(one.id, *in_row(one)) for one in found.choices]
-        options.append(Option("", "None of these", "it meets nothing that they alone meet"))
-        intro = "It can be more than one letter of the rules, and meets the deadlines of that one."
+        of_rules = [Option(one.id, *in_row(one)) for one in found.choices]
+        named = "An ordinary reply" if kind is LetterKind.REPLY else f"A plain {letter_name(kind).lower()}"
+        plain = Option("", named, "about anything" if kind is LetterKind.REPLY else "")
+        options += [plain, *of_rules] if kind is LetterKind.REPLY else [*of_rules, plain]
+        intro = "It can be a letter that the rules ask for, and then meets the deadlines of that one."
 
         def chosen(answer: LetterView | str) -> None:
             if isinstance(answer, str):
@@ -107,7 +114,8 @@ class CaseVerbs(DeskScreen):
             else:
                 self.house.open_letter(answer)
 
-        self.offer(Choose(f"Which {letter_name(kind).lower()} is it?", options, intro=intro), chosen)
+        title = "Is it one of these?" if kind is LetterKind.REPLY else f"Which {letter_name(kind).lower()} is it?"
+        self.offer(Choose(title, options, intro=intro), chosen)
 
     def _new_letter(self, row: QueueRow, kind: LetterKind, counts_as: str) -> None:
         """A new final response asks for the decision first, so that the letter says it from the start."""
@@ -208,11 +216,34 @@ class CaseVerbs(DeskScreen):
             elif bulk.done:
                 words += " u=Undo"
             self.house.say(words, "late" if bulk.refused else "text")
+            left = [case_id for case_id in chosen if case_id not in bulk.done]
+            if bulk.refused and to and "not involved" in bulk.refused[0]:
+                self._ask_override(left, to, bulk.refused[0])
             if bulk.done and before:
                 self.house.remember(f"{done} given to {to or 'nobody'}", lambda: self._give_back(bulk.done, before))
             self.changed(bulk.done)
 
         self.do(lambda: self.desk.assign(chosen, to), told)
+
+    def _ask_override(self, chosen: list[int], to: str, why_not: str) -> None:
+        """A review is for somebody who was not involved: say so, and ask a supervisor for their word."""
+        from tui.dialogs.ask import AskText
+        from tui.dialogs.confirm import Told
+
+        if self.desk.actor.role != "supervisor":
+            self.app.push_screen(Told("Somebody else must decide this", prose(without_command(why_not))))
+            return
+
+        def reasoned(why: str) -> None:
+            def told(bulk: Bulk) -> None:
+                done = f"{plural(len(bulk.done), 'case')} given to {to}, on your word." if bulk.done else ""
+                self.house.say(bulk.refused[0] if bulk.refused else done, "late" if bulk.refused else "text")
+                self.changed(bulk.done)
+
+            self.do(lambda: self.desk.assign(chosen, to, override=why), told)
+
+        hint = f"{prose(without_command(why_not))} Your word, and why, stand on the record."
+        self.offer(AskText(f"Let {name(to)} decide it all the same?", "Why", hint=hint), reasoned)
 
     def _give_back(self, case_ids: Sequence[int], before: dict[int, str | None]) -> None:
         for case_id in case_ids:
@@ -321,7 +352,7 @@ class CaseVerbs(DeskScreen):
         ]
         if row.waiting:
             options.insert(0, Option("", "It waits no longer", f"now: {row.waiting}"))
-        intro = "Waiting stops no clock."
+        intro = "Waiting stops no clock. Where their rules allow it, W in the case pauses one."
         self.offer(
             Choose(f"{self._named(row)}: for whom does it wait?", options, intro=intro),
             lambda whom: self._wait_for(row, whom),
