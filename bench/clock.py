@@ -29,7 +29,7 @@ from bench import million
 from bench.figures import Part, megabytes, seconds
 from bench.house import ROOT, House, environment, until
 from daemon.clock.duty import BATCH
-from tests.builders import HANDLERS
+from tests.builders import AMARA, HANDLERS
 from tests.servers.dovecot import Dovecot
 from tests.servers.smtp import SmtpServer
 
@@ -91,26 +91,28 @@ def _idle(office: Office) -> dict[str, Any]:
 
 
 def _timed(once: Callable[[], None]) -> dict[str, float]:
-    """The first time too: it is the slowest of a daemon's life."""
-    took, cpu = [], time.process_time()
-    for _ in range(LOOKS):
-        began = time.perf_counter()
+    """The first time apart: a daemon has it once in its life, at its start."""
+    took, cpu = [], 0.0
+    for _ in range(LOOKS + 1):
+        began, used = time.perf_counter(), time.process_time()
         once()
         took.append(time.perf_counter() - began)
-    cpu = time.process_time() - cpu
-    return {"median": statistics.median(took), "slowest": max(took), "cpu": cpu / LOOKS}
+        cpu += time.process_time() - used
+    first, *others = took
+    return {"median": statistics.median(others), "slowest": max(others), "first": first, "cpu": cpu / len(took)}
 
 
 def _nothing_due(made: million.Made, idle: dict[str, Any]) -> Part:
     rows = [
-        (name, *(f"{1000 * found[one]:.2f} ms" for one in ("median", "slowest", "cpu")))
+        (name, *(f"{1000 * found[one]:.2f} ms" for one in ("median", "slowest", "first", "cpu")))
         for name, found in (("a tick", idle["tick"]), ("when the next is due", idle["look"]))
     ]
     return Part(
         "The clock with nothing to do",
         f"{made.cases:,} open cases with their deadlines under iso-10002-default, in SQLite on the disk "
-        f"({made.size / 1e9:.1f} GB, made in {made.seconds:.0f} s); {LOOKS} times each, the first with the rest.",
-        ("", "median", "slowest", "processor"),
+        f"({made.size / 1e9:.1f} GB, made in {made.seconds:.0f} s); {LOOKS} times each after the first, in a process of "
+        "its own.",
+        ("", "median", "slowest", "the first", "processor"),
         rows,
     )
 
@@ -204,7 +206,7 @@ def _leave(office: Office, at: datetime) -> None:
 _IN_WORDS: Final = {
     "warn": "warnings, with a letter to staff each",
     "letter": "updates to complainants, written by the clock",
-    "breach": "breaches, escalated, with letters to the supervisors",
+    "breach": "breaches, escalated, with letters to the handler and the supervisor",
 }
 
 
@@ -239,11 +241,15 @@ def _waits(house: House) -> list[tuple[str, float]]:
         again = _seconds(lambda: _counted_again(office))
     return [
         *asked,
-        ("`amends queue --limit 200`", _seconds(lambda: house.command("queue", "--limit", "200", program="tui"))),
+        ("`amends queue --limit 200`", _seconds(lambda: _queue(house))),
         ("`amendsd status`", _seconds(lambda: house.command("status"))),
         ("`amendsd run` until it is ready", _start(house)),
         ("2,000 cases counted again, as all are every night", again),
     ]
+
+
+def _queue(house: House) -> None:
+    house.command("queue", "--limit", "200", "--as", AMARA.login, program="tui").check_returncode()
 
 
 def _asked(office: Office) -> list[tuple[str, float]]:
