@@ -357,13 +357,21 @@ def simulate(
     ] = "10/day",
     handlers: Annotated[
         int | None,
-        typer.Option("--handlers", min=1, max=500, help="What is late with so many; default: how many are needed."),
+        typer.Option(
+            "--handlers", metavar="H", min=1, max=500, help="What is late with so many; default: how many are needed."
+        ),
     ] = None,
     minutes_per_answer: Annotated[
-        int, typer.Option("--minutes-per-answer", min=1, max=100_000, help="Working time that one answer takes.")
+        int,
+        typer.Option(
+            "--minutes-per-answer", metavar="M", min=1, max=100_000, help="Working time that an answer takes."
+        ),
     ] = 90,
     minutes_per_letter: Annotated[
-        int, typer.Option("--minutes-per-letter", min=1, max=100_000, help="The same of a shorter letter or a record.")
+        int,
+        typer.Option(
+            "--minutes-per-letter", metavar="M", min=1, max=100_000, help="The same of a shorter letter or record."
+        ),
     ] = 15,
     first: Annotated[
         str | None, typer.Option("--from", metavar="DATE", help="The first day, as 2027-03-01; default: today.")
@@ -375,7 +383,7 @@ def simulate(
         list[str] | None,
         typer.Option("--fact", metavar="NAME=VALUE", help="A fact of every complaint; may be given again."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another number, other days of arrival.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Another number, other days of arrival.")] = 1,
     as_json: Json = False,
     config: Config = None,
 ) -> int:
@@ -407,9 +415,10 @@ def policy_changes(
     as_json: JsonLines = False,
     config: Config = None,
 ) -> int:
-    """Show what a change of the calendar or of a pack would move.
+    """Show what a change would move.
 
-    Every open deadline is counted again by the configuration and the packs as they are now; nothing is changed.
+    A change of the calendar or of a pack: every open deadline is counted again by the configuration and the packs as
+    they are now.  Nothing is changed.
     """
     from daemon.cli.recounting import changes
 
@@ -426,10 +435,11 @@ def policy_apply(
     as_json: Json = False,
     config: Config = None,
 ) -> int:
-    """Move the open deadlines that a change of the calendar or of a pack moves.
+    """Move open deadlines after a change.
 
-    Each case is a transaction of its own, and each moved deadline an event in its ledger.  What was met, missed or
-    given more time stays as it is.  Broken off, it goes on where it was when it is run again.
+    Those that the calendar and the packs, as they are now, let fall on other days.  Each case is a transaction of its
+    own, and each moved deadline an event in its ledger.  What was met, missed or given more time stays as it is.  Broken
+    off, it goes on where it was when it is run again.
     """
     from daemon.cli.recounting import apply
 
@@ -442,9 +452,10 @@ def policy_check_deadlines(
     as_json: JsonLines = False,
     config: Config = None,
 ) -> int:
-    """Count every open deadline again and say which are not what they should be.
+    """Count every open deadline again.
 
-    The daemon does so every night; nothing is changed.  Exit status 1 if any differs in more than its words.
+    Says which are not what they should be.  The daemon does so every night; nothing is changed.  Exit status 1 if any
+    differs in more than its words.
     """
     from daemon.cli.recounting import check_deadlines
 

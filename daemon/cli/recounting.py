@@ -100,7 +100,7 @@ def _when(day: str, one: Difference) -> str:
 
 
 def _summary(total: Sum) -> str:
-    words = f"{total.cases:,} open cases, {total.deadlines:,} deadlines: "
+    words = f"{_number(total.cases, 'open cases')}, {_number(total.deadlines, 'deadlines')}: "
     if not total.differences and not total.stands:
         return f"{words}all are what they should be."
     told = [f"{total.moves:,} would move ({total.earlier:,} earlier, {total.later:,} later)"] if total.moves else []
@@ -110,6 +110,10 @@ def _summary(total: Sum) -> str:
     told += [f"{damaged:,} are damaged"] if (damaged := total.count((Sort.BROKEN, Sort.NEXT, Sort.PASSED))) else []
     told += [f"{total.stands:,} stand all the same"] if total.stands else []
     return f"{words}{', '.join(told)}."
+
+
+def _number(amount: int, nouns: str) -> str:
+    return counted(amount, nouns).replace(str(amount), f"{amount:,}", 1)
 
 
 def _unmoved(total: Sum) -> int:
