@@ -1,4 +1,4 @@
-"""For whom a case waits: an answer of the complainant ends it by itself, whichever way it comes; a machine's does not."""
+"""For whom a case waits: an answer of the complainant ends it by itself, however it comes; a machine's does not."""
 
 from __future__ import annotations
 
