@@ -438,8 +438,8 @@ def policy_apply(
     """Move open deadlines after a change.
 
     Those that the calendar and the packs, as they are now, let fall on other days.  Each case is a transaction of its
-    own, and each moved deadline an event in its ledger.  What was met, missed or given more time stays as it is.  Broken
-    off, it goes on where it was when it is run again.
+    own, and each moved deadline an event in its ledger.  What was met, missed or given more time stays as it is.
+    Broken off, it goes on where it was when it is run again.
     """
     from daemon.cli.recounting import apply
 

@@ -28,7 +28,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     listed = re.findall(r"^  ([a-z]+) ", done.stdout.partition("Commands:")[2].partition("\n\n")[0], re.MULTILINE)
     assert set(listed) == {
         *("run", "check", "init", "status", "ingest", "parse", "verify", "migrate", "demo", "policy", "backup"),
-        *("restore", "clock", "breaker", "reconcile", "doubt"),
+        *("restore", "clock", "breaker", "reconcile", "doubt", "simulate"),
     }
 
 
