@@ -110,8 +110,8 @@ def _nothing_due(made: million.Made, idle: dict[str, Any]) -> Part:
     return Part(
         "The clock with nothing to do",
         f"{made.cases:,} open cases with their deadlines under iso-10002-default, in SQLite on the disk "
-        f"({made.size / 1e9:.1f} GB, made in {made.seconds:.0f} s); {LOOKS} times each after the first, in a process of "
-        "its own.",
+        f"({made.size / 1e9:.1f} GB, made in {made.seconds:.0f} s); {LOOKS} times each after the first, in a "
+        "process of its own.",
         ("", "median", "slowest", "the first", "processor"),
         rows,
     )
