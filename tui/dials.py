@@ -228,8 +228,10 @@ def _asleep(row: Row, width: int, *, may_write: bool) -> Iterator[Line]:
 def _lines(sign: str, words: str, width: int, role: str) -> Iterator[Line]:
     lead = f"{sign} " if sign else ""
     for number, line in enumerate(wrap(words, width - len(lead) - 1)):
-        shown = lead if not number else " " * len(lead)
-        yield ((shown, "late-sign" if sign == SIGNS[Heat.LATE] and not number else role), (line, role))
+        if number or sign != SIGNS[Heat.LATE]:
+            yield ((lead if not number else " " * len(lead), role), (line, role))
+        else:
+            yield ((sign, "late-sign"), (f" {line}", role))
 
 
 def _fact(title: str, words: str, width: int, role: str = "text") -> Iterator[Line]:
