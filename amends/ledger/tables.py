@@ -322,7 +322,7 @@ class Deadline(_Table, table=True):
     fires once.
     `moved` is how often it was given more time.  `pauses` are the times in which its clock stood still, in their order
     (`plans.pauses_of` reads them); of one that lasts `ends_at` is null, and it is over by `until` at the latest.
-    `breached_at` is never taken back, unless it turns out that the deadline had been met in time; a breached deadline
+    `breached_at` is never taken back, unless it turns out that a letter of ours had left in time; a breached deadline
     may still be met, late.
     """
 
