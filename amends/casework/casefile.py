@@ -272,7 +272,7 @@ class CaseFile:
 
     def look_what_is_next(self) -> None:
         """Let the row say anew which deadline is owed next."""
-        self._owed, self._due_changed = None, True
+        self._due_changed = True
 
     def begin_pause(self, deadline: Deadline, pause: Mapping[str, Any]) -> None:
         """The clock of a deadline stands still from now on; `pause` is an entry of its `pauses` that lasts."""

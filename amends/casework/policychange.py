@@ -240,10 +240,17 @@ def _apply_to(office: Office, case_id: int, reason: str, done: Applied, *, actor
         found = [one for one in examine(office, session, case_id, now=now) if _mends(one)]
         if not found:
             return  # met or answered meanwhile
+        owed = {deadline.id: deadline for deadline in file.unmet()}
         for one in found:
-            if one.recount is not None and one.deadline_id is not None:
-                deadline = session.get_one(Deadline, one.deadline_id, populate_existing=True)
-                _recount(file, deadline, one.recount, told=one.difference.told, change=done.change, reason=reason)
+            if one.recount is not None:
+                _recount(
+                    file,
+                    owed[one.deadline_id],
+                    one.recount,
+                    told=one.difference.told,
+                    change=done.change,
+                    reason=reason,
+                )
         file.start_deadlines([one.row for one in found if one.row is not None])
         file.look_what_is_next()
         file.save()
