@@ -30,6 +30,7 @@ from amends.kernel.errors import NeedsOperator, TryLater
 from amends.kernel.instants import iso
 from amends.kernel.text import one_line
 from amends.ledger.columns import key
+from amends.ledger.legible import is_misread
 from amends.ledger.tables import PROMISED, Case, Deadline, Letter
 from amends.letters.kinds import LetterFacts, LetterKind
 
@@ -83,11 +84,16 @@ def tick(
     if len(due) > 1:
         try:
             return _fire_together(office, due, now)
-        except (TryLater, NeedsOperator):
-            raise
-        except Exception as fault:  # noqa: BLE001  (one of them is bad: below each fires alone, which shows which, and why)
-            not_together(fault)
+        except Exception as fault:
+            if _is_of_the_store(fault):
+                raise
+            not_together(fault)  # one of them is bad: below each fires alone, which shows which, and why
     return _fire_one_by_one(office, due, now, failed)
+
+
+def _is_of_the_store(fault: Exception) -> bool:
+    """Whether the store itself is in trouble, and not one row of it."""
+    return isinstance(fault, (TryLater, NeedsOperator, OperationalError)) and not is_misread(fault)
 
 
 def _first_of_each(due: Iterable[Entry]) -> list[Entry]:
@@ -114,10 +120,8 @@ def _fire_one_by_one(office: Office, due: Sequence[Entry], now: datetime, failed
                 with session.begin_nested():
                     file = CaseFile.open(office, session, entry.case_id, actor=SYSTEM, now=now)
                     fired += _fire(file, entry)
-            except (TryLater, NeedsOperator, OperationalError):
-                raise
             except Exception as fault:
-                if failed is None:
+                if failed is None or _is_of_the_store(fault):
                     raise
                 session.expire_all()
                 failed[entry.deadline_id] = one_line(f"{type(fault).__name__}: {fault}", 300)

@@ -6,13 +6,13 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from amends.casework import clockwork, correspondence, handling
 from amends.ledger.tables import Letter, Meta
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
-from tests.builders import AMARA, NOW, SAM, a_mail, an_office, case_of, open_case, post_all
+from tests.builders import AMARA, HANDLERS, NOW, SAM, a_mail, an_office, case_of, open_case, post_all
 
 
 def tick_until(office, now):
@@ -343,3 +343,33 @@ def test_the_more_fire_together_the_fewer_statements_each_takes(on_sqlite):
     event.listen(on_sqlite.book.engine, "before_cursor_execute", lambda *_: ran.append(None))
     assert tick_until(on_sqlite, clockwork.next_instant(on_sqlite)) == 12
     assert len(ran) < 12 * 4, len(ran)
+
+
+def test_a_case_that_cannot_be_read_stops_the_clock_of_no_other(on_sqlite):
+    damaged, whole = (open_case(on_sqlite, a_mail(sender=f"{name}@example.org")) for name in ("a", "b"))
+    post_all(on_sqlite)
+    with on_sqlite.book.write() as session:
+        session.connection().execute(text("UPDATE cases SET subject = CAST(x'ff' AS TEXT) WHERE id = 1"))
+    failed, faults = {}, []
+    end = NOW + timedelta(days=60)
+    while clockwork.tick(on_sqlite, now=end, failed=failed, not_together=faults.append):
+        pass
+    assert faults and set(failed) == {
+        deadline_id for deadline_id, case_id in _unsettled(on_sqlite) if case_id == damaged
+    }
+    assert [event["deadline"] for event in events_of(on_sqlite, whole, "deadline-breached")]
+
+
+def _unsettled(office):
+    with office.book.read() as session:
+        return session.connection().execute(text("SELECT id, case_id FROM deadlines WHERE settled_at IS NULL")).all()
+
+
+def test_cases_that_are_escalated_together_are_given_to_those_who_have_the_fewest(tmp_path):
+    zoe = {"login": "zoe", "name": "Zoe Adams", "address": "zoe@northwind.example", "role": "supervisor"}
+    office = an_office(tmp_path, handler=[*HANDLERS, zoe], escalation={"on_breach": "reassign"})
+    cases = [open_case(office, a_mail(sender=f"writer{n}@example.org")) for n in range(6)]
+    for case in cases:
+        handling.assign(office, case, "amara", actor=SAM, now=NOW)
+    tick_until(office, NOW + timedelta(days=60))
+    assert Counter(case_of(office, case).row.handler for case in cases) == {"sam": 3, "zoe": 3}
