@@ -170,6 +170,10 @@ async def test_more_time_is_looked_over_before_the_notice_goes_and_called_back_w
         await press(pilot, "f5", "s")
         (notice,) = [one for one in the_case(desk).letters if one.kind == LetterKind.HOLDING]
         assert notice.state == "queued" and "press u to undo" in lines_of(pilot)[-2]
+        await press(pilot, "u")
+        (notice,) = [one for one in the_case(desk).letters if one.kind == LetterKind.HOLDING]
+        assert notice.state == "draft"
+        await press(pilot, "f5", "s")
         post_all(desk.office, now=NOW + timedelta(minutes=1))
     assert "2027-01-08" in [one.due_date for one in the_case(desk).deadlines]
 
@@ -316,7 +320,7 @@ async def test_what_a_letter_promises_is_a_clock_when_it_has_left_and_is_kept_wi
         await press(pilot, "tab")
         await write(pilot, "an engineer comes")
         await press(pilot, "enter")
-        assert "An engineer comes by 27 November 2026" in pilot.app.screen.body.text
+        assert "An engineer comes by Friday, 27 November 2026" in pilot.app.screen.body.text
         assert "promises 27 Nov" in lines_of(pilot)[1]
         await press(pilot, "f5")
         assert "It names the day that it promises" in " ".join(pilot.app.screen.query_one("#checks").text.split())
@@ -400,3 +404,46 @@ async def test_a_refusal_that_does_not_fit_into_a_line_is_shown_whole(tmp_path):
         await write(pilot, "They moved out")
         await press(pilot, "f5")
         assert "is closed already." in pilot.app.said
+
+
+def a_review(tmp_path, *, actor):
+    """A desk with a case that Amara decided, taken up again for a stage that is for somebody else."""
+    from amends.cases.outcomes import Outcome
+    from amends.casework import handling
+
+    desk = a_house(tmp_path, actor=actor)
+    case_id = id_of_complainant(desk.office, "Edith Kowalski")
+    handling.assign(desk.office, case_id, "amara", actor=AMARA, now=NOW)
+    words = correspondence.Words(outcome="not upheld", reasons="We were in time.", remedy="", next_steps="")
+    letter = correspondence.draft(
+        desk.office, case_id, LetterKind.FINAL_RESPONSE, words=words, counts_as="s1_response", actor=AMARA, now=NOW
+    )
+    finding = correspondence.Finding(Outcome.NOT_UPHELD)
+    correspondence.respond(desk.office, letter, finding, actor=AMARA, now=NOW)
+    post_all(desk.office, now=NOW)
+    post_all(desk.office, now=NOW + timedelta(minutes=1))
+    desk.office.wall = lambda: NOW + timedelta(minutes=2)
+    handling.reopen(desk.office, case_id, "They disagree.", actor=SAM, now=desk.now())
+    return desk
+
+
+async def test_a_review_is_nobodys_who_was_involved_and_why_is_said_whole(tmp_path):
+    desk = a_review(tmp_path, actor=AMARA)
+    async with at(desk) as pilot:
+        await press(pilot, "A")
+        text = words_of(pilot)
+        assert "Somebody else must decide this" in text and "was not involved" in text and "--override" not in text
+        await press(pilot, "enter")
+    assert the_case(desk).row.handler is None
+
+
+async def test_a_supervisor_lets_somebody_decide_a_review_all_the_same_with_a_reason(tmp_path):
+    desk = a_review(tmp_path, actor=SAM)
+    async with at(desk) as pilot:
+        await press(pilot, "a", "1")
+        assert "Let amara decide it all the same?" in words_of(pilot)
+        await write(pilot, "Nobody else knows these boilers.")
+        await press(pilot, "f5")
+        assert "given to amara, on your word." in pilot.app.said
+    case = the_case(desk)
+    assert case.row.handler == "amara" and "Nobody else knows these boilers." in case.notes[-1].text

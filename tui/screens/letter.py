@@ -262,33 +262,36 @@ class LetterScreen(DeskScreen):
         from tui.dialogs.promise import PromiseBy
 
         running = [one for one in dial.case.deadlines if one.pack == PROMISED and is_owed(one)]
-        self.offer(PromiseBy(self.desk, _promised(self.draft), running=len(running)), self._promise)
+        language = dial.case.language
+        dialog = PromiseBy(self.desk, _promised(self.draft), running=len(running))
+        self.offer(dialog, lambda said: self._promise(said, language))
 
-    def _promise(self, said: Promised) -> None:
-        desk, letter_id = self.desk, self.draft.id
+    def _promise(self, said: Promised, language: str) -> None:
+        desk, letter_id, region = self.desk, self.draft.id, self.desk.office.settings.organisation.region
 
-        def promise() -> LetterView:
+        def promise() -> tuple[LetterView, str]:
             from amends.casework import correspondence
             from amends.casework.promising import Promise
+            from amends.letters.render import day_in_words
 
             meant = None if said.day is None else Promise(said.day, said.what, said.instead)
             correspondence.promise(desk.office, letter_id, meant, actor=desk.actor, now=desk.now())
-            return desk.letter(letter_id)
+            return desk.letter(letter_id), day_in_words(said.day, language, region) if said.day is not None else ""
 
-        def promised(letter: LetterView) -> None:
-            self.draft = letter
-            if said.day is None:
-                self.house.say("The letter promises nothing now.")
-                return
-            day = f"{said.day.day} {said.day:%B} {said.day.year}"
-            if day not in self.body.text:
-                self.body.insert(day)
-                self.house.say(f"It promises {day}, which stands at your cursor now: write round it what you promise.")
-            else:
-                self.house.say(f"It promises {day}; when the letter has left, that is a deadline of ours.")
-            self._draw()
+        self.do(promise, lambda found: self._promise_is_in(*found))
 
-        self.do(promise, promised)
+    def _promise_is_in(self, letter: LetterView, day: str) -> None:
+        self.draft = letter
+        if not day:
+            self.house.say("The letter promises nothing now.")
+        elif day in self.body.text:
+            self.house.say(f"It promises {day}; that is a deadline of ours when it has left.")
+        else:
+            row, column = self.body.cursor_location
+            before = self.body.document.get_line(row)[:column]
+            self.body.insert(f" {day}" if before and not before.endswith(" ") else day)
+            self.house.say("The day stands at your cursor now: write round it what you promise.")
+        self._draw()
 
     def action_counts_as(self) -> None:
         """Which letter of the rules it is."""
