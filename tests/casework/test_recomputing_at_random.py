@@ -1,10 +1,11 @@
-"""Whatever happened to a case, counting its deadlines again finds them as they stand; and what a change moves, it mends."""
+"""Whatever happened to a case, counting again finds its deadlines as they stand; and what a change moves is mended."""
 
 from __future__ import annotations
 
 import random
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,8 @@ def live(office: Office, steps: list[Step], dice: random.Random) -> Iterator[tup
     for step in steps:
         now += timedelta(minutes=dice.choice([1, 45, 700, 4000, 15_000]))
         work(office, now)
-        try:
+        with suppress(AmendsError, IndexError):  # it may not be possible now
             step(office, case_id, now, dice)
-        except (AmendsError, IndexError):  # it was not possible now
-            pass
         now += timedelta(minutes=2)
         work(office, now)
         yield step, now
