@@ -160,6 +160,8 @@ class QueueScreen(CaseListing):
             self.show_pane()
 
     def minute(self) -> None:
+        if not self.query(f"#{self.LIST}"):  # the program is going, and a worker's answer came after
+            return
         self.cases.left = self.house.prefs.left
         self._look_again(set())
 
