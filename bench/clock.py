@@ -164,7 +164,7 @@ def _round(office: Office, what: str, at: datetime) -> _Round:
     fired, after_first = 0, 0
     with _counted(office) as statements:
         began, cpu = time.perf_counter(), time.process_time()
-        while done := clockwork.tick(office, now=at, limit=BATCH, failed={}):
+        while done := clockwork.tick(office, now=at, limit=BATCH):
             fired += done
             if fired >= FIRST and not after_first:
                 after_first = _memory("VmRSS")
