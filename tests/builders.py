@@ -248,6 +248,19 @@ def post_all(
     return gone
 
 
+def post_and_die(office: Office, *, now: datetime) -> None:
+    """Every letter whose time has come is accepted, and the daemon dies before it wrote down what that means."""
+    for letter in post.claim(office, "dead", now=now):
+        assert post.before_dot(office, "dead", letter.letter_id, now=now)
+        accepted = post.Carried(letter.letter_id, post.Accepted("250 2.0.0 Ok: queued as TEST"))
+        post.before_dots(office, "dead", {}, accepted=[accepted], now=now)
+
+
+def find_what_left(office: Office, *, now: datetime) -> None:
+    """The next daemon finds what the dead one had begun."""
+    post.release(office, owner_is_dead=lambda owner: owner == "dead", now=now)
+
+
 def later(**span: float) -> datetime:
     """NOW and so many days, hours, minutes on."""
     return NOW + timedelta(**span)

@@ -235,8 +235,12 @@ class CaseFile:
         self.record("deadline-met", **self.which(deadline), late=late)
 
     def move(self, deadline: Deadline, found: Due, ticks: Sequence[PlannedTick], *, because: str, by: str) -> None:
-        """The deadline falls later, with what the clock has yet to do about it; a breach on the record stays there."""
-        before, left = deadline.due_at, sorted((one for one in ticks if one.at > self.now), key=lambda one: one.at)
+        """The deadline falls later, with what the clock has yet to do about it; a breach on the record stays there.
+
+        A date that has passed as well is missed all the same: the clock finds that, however late it comes.
+        """
+        to_come = (one for one in ticks if one.at > self.now or one.kind is TickKind.BREACH)
+        before, left = deadline.due_at, sorted(to_come, key=lambda one: one.at)
         deadline.due_at, deadline.due_date = found.due_at, found.due_date.isoformat()
         deadline.derivation, deadline.moved = list(found.derivation), deadline.moved + 1
         deadline.ticks = rows_of(left)
@@ -387,6 +391,11 @@ class CaseFile:
         """What receipt started is of no review, even if the mail server's clock, which dates it, is ahead of ours."""
         return written_at is not None and deadline.starts_at > max(written_at, self.row.received_at)
 
+    def was_not_missed(self, deadline: Deadline, *, at: datetime) -> None:
+        """A letter of ours that changes the date left at `at`: if that was in time, the old date was never missed."""
+        if at <= deadline.due_at:
+            self._correct_breach(deadline)
+
     def _correct_breach(self, deadline: Deadline) -> None:
         """Say that it was not breached after all, by an event of its own; the one of the breach stays in the ledger.
 
@@ -395,7 +404,8 @@ class CaseFile:
         """
         if deadline.breached_at is None or self.actor.login != SYSTEM.login:
             return
-        deadline.breached_at = None
+        deadline.breached_at, deadline.state = None, "open"
+        self.session.add(deadline)
         self.record("deadline-breach-corrected", **self.which(deadline))
         self.touch()
 

@@ -19,7 +19,7 @@ from amends.casework.plans import begins_at, last_occurrence, row_of
 from amends.deadlines.clocks import meets_event, plan, replanned
 from amends.deadlines.model import RECEIPT, Moment, Pack, RequiredLetter, Rule, name_of
 from amends.deadlines.model import Stage as PackStage
-from amends.ledger.tables import Case, Deadline
+from amends.ledger.tables import PROMISED, Case, Deadline
 from amends.letters.kinds import LetterKind
 
 
@@ -107,6 +107,8 @@ def answered(
     packs = {pack.id: pack for pack in file.office.packs_of(file.row)}
 
     def ends(deadline: Deadline) -> bool:
+        if deadline.pack == PROMISED:
+            return False  # it kept what was promised before it, and what it promises itself runs
         pack, letter = packs.get(deadline.pack), letters.get(deadline.pack)
         if pack is None:
             return True

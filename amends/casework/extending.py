@@ -99,10 +99,24 @@ def _moved(file: CaseFile, deadline: Deadline, pack: Pack, rule: Rule, *, to: da
     )
 
 
-def move(file: CaseFile, deadline: Deadline, *, to: date, reason: str, approver: str, because: str) -> None:
-    """The deadline falls at the end of that day from now on.  Raises Refused for what the rule does not allow."""
+def move(
+    file: CaseFile,
+    deadline: Deadline,
+    *,
+    to: date,
+    reason: str,
+    approver: str,
+    because: str,
+    told_at: datetime | None = None,
+) -> None:
+    """The deadline falls at the end of that day from now on; `told_at` is when the notice of it left.
+
+    Raises Refused for what the rule does not allow.
+    """
     pack, rule = rule_of(file, deadline)
     found = _moved(file, deadline, pack, rule, to=to, reason=reason, approver=approver)
+    if told_at is not None:
+        file.was_not_missed(deadline, at=told_at)
     ticks = list(ticks_of(pack, rule, found.due_at, found.due_date, file.office.calendar))
     file.move(deadline, found, ticks, because=because, by=approver)
 
@@ -137,6 +151,7 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
             reason=word["reason"],
             approver=word["approver"],
             because="the notice was sent",
+            told_at=at,
         )
     except Refused as late:
         file.record("extension-lapsed", **file.which(deadline), because=str(late).rstrip("."))

@@ -85,6 +85,7 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
     except Refused as late:
         file.record("pause-lapsed", **file.which(deadline), because=str(late).rstrip("."))
         return
+    file.was_not_missed(deadline, at=at)
     file.begin_pause(
         deadline,
         {

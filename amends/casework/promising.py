@@ -162,7 +162,8 @@ def _begin(file: CaseFile, promise: Promise, letter: Letter, *, at: datetime) ->
         for deadline in running(file):
             if at > deadline.due_at:  # a promise that was broken stays so, also if nobody had seen it yet
                 file.breach(deadline)
-        file.cancel_deadlines(because=f"replaced by our promise of {day}", only=lambda one: one.pack == PROMISED)
+        because = f"replaced by our promise of {day}"
+        file.cancel_deadlines(because=because, only=lambda one: one.pack == PROMISED, at=at)
     due_at = calendar.end_of(promise.day)
     planned = [
         PlannedTick(before(due_at, _WARNING, calendar), TickKind.WARN, f"{_WARNING.amount} {_WARNING.unit}", "handler"),

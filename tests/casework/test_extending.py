@@ -10,7 +10,19 @@ from amends.casework import clockwork, correspondence
 from amends.kernel.errors import Refused
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
-from tests.builders import AMARA, AUDREY, NOW, SAM, a_mail, an_office, case_of, open_case, post_all
+from tests.builders import (
+    AMARA,
+    AUDREY,
+    NOW,
+    SAM,
+    a_mail,
+    an_office,
+    case_of,
+    find_what_left,
+    open_case,
+    post_all,
+    post_and_die,
+)
 from tests.casework.test_course import write
 
 LATER = NOW + timedelta(days=14)
@@ -121,4 +133,28 @@ def test_more_time_by_the_code_is_a_supervisors_word_and_its_notice_names_the_om
     assert moved.due_date == "2026-12-14" and "approved by sam" in moved.derivation[-2]
     (notice,) = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.HOLDING]
     assert "Housing Ombudsman Service" in notice.body
+    assert verify(office.book).problems == ()
+
+
+def lived(office, now):
+    while clockwork.tick(office, now=now):
+        pass
+
+
+@pytest.mark.parametrize("days", [40, 60])
+def test_a_notice_that_had_left_in_time_takes_the_breach_back_that_the_clock_had_recorded_meanwhile(
+    office, case_id, days
+):
+    post_and_die(office, now=extend(office, case_id))
+    back = NOW + timedelta(days=days)  # before the new date, and after it
+    lived(office, back)
+    assert response_of(office, case_id).state == "breached"
+    find_what_left(office, now=back)
+    found = response_of(office, case_id)
+    assert (found.due_date, found.state, found.breached_at) == ("2027-01-08", "open", None)
+    kinds = [event.kind for event in case_of(office, case_id).events]
+    assert kinds.index("deadline-breach-corrected") < kinds.index("deadline-extended")
+    lived(office, NOW + timedelta(days=60))
+    late = response_of(office, case_id)
+    assert (late.state, late.breached_at) == ("breached", late.due_at)
     assert verify(office.book).problems == ()

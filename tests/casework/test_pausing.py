@@ -17,7 +17,20 @@ from amends.ledger.tables import Case, Event
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
 from amends.mail.facts import Kind
-from tests.builders import AMARA, AUDREY, NOW, SAM, a_mail, an_office, case_of, file_mail, open_case, post_all
+from tests.builders import (
+    AMARA,
+    AUDREY,
+    NOW,
+    SAM,
+    a_mail,
+    an_office,
+    case_of,
+    file_mail,
+    find_what_left,
+    open_case,
+    post_all,
+    post_and_die,
+)
 
 HOUSE = """id = "house"
 name = "Ours"
@@ -425,3 +438,18 @@ def test_a_pause_that_somebody_changed_behind_our_back_is_found(desk, change):
     if "{}" in change:
         with pytest.raises(Unreadable, match="run: amendsd verify"):
             clock(desk, 1)
+
+
+def test_a_letter_that_had_left_in_time_takes_the_breach_back_that_the_clock_had_recorded_meanwhile(house):
+    case_id = an_open_case(house)
+    last_day = NOW + timedelta(days=28)
+    pause(house, case_id, now=last_day)
+    post_and_die(house, now=last_day)
+    back = last_day + timedelta(days=3)
+    while clockwork.tick(house, now=back):
+        pass
+    assert clock(house, case_id).state == "breached"
+    find_what_left(house, now=back)
+    found = clock(house, case_id)
+    assert (found.state, found.breached_at, found.pauses[0].begins_at) == ("paused", None, last_day)
+    assert sound(house)

@@ -16,7 +16,17 @@ from amends.kernel.errors import Refused
 from amends.ledger.tables import Case, Event
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
-from tests.builders import AMARA, NOW, a_mail, an_office, case_of, open_case, post_all
+from tests.builders import (
+    AMARA,
+    NOW,
+    a_mail,
+    an_office,
+    case_of,
+    find_what_left,
+    open_case,
+    post_all,
+    post_and_die,
+)
 
 FRIDAY = date(2026, 12, 4)
 LATER = NOW + timedelta(hours=2)
@@ -286,3 +296,34 @@ def test_a_day_is_found_however_it_is_written(text, language, region):
 )
 def test_another_day_is_not_taken_for_it(text):
     assert not names_day(text, DAY, language="en", region="GB")
+
+
+def test_a_promise_replaced_in_time_is_not_broken_though_nobody_knew(plain, on_sqlite):
+    write(on_sqlite, plain, promise=Promise(FRIDAY))
+    friday = datetime(2026, 12, 4, 12, tzinfo=UTC)
+    words, instead = Words(message="It takes longer."), Promise(date(2026, 12, 18), instead=True)
+    letter = correspondence.draft(
+        on_sqlite, plain, LetterKind.REPLY, words=words, promise=instead, actor=AMARA, now=friday
+    )
+    post_and_die(on_sqlite, now=correspondence.send(on_sqlite, letter, actor=AMARA, now=friday))
+    monday = datetime(2026, 12, 7, 9, tzinfo=UTC)
+    tick(on_sqlite, monday)
+    assert promises(on_sqlite, plain)[0].state == "breached"
+    find_what_left(on_sqlite, now=monday)
+    old, new = promises(on_sqlite, plain)
+    assert (old.state, old.breached_at, new.state) == ("cancelled", None, "open")
+    assert sound(on_sqlite)
+
+
+def test_what_a_final_response_promises_runs_on_also_if_it_leaves_at_once(tmp_path):
+    office = an_office(tmp_path, letters={"undo_seconds": 0})
+    case_id = open_case(office)
+    post_all(office)
+    words = Words(outcome="upheld", reasons="The engineer came late.", remedy="", next_steps="")
+    letter = correspondence.draft(
+        office, case_id, LetterKind.FINAL_RESPONSE, words=words, promise=Promise(FRIDAY), actor=AMARA, now=LATER
+    )
+    correspondence.respond(office, letter, Finding(Outcome.UPHELD), actor=AMARA, now=LATER)
+    post_all(office, now=LATER)
+    (made,) = promises(office, case_id)
+    assert made.state == "open" and sound(office)
