@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
 from amends.cases.stages import Stage
-from amends.casework import contents, course, extending, gate, pausing, promising, reviewing
+from amends.casework import contents, course, effects, extending, gate, pausing, promising, reviewing
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -159,7 +159,7 @@ def draft(
         subject, body = office.templates.opening(kind, facts, message=message, known=given)
         kept = {"counts_as": counts_as} if counts_as else {}
         return _add_draft(
-            file, kind, subject, body, kept | ({"promises": promise.as_facts()} if promise is not None else {})
+            file, kind, subject, body, kept | ({effects.PROMISE: promise.as_facts()} if promise is not None else {})
         )
 
 
@@ -176,8 +176,8 @@ def promise(office: Office, letter_id: int, promise: Promise | None, *, actor: A
         promising.must_be_possible(promise, today=office.calendar.day_of(now))
     with _letter(office, letter_id, actor=actor, now=now) as (_, letter):
         _must_be_draft(letter)
-        others = {name: value for name, value in letter.facts.items() if name != "promises"}
-        letter.facts = others if promise is None else {**others, "promises": promise.as_facts()}
+        others = {name: value for name, value in letter.facts.items() if name != effects.PROMISE}
+        letter.facts = others if promise is None else {**others, effects.PROMISE: promise.as_facts()}
 
 
 def _add_draft(file: CaseFile, kind: LetterKind, subject: str, body: str, facts: dict[str, Any]) -> int:
@@ -271,7 +271,7 @@ def pause(
         until = pausing.grant(file, deadline, reason=reason, actor=actor)
         subject, body, counts_as = _pause_notice(file, deadline, storable(text).strip() or reason, until)
         word = pausing.granted(deadline, reason=reason, approver=actor.login)
-        facts = {"pauses": word} | ({"counts_as": counts_as} if counts_as else {})
+        facts = {effects.PAUSE: word} | ({"counts_as": counts_as} if counts_as else {})
         letter = session.get_one(Letter, _add_draft(file, LetterKind.PAUSE, subject, body, facts))
         leaves_at = _post(file, letter, None, anyway=True)
         if leaves_at > deadline.due_at:
@@ -340,7 +340,7 @@ def _give_notice(
     """The letter that tells of the new date, on its way.  Raises Refused where it would leave too late."""
     subject, body = _notice(file, wanted, pack, found, reason)
     word = extending.granted(file, deadline, to=found.due_date, reason=reason, approver=file.actor.login)
-    letter_id = _add_draft(file, LetterKind.HOLDING, subject, body, {"counts_as": wanted.id, "extends": word})
+    letter_id = _add_draft(file, LetterKind.HOLDING, subject, body, {"counts_as": wanted.id, effects.MORE_TIME: word})
     letter = file.session.get_one(Letter, letter_id)
     leaves_at = _post(file, letter, None, anyway=True)
     _must_leave_before(deadline, leaves_at)
@@ -597,6 +597,9 @@ def send(office: Office, letter_id: int, *, actor: Actor, now: datetime, anyway:
     with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
         if letter.kind == LetterKind.FINAL_RESPONSE:
             raise Refused("A final response needs an outcome; resolve the case with it.")
+        _must_be_draft(letter)
+        extending.must_still_be_possible(file, letter, leaves_at=_leaves_at(file))
+        pausing.must_still_be_possible(file, letter, leaves_at=_leaves_at(file))
         return _post(file, letter, None, anyway=anyway)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlmodel import col
-
+from amends.casework import effects
 from amends.casework.actors import Actor, supervisors
 from amends.casework.casefile import CaseFile
 from amends.casework.plans import is_paused, pack_of, pauses_of
@@ -42,22 +40,6 @@ def rule_of(file: CaseFile, deadline: Deadline) -> tuple[Pack, Rule]:
     raise Refused(f"The rule behind '{deadline.kind}' is in no policy pack any more; it is owed as it stands.")
 
 
-def must_not_change_already(file: CaseFile, deadline: Deadline) -> None:
-    """Raises Refused where a letter is on its way that will move this deadline, or stop its clock, when it leaves."""
-    statement = select(Letter).where(
-        col(Letter.case_id) == file.id,
-        col(Letter.state).in_(("queued", "sending", "uncertain")),
-        col(Letter.automatic).is_(False),
-    )
-    for letter in file.session.scalars(statement):
-        words = [word for name in ("extends", "pauses") if (word := letter.facts.get(name)) is not None]
-        if any(file.named(word["of"]) == (deadline.kind, deadline.occurrence, deadline.pack) for word in words):
-            raise Refused(
-                f"A letter that changes '{deadline.kind}' is on its way (letter {letter.id}); "
-                "wait until it has left, or call it back."
-            )
-
-
 def grant(file: CaseFile, deadline: Deadline, *, to: date, reason: str, actor: Actor) -> Due:
     """Check that the deadline may be moved to the end of that day, and put the word for it on the record.
 
@@ -65,7 +47,7 @@ def grant(file: CaseFile, deadline: Deadline, *, to: date, reason: str, actor: A
     """
     pack, rule = rule_of(file, deadline)
     found = _moved(file, deadline, pack, rule, to=to, reason=reason, approver=actor.login)
-    must_not_change_already(file, deadline)
+    effects.must_not_change_already(file, deadline)
     extension = rule.extension
     if extension is not None and extension.by == "supervisor" and actor.role != "supervisor":
         them = ", ".join(supervisors(file.office.settings)) or "a supervisor"
@@ -131,19 +113,33 @@ def granted(file: CaseFile, deadline: Deadline, *, to: date, reason: str, approv
     }
 
 
+def must_still_be_possible(file: CaseFile, letter: Letter, *, leaves_at: datetime) -> None:
+    """Raises Refused for a notice that was called back if it would tell of more time that cannot be given any more."""
+    if (word := effects.of(letter, effects.MORE_TIME)) is None:
+        return
+    if (deadline := effects.deadline_of(file, word)) is None:
+        raise Refused(f"It gives more time to '{word['of'][0]}', which is owed no more; discard it.")
+    effects.must_not_change_already(file, deadline)
+    _must_be_in_time(file, deadline, at=leaves_at)
+    pack, rule = rule_of(file, deadline)
+    to, reason, approver = date.fromisoformat(word["to"]), word["reason"], word["approver"]
+    _moved(file, deadline, pack, rule, to=to, reason=reason, approver=approver)
+
+
+def _must_be_in_time(file: CaseFile, deadline: Deadline, *, at: datetime) -> None:
+    _, rule = rule_of(file, deadline)
+    if at > deadline.due_at and (rule.extension is None or rule.extension.notice_by != "none"):
+        raise Refused(f"The notice leaves after the old date, {iso(deadline.due_at)}.")
+
+
 def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
     """The notice of an extension left at `at`: if that was in time, the deadline moves; else it stands, and why."""
-    word = letter.facts.get("extends")
-    if word is None:
-        return
-    which = file.named(word["of"])
-    deadline = next((one for one in file.unmet() if (one.kind, one.occurrence, one.pack) == which), None)
-    if deadline is None:
+    word = effects.begin(letter, effects.MORE_TIME)
+    deadline = None if word is None else effects.deadline_of(file, word)
+    if word is None or deadline is None:
         return
     try:
-        _, rule = rule_of(file, deadline)
-        if at > deadline.due_at and (rule.extension is None or rule.extension.notice_by != "none"):
-            raise Refused(f"the notice left after the old date, {iso(deadline.due_at)}")
+        _must_be_in_time(file, deadline, at=at)
         move(
             file,
             deadline,

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Assessment, Outcome
 from amends.cases.stages import Stage, Waiting
-from amends.casework import contents, course, promising, reviewing
+from amends.casework import contents, course, pausing, promising, reviewing
 from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
@@ -379,11 +379,5 @@ def _wrote_while_waiting(file: CaseFile, address: str) -> datetime | None:
     """When somebody first wrote since the case waits, or None."""
     if file.row.waiting is None:
         return None
-    wrote = select(func.min(col(Message.at))).where(
-        col(Message.case_id) == file.id,
-        col(Message.direction) == "in",
-        col(Message.kind) == str(Kind.PERSON),
-        col(Message.from_address) == storable(address),
-        col(Message.at) > _last_waiting(file).scalar_subquery(),
-    )
-    return file.session.connection().execute(wrote).scalar()
+    began = file.session.connection().execute(_last_waiting(file)).scalar()
+    return None if began is None else pausing.wrote_since(file, began, address=storable(address))

@@ -9,10 +9,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sqlalchemy import func, select
+from sqlmodel import col
+
 from amends.cases.stages import Waiting
+from amends.casework import effects
 from amends.casework.actors import Actor, supervisors
 from amends.casework.casefile import CaseFile
-from amends.casework.extending import must_not_change_already, rule_of
+from amends.casework.extending import rule_of
 from amends.casework.plans import is_paused, pauses_of
 from amends.deadlines.clocks import counting
 from amends.deadlines.compute import pause_ends
@@ -20,7 +24,8 @@ from amends.deadlines.model import Pack, Pause, Rule
 from amends.kernel.errors import Refused
 from amends.kernel.instants import iso
 from amends.ledger.seals import words_seal
-from amends.ledger.tables import Deadline, Letter
+from amends.ledger.tables import Deadline, Letter, Message, Participant
+from amends.mail.facts import Kind
 
 HORIZON: Final = timedelta(weeks=4)
 """How far ahead a pause without a longest one is planned; then it is planned anew."""
@@ -39,7 +44,7 @@ def grant(file: CaseFile, deadline: Deadline, *, reason: str, actor: Actor) -> d
     if pause.by == "supervisor" and actor.role != "supervisor":
         them = ", ".join(supervisors(file.office.settings)) or "a supervisor"
         raise Refused(f"To stop the clock of '{deadline.kind}' is a supervisor's word ({pause.basis}); ask {them}.")
-    must_not_change_already(file, deadline)
+    effects.must_not_change_already(file, deadline)
     until = _until(file, deadline, pack, pause, at=file.now)
     file.record("pause-granted", **file.which(deadline), approver=actor.login, digest=words_seal(file.row, reason))
     return until
@@ -69,15 +74,25 @@ def granted(deadline: Deadline, *, reason: str, approver: str) -> dict[str, Any]
     }
 
 
-def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
-    """The letter of a pause left at `at`: if that was in time the clock stands still; else it runs on, and why."""
-    word = letter.facts.get("pauses")
-    if word is None or word.get("begun"):
+def must_still_be_possible(file: CaseFile, letter: Letter, *, leaves_at: datetime) -> None:
+    """Raises Refused for a letter that was called back if it would tell of a pause that cannot begin any more."""
+    if (word := effects.of(letter, effects.PAUSE)) is None:
         return
-    letter.facts = {**letter.facts, "pauses": {**word, "begun": True}}
-    which = file.named(word["of"])
-    deadline = next((one for one in file.unmet() if (one.kind, one.occurrence, one.pack) == which), None)
-    if deadline is None:
+    if (deadline := effects.deadline_of(file, word)) is None:
+        raise Refused(f"It stops the clock of '{word['of'][0]}', which is owed no more; discard it.")
+    effects.must_not_change_already(file, deadline)
+    pack, rule = rule_of(file, deadline)
+    _until(file, deadline, pack, _allowed(rule), at=leaves_at)
+
+
+def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
+    """The letter of a pause left at `at`: if that was in time the clock stands still; else it runs on, and why.
+
+    Where that is learned late and they have written meanwhile, it has gone on with what they wrote.
+    """
+    word = effects.begin(letter, effects.PAUSE)
+    deadline = None if word is None else effects.deadline_of(file, word)
+    if word is None or deadline is None:
         return
     try:
         pack, rule = rule_of(file, deadline)
@@ -102,15 +117,33 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
             "why": list(deadline.derivation),
         },
     )
-    if file.row.waiting is None:
+    if (answered := wrote_since(file, at)) is not None:
+        file.end_pause(deadline, at=answered, because="they had written before we knew that the letter had left")
+    elif file.row.waiting is None:
         file.row.waiting, file.row.waiting_reason = str(Waiting.COMPLAINANT), word["reason"]
         file.record("waiting", waiting=file.row.waiting, digest=words_seal(file.row, word["reason"]))
 
 
+def wrote_since(file: CaseFile, since: datetime, *, address: str | None = None) -> datetime | None:
+    """When a person of the case (or the one with this address) first wrote after `since`, or None."""
+    people = select(col(Participant.address)).where(
+        col(Participant.case_id) == file.id, col(Participant.accepted).is_(True)
+    )
+    wrote = select(func.min(col(Message.at))).where(
+        col(Message.case_id) == file.id,
+        col(Message.direction) == "in",
+        col(Message.kind) == str(Kind.PERSON),
+        col(Message.from_address).in_(people) if address is None else col(Message.from_address) == address,
+        col(Message.at) > since,
+    )
+    return file.session.connection().execute(wrote).scalar()
+
+
 def notice_came_back(file: CaseFile, letter: Letter) -> None:
     """The letter of a pause came back: the complainant was never asked, and the clock never stood still."""
-    if letter.facts.get("pauses") is None:
+    if effects.of(letter, effects.PAUSE) is None:
         return
+    effects.take_back(letter, effects.PAUSE)
     for deadline in file.unmet():
         if is_paused(deadline) and deadline.pauses[-1]["letter"] == letter.id:
             since = datetime.fromisoformat(deadline.pauses[-1]["begins_at"])

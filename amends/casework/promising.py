@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from amends.casework import effects
 from amends.casework.casefile import CaseFile
 from amends.casework.plans import last_occurrence, rows_of
 from amends.deadlines.clocks import PlannedTick, TickKind
@@ -58,7 +59,7 @@ class Promise:
 
 def promise_of(letter: Letter) -> Promise | None:
     """What a letter promises, or None."""
-    word = letter.facts.get("promises")
+    word = effects.of(letter, effects.PROMISE)
     return None if word is None else Promise(date.fromisoformat(word["day"]), word["what"], word["instead"])
 
 
@@ -148,9 +149,12 @@ def letter_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
         for deadline in running(file):
             if letter.queued_at is None or deadline.starts_at <= letter.queued_at:
                 file.meet_one(deadline, at=at)
-    if promise is not None and not letter.facts["promises"].get("begun"):
-        letter.facts = {**letter.facts, "promises": {**letter.facts["promises"], "begun": True}}
+    if promise is None or effects.begin(letter, effects.PROMISE) is None:
+        return
+    if file.row.is_open:
         _begin(file, promise, letter, at=at)
+    else:  # it was closed, or merged, before anybody knew that the letter had left
+        file.record("promise-lapsed", letter=letter.id, to=promise.day.isoformat(), because="the case was closed")
 
 
 def _begin(file: CaseFile, promise: Promise, letter: Letter, *, at: datetime) -> None:

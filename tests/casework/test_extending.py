@@ -10,6 +10,7 @@ from amends.casework import clockwork, correspondence
 from amends.kernel.errors import Refused
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
+from amends.mail.facts import Kind
 from tests.builders import (
     AMARA,
     AUDREY,
@@ -18,12 +19,13 @@ from tests.builders import (
     a_mail,
     an_office,
     case_of,
+    file_mail,
     find_what_left,
     open_case,
     post_all,
     post_and_die,
 )
-from tests.casework.test_course import write
+from tests.casework.test_course import answer, write
 
 LATER = NOW + timedelta(days=14)
 NEW_DAY = date(2027, 1, 8)
@@ -157,4 +159,45 @@ def test_a_notice_that_had_left_in_time_takes_the_breach_back_that_the_clock_had
     lived(office, NOW + timedelta(days=60))
     late = response_of(office, case_id)
     assert (late.state, late.breached_at) == ("breached", late.due_at)
+    assert verify(office.book).problems == ()
+
+
+def the_notice(office, case_id):
+    return next(one for one in case_of(office, case_id).letters if one.kind == LetterKind.HOLDING)
+
+
+def test_a_notice_that_was_called_back_leaves_only_while_it_can_still_give_more_time(office, case_id):
+    extend(office, case_id)
+    notice = the_notice(office, case_id).id
+    correspondence.call_back(office, notice, actor=AMARA, now=LATER)
+    extend(office, case_id, to=date(2027, 1, 4))
+    with pytest.raises(Refused, match="is on its way"):
+        correspondence.send(office, notice, actor=AMARA, now=LATER, anyway=True)
+    post_all(office, now=LATER + timedelta(hours=1))
+    with pytest.raises(Refused, match="given more time already"):
+        correspondence.send(office, notice, actor=AMARA, now=LATER + timedelta(hours=1), anyway=True)
+    with pytest.raises(Refused, match="leaves after the old date"):
+        correspondence.send(office, notice, actor=AMARA, now=NOW + timedelta(days=60), anyway=True)
+    answer(office, case_id, now=LATER + timedelta(hours=2))
+    with pytest.raises(Refused, match="which is owed no more; discard it"):
+        correspondence.send(office, notice, actor=AMARA, now=LATER + timedelta(days=1), anyway=True)
+    assert response_of(office, case_id).due_date == "2027-01-04"
+
+
+def test_a_notice_that_came_back_and_is_sent_again_gives_nothing_twice(office, case_id):
+    post_all(office, now=extend(office, case_id))
+    notice = the_notice(office, case_id)
+    bounce = a_mail(
+        sender="mailer-daemon@mx.example.org",
+        kind=Kind.BOUNCE,
+        failed_message_ids=(notice.message_id,),
+        gave_up=True,
+        permanent_failure=True,
+    )
+    file_mail(office, bounce, now=LATER + timedelta(hours=2))
+    leaves = LATER + timedelta(hours=3)
+    correspondence.send_to(office, notice.id, "edith@example.com", actor=AMARA, now=leaves)
+    post_all(office, now=leaves + timedelta(hours=1))
+    kinds = [event.kind for event in case_of(office, case_id).events]
+    assert "extension-lapsed" not in kinds and kinds.count("deadline-extended") == 1
     assert verify(office.book).problems == ()

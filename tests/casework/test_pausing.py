@@ -400,6 +400,12 @@ def test_a_letter_that_comes_back_has_stopped_no_clock(desk):
     (ended,) = [one for one in case_of(desk, case_id).events if one.kind == "deadline-resumed"]
     assert ended.data["because"] == "the letter that told of it came back"
     assert sound(desk)
+    again = NOW + timedelta(days=9)
+    correspondence.send_to(desk, notice.id, "edith@example.com", actor=AMARA, now=again)
+    post_all(desk, now=again)
+    found = clock(desk, case_id)
+    assert (found.state, found.pauses[-1].begins_at) == ("paused", again), "now they are asked, and the letter says so"
+    assert sound(desk)
 
 
 def test_a_machine_ends_no_pause(desk):
@@ -452,4 +458,16 @@ def test_a_letter_that_had_left_in_time_takes_the_breach_back_that_the_clock_had
     find_what_left(house, now=back)
     found = clock(house, case_id)
     assert (found.state, found.breached_at, found.pauses[0].begins_at) == ("paused", None, last_day)
+    assert sound(house)
+
+
+def test_an_answer_that_came_before_we_knew_that_the_letter_had_left_ends_the_pause(house):
+    case_id = an_open_case(house)
+    pause(house, case_id)
+    post_and_die(house, now=DAY_3)
+    answer(house, case_id, now=NOW + timedelta(days=7, hours=1))
+    find_what_left(house, now=NOW + timedelta(days=8))
+    found = clock(house, case_id)
+    assert (found.state, found.due_date) == ("open", "2026-12-23")
+    assert case_of(house, case_id).row.waiting is None
     assert sound(house)

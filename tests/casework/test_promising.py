@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from amends.cases.outcomes import Outcome
-from amends.casework import clockwork, correspondence, handling, merging, recomputing
+from amends.casework import clockwork, correspondence, handling, merging, post, recomputing
 from amends.casework.correspondence import Finding, Words
 from amends.casework.promising import Promise, names_day
 from amends.kernel.errors import Refused
@@ -327,3 +327,25 @@ def test_what_a_final_response_promises_runs_on_also_if_it_leaves_at_once(tmp_pa
     post_all(office, now=LATER)
     (made,) = promises(office, case_id)
     assert made.state == "open" and sound(office)
+
+
+def test_a_letter_found_to_have_left_after_the_case_was_closed_starts_no_clock(plain, on_sqlite):
+    letter = correspondence.draft(
+        on_sqlite,
+        plain,
+        LetterKind.REPLY,
+        words=Words(message="Soon."),
+        promise=Promise(FRIDAY),
+        actor=AMARA,
+        now=LATER,
+    )
+    leaves_at = correspondence.send(on_sqlite, letter, actor=AMARA, now=LATER)
+    assert len(post.claim(on_sqlite, "one", now=leaves_at)) == 1
+    assert post.before_dot(on_sqlite, "one", letter, now=leaves_at)
+    post.record(on_sqlite, "one", [post.Carried(letter, post.Unknown("no answer"))], now=leaves_at)
+    at = LATER + timedelta(days=1)
+    handling.close(on_sqlite, plain, outcome=Outcome.WITHDRAWN, reason="They moved.", actor=AMARA, now=at)
+    correspondence.settle(on_sqlite, letter, True, actor=AMARA, now=at)
+    assert promises(on_sqlite, plain) == []
+    assert "promise-lapsed" in [event.kind for event in case_of(on_sqlite, plain).events]
+    assert sound(on_sqlite)
