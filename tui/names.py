@@ -115,6 +115,7 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "deadline-extended": f"{clock} moved, approved by {said('approver')}",
         "involvement-allowed": f"{said('login')} may decide the review although involved before",
         "promised": f"promised until {said('to')}",
+        "promise-lapsed": f"no clock for a promise until {said('to')}: {said('because')}",
         "pause-granted": f"a pause granted for {clock}, by {said('approver')}",
         "pause-lapsed": f"no pause for {clock}: {said('because')}",
         "deadline-paused": f"{clock} stands still, approved by {said('approver')}",
