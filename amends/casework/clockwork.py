@@ -7,7 +7,7 @@ what it finds more than five minutes late it marks as late, in the ledger and in
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,7 +26,7 @@ from amends.casework.office import Office
 from amends.casework.plans import begins_at, pack_of
 from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
 from amends.deadlines.model import Pack, RequiredLetter
-from amends.kernel.errors import NeedsOperator, TryLater
+from amends.kernel.errors import NeedsOperator, TryLater, Unreadable
 from amends.kernel.instants import iso
 from amends.kernel.text import one_line
 from amends.ledger.columns import key
@@ -78,7 +78,10 @@ def tick(
         .limit(limit)
     )
     with office.book.read() as session:
-        due = _first_of_each(Entry(*row) for row in session.connection().execute(statement))
+        rows = [Entry(*row) for row in session.connection().execute(statement)]
+    due = _first_of_each(_of_cases(rows, failed))
+    if rows and not due:  # all of these are nobody's
+        return tick(office, now=now, limit=limit, failed=failed, not_together=not_together)
     if not due:
         return digests.write(office, now=now)
     if len(due) > 1:
@@ -94,6 +97,17 @@ def tick(
 def _is_of_the_store(fault: Exception) -> bool:
     """Whether the store itself is in trouble, and not one row of it."""
     return isinstance(fault, (TryLater, NeedsOperator, OperationalError)) and not is_misread(fault)
+
+
+def _of_cases(due: Iterable[Entry], failed: dict[int, str] | None) -> Iterator[Entry]:
+    """Those of a case; what somebody took away from its case behind our back is nobody's."""
+    for entry in due:
+        if isinstance(entry.case_id, int):
+            yield entry
+        elif failed is not None:
+            failed[entry.deadline_id] = f"Deadline {entry.deadline_id} is of no case any more; run: amendsd verify"
+        else:
+            raise Unreadable(f"Deadline {entry.deadline_id} is of no case any more; run: amendsd verify")
 
 
 def _first_of_each(due: Iterable[Entry]) -> list[Entry]:

@@ -20,6 +20,7 @@ from amends.casework.writing import queue_digest
 from amends.config import Handler
 from amends.ledger.book import add, insert_missing
 from amends.ledger.columns import key
+from amends.ledger.legible import MISREAD, is_misread
 from amends.ledger.tables import Case, Deadline, Digest, Notice
 from amends.letters.kinds import LetterFacts, StaffLine
 
@@ -34,7 +35,7 @@ def takes(office: Office, session: Session, login: str, deadline: Deadline, *, n
     person = next((one for one in office.settings.handler if one.login == login), None)
     if person is None or not person.digest or not person.address:
         return False
-    if deadline.due_at <= _next_for(office, person, _last_day(session, login), now):
+    if deadline.due_at <= _next_for(office, person, _last_day(office, session, login, now), now):
         return False
     add(session, Notice, {"login": login, "deadline_id": deadline.id, "at": now})
     return True
@@ -43,7 +44,8 @@ def takes(office: Office, session: Session, login: str, deadline: Deadline, *, n
 def next_at(office: Office, session: Session, *, now: datetime) -> datetime | None:
     """When the next digest may be due; `now` for one that is, None where nobody wants any."""
     return min(
-        (_next_for(office, one, _last_day(session, one.login), now) for one in _people(office, session)), default=None
+        (_next_for(office, one, _last_day(office, session, one.login, now), now) for one in _people(office, session)),
+        default=None,
     )
 
 
@@ -51,7 +53,9 @@ def write(office: Office, *, now: datetime) -> int:
     """Write the digests that are due, each in a transaction of its own; returns how many days were done with."""
     with office.book.read() as session:
         due = [
-            one for one in _people(office, session) if _next_for(office, one, _last_day(session, one.login), now) <= now
+            one
+            for one in _people(office, session)
+            if _next_for(office, one, _last_day(office, session, one.login, now), now) <= now
         ]
     return sum(_write_one(office, person, now) for person in due)
 
@@ -66,18 +70,28 @@ def _people(office: Office, session: Session) -> list[Handler]:
     return [one for one in office.settings.handler if one.address and (one.digest or one.login in waiting)]
 
 
-def _last_day(session: Session, login: str) -> str | None:
-    """The last day that was done with; of a clock that was set back it may lie ahead."""
-    statement = select(func.max(col(Digest.day))).where(col(Digest.login) == login)
-    return session.connection().execute(statement).scalar()
+def _last_day(office: Office, session: Session, login: str, now: datetime) -> date | None:
+    """The last day until today that was done with; None for none, also where nobody can read which.
+
+    What a clock that stood years ahead has written takes no later day its digest.
+    """
+    today = office.calendar.day_of(now).isoformat()
+    statement = select(func.max(col(Digest.day))).where(col(Digest.login) == login, col(Digest.day) <= today)
+    try:
+        found = session.connection().execute(statement).scalar()
+        return None if found is None else date.fromisoformat(found)
+    except MISREAD as fault:
+        if not is_misread(fault):
+            raise
+        return None
 
 
-def _next_for(office: Office, person: Handler, last: str | None, now: datetime) -> datetime:
+def _next_for(office: Office, person: Handler, last: date | None, now: datetime) -> datetime:
     """The first instant from `now` on, in office hours, at which a digest is due that no day before has had."""
     calendar = office.calendar
     day = calendar.day_of(now)
     if last is not None:
-        day = max(day, date.fromisoformat(last) + _ONE_DAY)
+        day = max(day, last + _ONE_DAY)
     while True:
         day = calendar.this_or_next_working_day(day)
         spells = calendar.open_spells(day)

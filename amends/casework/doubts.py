@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import delete, func, select
 from sqlmodel import Session, col
 
-from amends.casework.office import Office, read_meta, write_meta
+from amends.casework.office import Office, read_meta, remembered, write_meta
 from amends.kernel.instants import iso, to_utc
 from amends.ledger.tables import Arrival, Letter, Meta
 
@@ -44,10 +44,29 @@ def doubts(session: Session) -> list[Doubt]:
     rows = session.connection().execute(
         select(col(Meta.value)).where(col(Meta.name).startswith(_DOUBT, autoescape=True))
     )
-    found = [Doubt(datetime.fromisoformat(kept["at"]), kept["words"]) for kept in map(json.loads, rows.scalars())]
-    if (at := read_meta(session, _RESTORED)) is not None:
-        found.append(_of_restored(datetime.fromisoformat(at)))
+    found = [_doubt_of(kept) for kept in rows.scalars()]
+    if read_meta(session, _RESTORED) is not None:
+        at = remembered(session, _RESTORED, _instant_of)
+        found.append(_illegible(_LIFT_RESTORED) if at is None else _of_restored(at))
     return sorted(found, key=lambda doubt: doubt.at)
+
+
+def _doubt_of(kept: str) -> Doubt:
+    """Also of a doubt that nobody can read: it stands until an operator lifts it."""
+    try:
+        told = json.loads(kept)
+        return Doubt(_instant_of(told["at"]), str(told["words"]))
+    except (LookupError, RecursionError, TypeError, ValueError):
+        return _illegible(LIFT)
+
+
+def _illegible(lift: str) -> Doubt:
+    words = f"This database is in doubt, and nobody can read any more why; when all is well with it, run: {lift}"
+    return Doubt(datetime.fromtimestamp(0, UTC), words, lift)
+
+
+def _instant_of(kept: str) -> datetime:
+    return to_utc(datetime.fromisoformat(kept))
 
 
 def why_held(session: Session) -> str | None:
@@ -167,9 +186,17 @@ def _unknown(session: Session, mailbox: str, uidvalidity: int, below: int) -> in
 
 
 def _read_mark(session: Session, name: str) -> dict[str, Any]:
-    kept = read_meta(session, name)
-    found: dict[str, Any] = {} if kept is None else json.loads(kept)
-    return found
+    return remembered(session, name, _mark_of) or {}
+
+
+def _mark_of(kept: str) -> dict[str, Any]:
+    told = json.loads(kept)
+    datetime.fromisoformat(told["at"])
+    return {
+        "at": told["at"],
+        **{name: int(told[name]) for name in ("uidvalidity", "below")},
+        "released": told["released"],
+    }
 
 
 def _write_mark(session: Session, name: str, mark: dict[str, Any]) -> None:
@@ -191,7 +218,7 @@ def behind_mailbox(office: Office, mailbox: str, unknown: int, *, many: int, now
         f"than the mailbox; see amendsd reconcile, and when all is well, run: {LIFT}"
     )
     with office.book.write() as session:
-        released = int(read_meta(session, _RELEASED + mailbox) or 0)
-        shown = int(read_meta(session, _SHOWN + mailbox) or 0)  # by the inbox, or by where filed mail lies
+        released = remembered(session, _RELEASED + mailbox, int) or 0
+        shown = remembered(session, _SHOWN + mailbox, int) or 0  # by the inbox, or by where filed mail lies
         write_meta(session, _SHOWN + mailbox, str(max(shown, unknown)))
         return unknown - released > many and cast(session, f"behind/{mailbox}", words, now=now)

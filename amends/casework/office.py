@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import update
 from sqlmodel import Session, col
@@ -14,12 +14,15 @@ from amends.config import Settings
 from amends.kernel.errors import NeedsOperator
 from amends.kernel.instants import wall_clock
 from amends.ledger.book import Book, add_missing
+from amends.ledger.legible import MISREAD, is_misread
 from amends.ledger.tables import Case, Meta
 
 if TYPE_CHECKING:  # holidays and Jinja cost 150 ms together; a list of cases needs neither
     from amends.deadlines.calendar import WorkingCalendar
     from amends.deadlines.packs import Pack, Regime
     from amends.letters.render import Templates
+
+Kept = TypeVar("Kept")
 
 
 class Office:
@@ -69,7 +72,13 @@ class Office:
             found = read_meta(session, "hmac_key")
         if found is None:
             raise NeedsOperator("The database has no signing key; run: amendsd migrate")
-        return bytes.fromhex(found)
+        try:
+            return bytes.fromhex(found)
+        except (TypeError, ValueError) as damaged:
+            raise NeedsOperator(
+                "The signing key in the database is damaged, and without it no letter can be written; put a backup in "
+                "its place: amendsd restore"
+            ) from damaged
 
     @cached_property
     def regimes(self) -> list[Regime]:
@@ -137,6 +146,20 @@ def open_office(settings: Settings, *, wall: Callable[[], datetime] = wall_clock
 def read_meta(session: Session, name: str) -> str | None:
     row = session.get(Meta, name)
     return None if row is None else row.value
+
+
+def remembered(session: Session, name: str, read: Callable[[str], Kept]) -> Kept | None:
+    """What `read` makes of what is kept under this name; None where nothing is, or what nobody can read.
+
+    For what is found anew when it is not known: nothing waits because somebody wrote there behind our back.
+    """
+    try:
+        kept = read_meta(session, name)
+        return None if kept is None else read(kept)
+    except (*MISREAD, RecursionError) as fault:
+        if isinstance(fault, RecursionError) or is_misread(fault):
+            return None
+        raise
 
 
 def write_meta(session: Session, name: str, value: str) -> None:

@@ -18,12 +18,12 @@ from sqlmodel import Session, col
 
 from amends.casework.actors import SYSTEM, Actor
 from amends.casework.casefile import CaseFile
-from amends.casework.office import Office, read_meta, write_meta
+from amends.casework.office import Office, read_meta, remembered, write_meta
 from amends.casework.recomputing import Found, Sum, examine, look_through
 from amends.deadlines.fingerprint import changed, fingerprint, in_words, whole
 from amends.deadlines.recount import OF_A_CHANGE, Recount, Sort, noted
 from amends.deadlines.words import counted
-from amends.kernel.errors import Refused
+from amends.kernel.errors import Refused, Unreadable
 from amends.kernel.instants import iso, to_utc
 from amends.kernel.text import one_line
 from amends.ledger import storewide
@@ -109,21 +109,31 @@ def _write_applied(session: Session, parts: dict[str, str], years: tuple[int, in
 
 def seen(office: Office, session: Session) -> Change | None:
     """Whether the calendar and the packs are others than were last applied; None also where nothing was yet."""
-    if (kept := read_meta(session, _APPLIED)) is None:
+    if (applied := remembered(session, _APPLIED, _applied_of)) is None:
         return None
-    applied = json.loads(kept)
-    before: dict[str, str] = applied["parts"]
-    after = _present(office, (applied["years"][0], applied["years"][1]))
+    years, before = applied
+    after = _present(office, years)
     parts = changed(before, after)
     return Change(tuple(parts), before, after) if parts else None
 
 
+def _applied_of(kept: str) -> tuple[tuple[int, int], dict[str, str]]:
+    applied = json.loads(kept)
+    first, last = map(int, applied["years"])
+    if not 0 < last - first < 100 or not 1900 <= first < 2200:
+        raise Unreadable("The years over which a calendar was compared cannot be read.")
+    return (first, last), {str(name): str(mark) for name, mark in applied["parts"].items()}
+
+
 def pending(session: Session) -> Pending | None:
     """The change that waits to be applied, as it was last counted, or None."""
-    if (kept := read_meta(session, _PENDING)) is None:
-        return None
+    return remembered(session, _PENDING, _pending_of)
+
+
+def _pending_of(kept: str) -> Pending:
     told = json.loads(kept)
-    return Pending(datetime.fromisoformat(told["at"]), told["words"], told["numbers"], told["fingerprint"])
+    numbers = {name: int(told["numbers"][name]) for name in _NUMBERS}
+    return Pending(to_utc(datetime.fromisoformat(told["at"])), str(told["words"]), numbers, str(told["fingerprint"]))
 
 
 def sentence(office: Office, session: Session) -> str | None:

@@ -17,7 +17,7 @@ from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
 from amends.casework import incidents
-from amends.casework.office import Office, read_meta, write_meta
+from amends.casework.office import Office, remembered, write_meta
 from amends.kernel.instants import iso, to_utc
 from amends.ledger.columns import key
 from amends.ledger.tables import Arrival, Message, Raw
@@ -181,8 +181,12 @@ def _messages(count: int) -> str:
 
 
 def seen_before(session: Session, mailbox: str) -> Seen | None:
-    kept = read_meta(session, _SEEN + mailbox)
-    return None if kept is None else Seen(**json.loads(kept))
+    return remembered(session, _SEEN + mailbox, _seen_of)
+
+
+def _seen_of(kept: str) -> Seen:
+    told = json.loads(kept)
+    return Seen(uidvalidity=int(told["uidvalidity"]), next_uid=int(told["next_uid"]))
 
 
 def numbers_known(office: Office, mailbox: str, uidvalidity: int, *, start: int) -> list[int]:
@@ -320,11 +324,17 @@ def keep(office: Office, verdict: Reconciled, seen: Seen, *, now: datetime) -> l
 
 def last_verdicts(session: Session, mailboxes: Sequence[str]) -> list[dict[str, Any]]:
     """The last verdict on each of these mailboxes that was ever reconciled, as `Reconciled.as_json`."""
-    kept = [read_meta(session, _VERDICT + name) for name in mailboxes]
-    return [json.loads(one) for one in kept if one is not None]
+    kept = [remembered(session, _VERDICT + name, _verdict_of) for name in mailboxes]
+    return [one for one in kept if one is not None]
 
 
 def last_at(session: Session, mailbox: str) -> datetime | None:
     """When the mailbox was last reconciled (the wall clock), or None."""
-    kept = read_meta(session, _VERDICT + mailbox)
-    return None if kept is None else datetime.fromisoformat(json.loads(kept)["at"])
+    kept = remembered(session, _VERDICT + mailbox, _verdict_of)
+    return None if kept is None else to_utc(datetime.fromisoformat(kept["at"]))
+
+
+def _verdict_of(kept: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(kept)
+    datetime.fromisoformat(told["at"])
+    return told

@@ -11,12 +11,12 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from amends.casework import incidents, policychange
-from amends.casework.office import Office, read_meta, write_meta
+from amends.casework.office import Office, remembered, write_meta
 from amends.casework.policychange import CHECKED, Change, Pending
 from amends.casework.recomputing import Sum
 from amends.deadlines.recount import ALARMING, OF_A_CHANGE
 from amends.deadlines.words import in_a_row
-from amends.kernel.instants import iso
+from amends.kernel.instants import iso, to_utc
 
 _PREFIX: Final = "deadlines/"
 _AGAIN_AFTER: Final = timedelta(hours=1)
@@ -40,11 +40,13 @@ class LastCheck:
 
 
 def last_check(session: Session) -> LastCheck | None:
-    if (kept := read_meta(session, CHECKED)) is None:
-        return None
+    return remembered(session, CHECKED, _check_of)
+
+
+def _check_of(kept: str) -> LastCheck:
     told = json.loads(kept)
-    began = datetime.fromisoformat(told["began_at"])
-    return LastCheck(began, told["cases"], told["deadlines"], told["wrong"], told["words"])
+    began = to_utc(datetime.fromisoformat(told["began_at"]))
+    return LastCheck(began, int(told["cases"]), int(told["deadlines"]), int(told["wrong"]), str(told["words"]))
 
 
 def last_turn(office: Office, *, now: datetime) -> datetime:

@@ -20,8 +20,8 @@ import structlog
 from sqlalchemy import delete
 from sqlmodel import Session, col
 
-from amends.casework.office import Office, read_meta, write_meta
-from amends.kernel.instants import iso
+from amends.casework.office import Office, remembered, write_meta
+from amends.kernel.instants import iso, to_utc
 from amends.ledger.tables import Meta
 from daemon.supervision.owner import this_machine
 
@@ -131,19 +131,18 @@ class ClockDoubt:
             log.warning("clock.believed-again")
 
     def _remembered(self, session: Session) -> tuple[datetime | None, Reading | None, str | None]:
-        high_water, kept = read_meta(session, _HIGH_WATER), read_meta(session, self._name)
         return (
-            datetime.fromisoformat(high_water) if high_water else None,
-            _reading_of(kept) if kept else None,
-            read_meta(session, _CONFIRMED),
+            remembered(session, _HIGH_WATER, _instant_of),
+            remembered(session, self._name, _reading_of),
+            remembered(session, _CONFIRMED, str),
         )
 
     def _keep(self, now: Reading, high_water: datetime | None) -> None:
         if self._kept_at is not None and time.monotonic() - self._kept_at < _KEEP_EVERY:
             return
         with self._office.book.write() as session:
-            highest = read_meta(session, _HIGH_WATER)
-            if highest is None or datetime.fromisoformat(highest) < now.wall:
+            highest = remembered(session, _HIGH_WATER, _instant_of)
+            if highest is None or highest < now.wall:
                 write_meta(session, _HIGH_WATER, now.wall.isoformat())
             write_meta(session, self._name, json.dumps(asdict(now) | {"wall": now.wall.isoformat()}))
         self._kept_at = time.monotonic()
@@ -166,4 +165,8 @@ def confirm(office: Office) -> datetime:
 
 def _reading_of(kept: str) -> Reading:
     found = json.loads(kept)
-    return Reading(datetime.fromisoformat(found["wall"]), float(found["boot_seconds"]), str(found["boot_id"]))
+    return Reading(_instant_of(found["wall"]), float(found["boot_seconds"]), str(found["boot_id"]))
+
+
+def _instant_of(kept: str) -> datetime:
+    return to_utc(datetime.fromisoformat(kept))
