@@ -113,18 +113,18 @@ def test_applying_moves_each_deadline_with_an_event_of_its_case(office, tmp_path
         assert ended.data["moved"] == 2
 
 
-def test_the_row_of_the_queue_goes_by_the_new_date(office, tmp_path):
-    case_id = open_case(office)
-    post_all(office)
-    before = case_of(office, case_id).row.due_at
-    changed = closed_on(office, tmp_path, "2026-12-01")
+def test_the_row_of_the_queue_goes_by_the_new_date(on_sqlite, tmp_path):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite)
+    before = case_of(on_sqlite, case_id).row.due_at
+    changed = closed_on(on_sqlite, tmp_path, "2026-12-01")
     applied(changed)
     assert case_of(changed, case_id).row.due_at == before + timedelta(days=1)
 
 
-def test_applying_twice_moves_nothing_twice(office, tmp_path):
-    case_id = open_case(office)
-    changed = closed_on(office, tmp_path, "2026-12-01")
+def test_applying_twice_moves_nothing_twice(on_sqlite, tmp_path):
+    case_id = open_case(on_sqlite)
+    changed = closed_on(on_sqlite, tmp_path, "2026-12-01")
     applied(changed)
     again = applied(changed, later(days=1))
     assert (again.change, again.cases, again.moved) == (3, 0, 0)
@@ -143,14 +143,14 @@ def test_a_second_change_keeps_what_the_first_had_told(on_sqlite, tmp_path):
     assert verify(on_sqlite.book).problems == ()
 
 
-def test_what_has_passed_or_was_breached_never_moves(office, tmp_path):
-    case_id = open_case(office)
+def test_what_has_passed_or_was_breached_never_moves(on_sqlite, tmp_path):
+    case_id = open_case(on_sqlite)
     day = later(days=29)  # 22 December
-    changed = closed_on(office, tmp_path, "2026-12-01")
+    changed = closed_on(on_sqlite, tmp_path, "2026-12-01")
     assert "response" not in {each.deadline for each in found_in(changed, day) if each.sort is Sort.MOVES}
-    while clockwork.tick(office, now=day):
+    while clockwork.tick(on_sqlite, now=day):
         pass
-    assert one(office, case_id).state == "breached"
+    assert one(on_sqlite, case_id).state == "breached"
     applied(changed, day)
     late = one(changed, case_id)
     assert (late.due_date, late.state, late.breached_at) == ("2026-12-21", "breached", late.due_at)
@@ -177,10 +177,10 @@ def test_a_date_given_by_an_extension_stands_and_says_that_its_basis_changed(off
     assert one(changed, case_id).due_date == "2027-01-08"
 
 
-def test_a_nearer_date_that_has_passed_is_said_and_breached_at_once(office, tmp_path):
-    case_id = open_case(office)
+def test_a_nearer_date_that_has_passed_is_said_and_breached_at_once(on_sqlite, tmp_path):
+    case_id = open_case(on_sqlite)
     day = later(days=28, hours=6)  # the last day of the answer, 21 December
-    changed = anew(office, tmp_path, organisation={"openings": ["2026-11-28"]})
+    changed = anew(on_sqlite, tmp_path, organisation={"openings": ["2026-11-28"]})
     moved = {each.deadline: each for each in found_in(changed, day)}
     assert moved["response"].missed and moved["response"].earlier and moved["response"].new_date == "2026-12-18"
     assert applied(changed, day).missed == 1
@@ -190,18 +190,20 @@ def test_a_nearer_date_that_has_passed_is_said_and_breached_at_once(office, tmp_
     assert (late.state, late.due_date) == ("breached", "2026-12-18")
 
 
-def test_a_warning_that_was_given_is_not_given_again_for_the_new_date(office, tmp_path):
-    case_id = open_case(office)
-    post_all(office)
-    row = one(office, case_id)
+def test_a_warning_that_was_given_is_not_given_again_for_the_new_date(on_sqlite, tmp_path):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite)
+    row = one(on_sqlite, case_id)
     day = row.due_at - timedelta(hours=20)
-    while clockwork.tick(office, now=day):
+    while clockwork.tick(on_sqlite, now=day):
         pass
     steps = [
-        each.data["step"] for each in events(office, case_id, "deadline-warning") if each.data["deadline"] == "response"
+        each.data["step"]
+        for each in events(on_sqlite, case_id, "deadline-warning")
+        if each.data["deadline"] == "response"
     ]
     assert steps
-    changed = closed_on(office, tmp_path, "2026-12-24", "2026-12-21")
+    changed = closed_on(on_sqlite, tmp_path, "2026-12-24", "2026-12-21")
     applied(changed, day)
     assert found_in(changed, day) == []
     while clockwork.tick(changed, now=later(days=60)):
@@ -232,48 +234,48 @@ def test_whose_word_and_why_are_asked_for(on_sqlite):
         ({"met_by": []}, Sort.PLAN, "meets it"),
     ],
 )
-def test_what_was_damaged_is_found_and_mended(office, values, sort, said):
-    case_id = open_case(office)
-    post_all(office)
-    with office.book.write() as session:
+def test_what_was_damaged_is_found_and_mended(on_sqlite, values, sort, said):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite)
+    with on_sqlite.book.write() as session:
         which = (col(Deadline.case_id) == case_id, col(Deadline.kind) == "response")
         session.connection().execute(update(Deadline).where(*which).values(**values))
-    (found,) = found_in(office, later(days=1))
+    (found,) = found_in(on_sqlite, later(days=1))
     assert found.sort is sort and said in found.why
-    applied(office, later(days=1))
-    assert found_in(office, later(days=1)) == []
-    while clockwork.tick(office, now=later(days=60)):
+    applied(on_sqlite, later(days=1))
+    assert found_in(on_sqlite, later(days=1)) == []
+    while clockwork.tick(on_sqlite, now=later(days=60)):
         pass
-    assert one(office, case_id).state == "breached"
+    assert one(on_sqlite, case_id).state == "breached"
 
 
-def test_a_case_that_says_wrongly_what_is_next_is_found_and_mended(office):
-    case_id = open_case(office)
-    with office.book.write() as session:
+def test_a_case_that_says_wrongly_what_is_next_is_found_and_mended(on_sqlite):
+    case_id = open_case(on_sqlite)
+    with on_sqlite.book.write() as session:
         session.connection().execute(update(Case).values(next_due_at=later(days=99)))
-    (found,) = found_in(office)
+    (found,) = found_in(on_sqlite)
     assert found.sort is Sort.NEXT and found.due_at == later(days=99)
-    applied(office)
-    assert found_in(office) == [] and case_of(office, case_id).row.due_at is not None
+    applied(on_sqlite)
+    assert found_in(on_sqlite) == [] and case_of(on_sqlite, case_id).row.due_at is not None
 
 
-def test_a_deadline_that_should_be_there_is_found_and_started(office):
-    case_id = open_case(office)
-    with office.book.write() as session:
+def test_a_deadline_that_should_be_there_is_found_and_started(on_sqlite):
+    case_id = open_case(on_sqlite)
+    with on_sqlite.book.write() as session:
         session.connection().execute(delete(Deadline).where(col(Deadline.kind) == "response"))
-    found = {each.sort: each for each in found_in(office)}
+    found = {each.sort: each for each in found_in(on_sqlite)}
     assert found[Sort.MISSING].deadline == "response" and found[Sort.MISSING].new_date == "2026-12-21"
-    applied(office)
-    assert found_in(office) == [] and one(office, case_id).due_date == "2026-12-21"
+    applied(on_sqlite)
+    assert found_in(on_sqlite) == [] and one(on_sqlite, case_id).due_date == "2026-12-21"
 
 
-def test_what_passed_without_a_breach_is_found_once_the_clock_had_its_time(office):
-    open_case(office)
-    found = {each.deadline for each in found_in(office, later(days=60)) if each.sort is Sort.PASSED}
+def test_what_passed_without_a_breach_is_found_once_the_clock_had_its_time(on_sqlite):
+    open_case(on_sqlite)
+    found = {each.deadline for each in found_in(on_sqlite, later(days=60)) if each.sort is Sort.PASSED}
     assert "response" in found
-    while clockwork.tick(office, now=later(days=60)):
+    while clockwork.tick(on_sqlite, now=later(days=60)):
         pass
-    assert found_in(office, later(days=60)) == []
+    assert found_in(on_sqlite, later(days=60)) == []
 
 
 def test_chunks_of_any_size_find_the_same(on_sqlite, tmp_path):
@@ -340,13 +342,13 @@ def test_a_change_is_seen_counted_and_over_when_it_is_applied_or_undone(office, 
     assert look(office) is not None
 
 
-def test_a_change_that_moves_nothing_is_taken_as_it_is_and_put_on_record(office, tmp_path):
-    open_case(office)
-    look(office)
-    changed = closed_on(office, tmp_path, "2029-07-04")
+def test_a_change_that_moves_nothing_is_taken_as_it_is_and_put_on_record(on_sqlite, tmp_path):
+    open_case(on_sqlite)
+    look(on_sqlite)
+    changed = closed_on(on_sqlite, tmp_path, "2029-07-04")
     assert told(changed) is not None
     assert look(changed) is None and told(changed) is None
-    with office.book.read() as session:
+    with on_sqlite.book.read() as session:
         (entry,) = storewide.entries(session, policychange.KIND)
         assert (entry.actor, entry.data["parts"]) == ("amends", ["calendar"])
 
