@@ -28,6 +28,7 @@ _MOST: Final = 25
 """So many lines in each part of the letter; how many more there are stands below."""
 _BEFORE_CLOSING: Final = timedelta(minutes=30)
 _ONE_DAY: Final = timedelta(days=1)
+_AHEAD: Final = timedelta(days=7)
 
 
 def takes(office: Office, session: Session, login: str, deadline: Deadline, *, now: datetime) -> bool:
@@ -71,12 +72,13 @@ def _people(office: Office, session: Session) -> list[Handler]:
 
 
 def _last_day(office: Office, session: Session, login: str, now: datetime) -> date | None:
-    """The last day until today that was done with; None for none, also where nobody can read which.
+    """The last day that was done with; None for none, also where nobody can read which.
 
-    What a clock that stood years ahead has written takes no later day its digest.
+    Of a clock that was set back it may lie ahead.  What one that stood far ahead has written is passed over: it would
+    take all the days until then their digests.
     """
-    today = office.calendar.day_of(now).isoformat()
-    statement = select(func.max(col(Digest.day))).where(col(Digest.login) == login, col(Digest.day) <= today)
+    furthest = (office.calendar.day_of(now) + _AHEAD).isoformat()
+    statement = select(func.max(col(Digest.day))).where(col(Digest.login) == login, col(Digest.day) <= furthest)
     try:
         found = session.connection().execute(statement).scalar()
         return None if found is None else date.fromisoformat(found)
