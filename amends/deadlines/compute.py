@@ -333,7 +333,8 @@ def _before(due_at: datetime, span: Span, calendar: WorkingCalendar) -> datetime
         day = add_months(day, -span.amount * (12 if span.unit == "years" else 1))
     else:
         day -= timedelta(days=span.amount * (7 if span.unit == "weeks" else 1))
-    return calendar.opening_of(calendar.this_or_previous_working_day(day))
+    opening = calendar.opening_of(calendar.this_or_previous_working_day(day))
+    return opening if opening <= due_at else calendar.in_office_hours(due_at)  # on the last day, before it opens
 
 
 def _working_hours_before(due_at: datetime, left: timedelta, calendar: WorkingCalendar) -> datetime:

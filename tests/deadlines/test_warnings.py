@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amends.deadlines.calendar import WorkingCalendar, calendar_for
@@ -33,6 +33,11 @@ INSTANTS = st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st
 SPANS = st.builds(Span, amount=st.integers(0, 30), unit=st.sampled_from(UNITS))
 
 
+@example(
+    calendar_for(region="GB-ENG", zone=ZoneInfo("Australia/Lord_Howe")),
+    datetime(2024, 1, 1, 13, tzinfo=UTC),
+    Span(amount=0, unit="calendar_days"),
+)
 @given(offices(), INSTANTS, SPANS)
 def test_a_warning_is_never_out_of_hours_and_never_after_its_deadline(
     office: WorkingCalendar, due_at: datetime, span: Span
