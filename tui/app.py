@@ -442,7 +442,8 @@ class AmendsApp(App[None]):
 
     def hold(self, letter: LetterView) -> None:
         """A letter was put on its way: until it leaves the status line counts down, and `u` calls it back."""
-        self.held = tuple(sorted([*self.held, letter], key=lambda one: one.next_try_at or self.desk.now()))
+        others = (one for one in self.held if one.id != letter.id)  # the watch may have seen it already
+        self.held = tuple(sorted([*others, letter], key=lambda one: one.next_try_at or self.desk.now()))
         self.undos.append(Undo("letter", _too_late, letter.id))
         self.say("")
 
