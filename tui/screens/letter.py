@@ -278,9 +278,9 @@ class LetterScreen(DeskScreen):
             correspondence.promise(desk.office, letter_id, meant, actor=desk.actor, now=desk.now())
             return desk.letter(letter_id), day_in_words(said.day, language, region) if said.day is not None else ""
 
-        self.do(promise, lambda found: self._promise_is_in(*found))
+        self.do(promise, lambda found: self._promise_is_in(*found, said.what))
 
-    def _promise_is_in(self, letter: LetterView, day: str) -> None:
+    def _promise_is_in(self, letter: LetterView, day: str, what: str) -> None:
         self.draft = letter
         if not day:
             self.house.say("The letter promises nothing now.")
@@ -289,8 +289,10 @@ class LetterScreen(DeskScreen):
         else:
             row, column = self.body.cursor_location
             before = self.body.document.get_line(row)[:column]
-            self.body.insert(f" {day}" if before and not before.endswith(" ") else day)
-            self.house.say("The day stands at your cursor now: write round it what you promise.")
+            words = promised_words(day, what, after=before)
+            self.body.insert(f" {words}" if before and not before.endswith(" ") else words)
+            done = "put it into your own words" if words != day else "write round it what you promise"
+            self.house.say(f"{'The day' if words == day else 'The promise'} stands at your cursor now: {done}.")
         self._draw()
 
     def action_counts_as(self) -> None:
@@ -376,6 +378,13 @@ def _promised(draft: LetterView) -> Promised | None:
     if not isinstance(word, Mapping):
         return None
     return Promised(date.fromisoformat(str(word["day"])), str(word.get("what", "")), bool(word.get("instead")))
+
+
+def promised_words(day: str, what: str, *, after: str) -> str:
+    """What a promise writes at the cursor: the day, where a sentence is under way before it; else a sentence whole."""
+    what = " ".join(what.split())
+    under_way = after.rstrip() and after.rstrip()[-1] not in ".!?;]"
+    return day if under_way or not what else f"{what[:1].upper()}{what[1:].rstrip('.')}: {day}."
 
 
 def _end_of(text: str) -> tuple[int, int]:
