@@ -133,7 +133,8 @@ def queue(rows: Sequence[QueueRow], desk: Desk) -> Iterator[str]:
 def _queue_cells(row: QueueRow, desk: Desk) -> tuple[str, ...]:
     due = ""
     if row.due_at:
-        due = f"{clock_name(row.deadline)} {'= paused' if row.paused else due_in_words(row.due_at, desk)}"
+        clock = clean(row.label, limit=12).text if row.label else clock_name(row.deadline)
+        due = f"{clock} {'= paused' if row.paused else due_in_words(row.due_at, desk)}"
     stage = f"{row.stage}, waiting" if row.waiting else row.stage
     new = "undelivered" if row.undelivered else f"{row.unread} new" if row.unread else ""
     return (name_of(row.reference), due, name_of(stage), new, name_of(row.handler or "nobody"))

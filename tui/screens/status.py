@@ -85,9 +85,10 @@ class StatusScreen(DeskScreen):
         office, health = self.desk.office, self.house.health
         where = str(office.book.path or office.book.url.render_as_string(hide_password=True))
         now, zone = office.wall(), self.desk.zone
+        packs = (office.settings.policy.pack, *office.settings.policy.packs)
         about = [
             ("You are", f"{self.desk.actor.name or self.desk.actor.login} ({self.desk.actor.role})"),
-            ("Deadlines", f"{office.settings.policy.pack}, working days of {office.settings.organisation.region}"),
+            ("Deadlines", f"{', '.join(packs)}; working days of {office.settings.organisation.region}"),
             ("Times", f"shown in {office.settings.organisation.timezone}"),
             ("Undo", f"a letter is held for {office.settings.letters.undo_seconds} seconds"),
             ("Store", where),
