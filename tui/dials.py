@@ -100,9 +100,8 @@ def _state(row: Row, at: Bounds, *, left: bool) -> tuple[str, str, str, str]:
     if one is None:
         return SIGNS[Heat.NONE], "muted", "not on", ""
     local = (one.met_at or one.due_at).astimezone(at.zone)
-    day = f"{local:%a} {local.day} {local:%b}" + (
-        "" if local.year == at.now.astimezone(at.zone).year else f"{local:%y}"
-    )
+    this_year = local.year == at.now.astimezone(at.zone).year
+    day = f"{local:%a} {local.day} {local:%b}" if this_year else f"{local.day} {local:%b} {local:%y}"  # ten cells
     now = band(one, at)
     if now is Heat.DONE:
         late = one.breached_at is not None

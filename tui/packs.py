@@ -1,4 +1,4 @@
-"""Which rules a clock is of, in six cells: `housi…` of `uk-housing-ombudsman-2024`, `fca` of `uk-fca-disp`.  Pure."""
+"""Which rules a clock is of, in seven cells: `housing` of `uk-housing-ombudsman-2024`, `fca` of `uk-fca-disp`. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from amends.kernel.text import clean
 from tui.words import cut
 
-CELLS: Final = 6
+CELLS: Final = 7
 
 
 def pack_tag(pack: str) -> str:

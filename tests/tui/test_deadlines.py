@@ -355,8 +355,61 @@ async def test_a_promise_can_be_taken_out_of_a_draft_and_a_day_that_has_passed_i
 async def test_the_queue_says_whose_rules_a_clock_is_of_where_there_are_several(tmp_path):
     async with at(a_house(tmp_path)) as pilot:
         head, first = lines_of(pilot)[2:4]
-        assert head.index("Rules") == first.index("housi…") and "S1ACK*" in first
+        assert head.index("Rules") == first.index("housing") and "S1ACK*" in first
         assert all(len(line) <= 80 for line in lines_of(pilot))
+
+
+async def test_a_promise_after_a_whole_sentence_is_a_sentence_of_its_own(tmp_path):
+    async with at(a_house(tmp_path, {"pack": "iso-10002"})) as pilot:
+        await press(pilot, "enter", "r", "1")
+        await write(pilot, "We are sorry.")
+        await press(pilot, "f9")
+        await write(pilot, "fri")
+        await press(pilot, "tab")
+        await write(pilot, "an engineer comes")
+        await press(pilot, "enter")
+        assert "We are sorry. An engineer comes: Friday, 27 November 2026.\n" in pilot.app.screen.body.text
+        assert "put it into your own words" in pilot.app.said
+
+
+async def test_a_letter_that_the_watch_saw_first_is_counted_once(tmp_path):
+    desk = a_pausing_house(tmp_path)
+    async with at(desk) as pilot:
+        await press(pilot, "enter", "W", "tab")
+        await write(pilot, "Only she has it.")
+        await press(pilot, "tab")
+        await write(pilot, "Please send it.")
+        await press(pilot, "f5", "s")
+        (letter,) = desk.held()
+        pilot.app.hold(letter)
+        assert [one.id for one in pilot.app.held] == [letter.id]
+        assert "more)" not in lines_of(pilot)[-2]
+
+
+async def test_a_day_of_another_year_is_whole_in_the_list(tmp_path):
+    async with at(a_house(tmp_path, {"pack": "uk-fca-disp"})) as pilot:
+        await press(pilot, "d")
+        assert any("15 Jan 27 " in line and "FINAL" in line for line in lines_of(pilot))
+
+
+@pytest.mark.parametrize("key", ["3", "4"])
+async def test_what_an_empty_list_says_fits_into_the_smallest_usual_window(tmp_path, key):
+    async with at(a_desk(tmp_path)) as pilot:
+        await press(pilot, key)
+        rows = pilot.app.screen.rows
+        assert len(rows.empty) + 3 <= pilot.app.size.width
+
+
+async def test_the_status_names_every_pack(tmp_path):
+    async with at(a_house(tmp_path)) as pilot:
+        await press(pilot, "5")
+        assert "uk-housing-ombudsman-2024, uk-dp-complaints-2026; working days" in words_of(pilot)
+
+
+async def test_what_is_offered_more_time_is_cut_with_a_sign_that_it_is(tmp_path):
+    async with at(a_house(tmp_path, {"pack": "iso-10002"})) as pilot:
+        await press(pilot, "enter", "plus")
+        assert any("FINAL" in line and "…" in line for line in lines_of(pilot))
 
 
 async def test_the_queue_has_no_such_column_where_one_pack_applies(tmp_path):

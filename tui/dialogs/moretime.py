@@ -75,7 +75,7 @@ class MovableList(RowList):
             (SIGNS[band], "late-sign" if band is Heat.LATE else str(band)),
             (f" {fit(prose(one.label), 6)} ", "strong"),
             (fit(due, 30), str(band)),
-            (fit(prose(clock.action), max(0, width - 39)), "text"),
+            (fit(prose(clock.action), max(0, width - 40)), "text"),
         )
 
 

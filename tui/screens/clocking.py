@@ -27,7 +27,7 @@ class ClockVerbs(CaseVerbs):
         from tui.dialogs.facts import Facts
 
         if not dial.face.questions:
-            self.house.say("The rules of this case ask nothing about it: all their deadlines run as they are.")
+            self.house.say("The rules of this case ask nothing: all their deadlines run as they are.")
             return
         self.app.push_screen(Facts(self.desk, dial), lambda _: self.changed([dial.case.row.id]))
 

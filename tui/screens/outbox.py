@@ -57,7 +57,7 @@ class OutboxScreen(Listing):
     PLACE = "outbox"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("outbox")
     HEAD = "   State          Ref       Letter          To"
-    EMPTY = "No letter is on its way, and none needs you. Enter on a letter opens its case."
+    EMPTY = "No letter is on its way, and none needs you."
     DEFAULT_CSS = "OutboxScreen #about { height: 10; }"
 
     def __init__(self) -> None:

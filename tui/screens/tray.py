@@ -75,7 +75,7 @@ class TrayScreen(Listing):
     PLACE = "tray"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("tray")
     HEAD = "   Why       Age  From"
-    EMPTY = "Nothing waits for a word from you. Mail that cannot be filed by itself comes here."
+    EMPTY = "Nothing waits for a word from you. What cannot be filed comes here."
     DEFAULT_CSS = """
     TrayScreen #about { height: 2fr; }
     TrayScreen #waiting { height: 1fr; min-height: 4; }
