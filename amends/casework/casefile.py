@@ -15,7 +15,7 @@ from amends.casework.actors import SYSTEM, Actor
 from amends.casework.ahead import of_case
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row, is_paused, rows_of, with_pauses
-from amends.deadlines.clocks import PlannedTick, TickKind, meets
+from amends.deadlines.clocks import PlannedTick, TickKind, left_since, meets
 from amends.deadlines.compute import Due
 from amends.deadlines.model import RequiredLetter
 from amends.deadlines.recount import Recount
@@ -239,8 +239,7 @@ class CaseFile:
 
         A date that has passed as well is missed all the same: the clock finds that, however late it comes.
         """
-        to_come = (one for one in ticks if one.at > self.now or one.kind is TickKind.BREACH)
-        before, left = deadline.due_at, sorted(to_come, key=lambda one: one.at)
+        before, left = deadline.due_at, left_since(ticks, self.now)
         deadline.due_at, deadline.due_date = found.due_at, found.due_date.isoformat()
         deadline.derivation, deadline.moved = list(found.derivation), deadline.moved + 1
         deadline.ticks = rows_of(left)
@@ -326,7 +325,7 @@ class CaseFile:
         last = deadline.pauses[-1]
         found, ticks = with_pauses(self.office, deadline, deadline.pauses)
         since = datetime.fromisoformat(last["ends_at"] or last["until"])
-        left = sorted((one for one in ticks if one.at > since), key=lambda one: one.at)
+        left = left_since(ticks, since)
         if last["ends_at"] is None:
             left.insert(0, PlannedTick(since, TickKind.RESUME, "", "handler"))
         deadline.due_at, deadline.due_date = found.due_at, found.due_date.isoformat()

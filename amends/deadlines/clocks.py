@@ -189,6 +189,14 @@ def ticks_of(
     yield PlannedTick(due_at + timedelta(seconds=1), TickKind.BREACH, "", rule.on_breach)
 
 
+def left_since(ticks: Iterable[PlannedTick], since: datetime) -> list[PlannedTick]:
+    """What of a plan is still to be done when it begins to count at `since`, in order of time.
+
+    A warning that would have come before is not given any more; a letter that is owed and a breach are found late.
+    """
+    return sorted((one for one in ticks if one.at > since or one.kind is not TickKind.WARN), key=lambda one: one.at)
+
+
 # What meets a deadline
 
 

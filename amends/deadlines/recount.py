@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from amends.deadlines.calendar import WorkingCalendar
-from amends.deadlines.clocks import PlannedDeadline, PlannedTick, TickKind, replanned, ticks_of
+from amends.deadlines.clocks import PlannedDeadline, PlannedTick, TickKind, left_since, replanned, ticks_of
 from amends.deadlines.compute import Paused
 from amends.deadlines.model import Pack, Rule
 from amends.deadlines.words import a_day
@@ -144,7 +144,7 @@ def _compared(
     elif base != told:
         derivation = _with_notes(derivation, _notes(told))
     if (until := standing.paused_until) is not None:
-        plan = [PlannedTick(until, TickKind.RESUME, "", "handler"), *(one for one in plan if one.at > until)]
+        plan = [PlannedTick(until, TickKind.RESUME, "", "handler"), *left_since(plan, until)]
     if damage := _damage(standing, now):
         standing = _set_right(standing, now)
     moves = due_at != standing.due_at or due_date.isoformat() != standing.due_date
