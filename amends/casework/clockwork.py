@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import func, select
@@ -41,15 +42,17 @@ LATE: Final = timedelta(minutes=5)  # a tick found later than this is marked lat
 
 def next_instant(office: Office, *, failed: Collection[int] = ()) -> datetime | None:
     """The next instant at which there is something to do; the deadlines in `failed` are passed over."""
-    statement = select(func.min(col(Deadline.tick_at))).where(col(Deadline.tick_at).is_not(None), *_but_for(failed))
+    statement = (
+        select(key(Deadline.id), col(Deadline.tick_at))
+        .where(col(Deadline.tick_at).is_not(None))
+        .order_by(col(Deadline.tick_at))
+        .limit(len(failed) + 1)
+    )
     with office.book.read() as session:
-        planned: datetime | None = session.connection().execute(statement).scalar()
+        rows = session.connection().execute(statement)
+        planned = next((at for number, at in rows if number not in failed), None)
         digest = digests.next_at(office, session, now=office.now())
     return min((one for one in (planned, digest) if one is not None), default=None)
-
-
-def _but_for(failed: Collection[int]) -> list[Any]:
-    return [col(Deadline.id).not_in(list(failed))] if failed else []
 
 
 def tick(
@@ -71,14 +74,8 @@ def tick(
     fault.  With `failed` (deadline id: why), one that cannot be acted on is entered there, and those that stand there
     are passed over, so that one case never stops the clock of the others; without it, the error is raised.
     """
-    statement = (
-        select(key(Deadline.id), col(Deadline.case_id), col(Deadline.tick_no))
-        .where(col(Deadline.tick_at) <= now, *_but_for(failed or ()))
-        .order_by(col(Deadline.tick_at), col(Deadline.id))
-        .limit(limit)
-    )
     with office.book.read() as session:
-        rows = [Entry(*row) for row in session.connection().execute(statement)]
+        rows = _due(session, now, limit, failed or {})
     due = _first_of_each(_of_cases(rows, failed))
     if rows and not due:  # all of these are nobody's
         return tick(office, now=now, limit=limit, failed=failed, not_together=not_together)
@@ -92,6 +89,21 @@ def tick(
                 raise
             not_together(fault)  # one of them is bad: below each fires alone, which shows which, and why
     return _fire_one_by_one(office, due, now, failed)
+
+
+def _due(session: Session, now: datetime, limit: int, failed: Collection[int]) -> list[Entry]:
+    """Up to `limit` entries that are due, the oldest first.
+
+    Those of the deadlines in `failed` are passed over here: no statement takes ever so many numbers.
+    """
+    statement = (
+        select(key(Deadline.id), col(Deadline.case_id), col(Deadline.tick_no))
+        .where(col(Deadline.tick_at) <= now)
+        .order_by(col(Deadline.tick_at), col(Deadline.id))
+        .limit(limit + len(failed))
+    )
+    rows = (Entry(*row) for row in session.connection().execute(statement))
+    return list(islice((one for one in rows if one.deadline_id not in failed), limit))
 
 
 def _is_of_the_store(fault: Exception) -> bool:
@@ -172,9 +184,15 @@ def _late_by(span: timedelta) -> Mapping[str, int]:
 
 def _key(file: CaseFile, deadline: Deadline) -> str:
     """What tells it from every other deadline of the case, and from itself at an earlier date."""
-    moved = [f"moved-{deadline.moved}"] if deadline.moved else []
-    paused = [f"paused-{len(deadline.pauses)}"] if deadline.pauses else []
-    return "/".join(map(str, [*file.which(deadline).values(), *moved, *paused]))
+    return "/".join(map(str, [*file.which(deadline).values(), *_changes(deadline)]))
+
+
+def _changes(deadline: Deadline) -> Iterator[str]:
+    """By what its date is another than it was."""
+    if deadline.moved:
+        yield f"moved-{deadline.moved}"
+    if deadline.pauses:
+        yield f"paused-{len(deadline.pauses)}"
 
 
 def _label(file: CaseFile, deadline: Deadline) -> str:
@@ -186,13 +204,17 @@ def _label(file: CaseFile, deadline: Deadline) -> str:
 def _number_of(file: CaseFile, deadline: Deadline, letter: str) -> int:
     """The number in the Message-ID of the letter that the clock writes for a deadline, always the same.
 
-    Those of the first rule of the main pack that has this letter count from 1; others have a thousand numbers of their
-    own each, far above those of handlers' letters.
+    Those of the first rule of the main pack that has this letter count from 1; others, and those of a deadline that has
+    another date than it began with, have a thousand numbers of their own each, far above those of handlers' letters.
     """
-    pack = pack_of(file.office, deadline)
-    if deadline.pack == file.row.pack and (pack is None or _first_with(pack, letter) in (deadline.kind, None)):
+    pack, again = pack_of(file.office, deadline), [*_changes(deadline)]
+    if (
+        deadline.pack == file.row.pack
+        and not again
+        and (pack is None or _first_with(pack, letter) in (deadline.kind, None))
+    ):
         return deadline.occurrence
-    name = zlib.crc32(f"{deadline.pack}/{deadline.kind}".encode()) % _APART
+    name = zlib.crc32("/".join([deadline.pack, deadline.kind, *again]).encode()) % _APART
     return (_APART + name) * 1000 + deadline.occurrence
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import event, text
 
-from amends.casework import clockwork, correspondence, handling
+from amends.casework import clockwork, correspondence, handling, post
 from amends.ledger.tables import Letter, Meta
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
@@ -358,6 +358,66 @@ def test_a_case_that_cannot_be_read_stops_the_clock_of_no_other(on_sqlite):
         deadline_id for deadline_id, case_id in _unsettled(on_sqlite) if case_id == damaged
     }
     assert [event["deadline"] for event in events_of(on_sqlite, whole, "deadline-breached")]
+
+
+def test_however_many_deadlines_cannot_be_acted_on_the_others_are(office):
+    case_id = open_case(office)
+    post_all(office)
+    failed = dict.fromkeys(range(10**6, 10**6 + 300_000), "its case cannot be read")
+    assert clockwork.next_instant(office, failed=failed) == clockwork.next_instant(office)
+    while clockwork.tick(office, now=NOW + timedelta(days=60), failed=failed):
+        pass
+    assert "response" in [event["deadline"] for event in events_of(office, case_id, "deadline-breached")]
+
+
+def test_a_letter_that_was_refused_and_is_due_again_after_a_pause_is_another_letter(tmp_path):
+    (tmp_path / "news.toml").write_text(NEWS)
+    office = an_office(tmp_path, policy={"pack": "news", "folder": "."}, letters={"undo_seconds": 0})
+    case_id = open_case(office)
+    post_all(office)
+    last_day = at(2026, 12, 7, 9)
+    tick_until(office, last_day)
+    post_all(office, now=last_day, result=post.Rejected("552 5.2.2 Mailbox full"))
+    correspondence.pause(office, case_id, "news", "We need the form.", actor=SAM, now=last_day)
+    post_all(office, now=last_day)
+    handling.resume(office, case_id, actor=SAM, now=at(2026, 12, 9, 10))
+    tick_until(office, at(2026, 12, 9, 11))
+    refused, again = letters_of(office, case_id, "holding")
+    assert (refused.state, again.state) == ("failed", "queued") and refused.message_id != again.message_id
+    assert verify(office.book).problems == ()
+
+
+NEWS = """id = "news"
+name = "Ours"
+jurisdiction = "*"
+version = "1"
+effective_from = 2020-01-01
+verified = true
+
+[[deadline]]
+id = "news"
+label = "NEWS"
+action = "Say how it stands"
+amount = 10
+unit = "working_days"
+met_by = ["news"]
+letter = "news"
+automatic_counts = true
+basis = "Policy 1"
+confidence = "product_default"
+
+[deadline.pause]
+reason = "a form that only the complainant has"
+by = "handler"
+basis = "Policy 2"
+confidence = "product_default"
+
+[[letter]]
+id = "news"
+kind = "holding"
+basis = "Policy 1"
+confidence = "product_default"
+"""
 
 
 def _unsettled(office):
