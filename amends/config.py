@@ -143,6 +143,13 @@ class OwnTarget(Section):
         "hours", "working_hours", "calendar_days", "working_days", "business_days", "weeks", "months", "years"
     ]
 
+    @model_validator(mode="after")
+    def _on_the_calendar(self) -> Self:
+        most = {"weeks": 5_200, "months": 1_200, "years": 100}.get(self.unit, 10_000)
+        if self.amount > most:
+            raise ValueError(f"{self.amount} {self.unit} are too long to be counted; write at most {most}")
+        return self
+
 
 class Policy(Section):
     pack: str = "iso-10002"

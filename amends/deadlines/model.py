@@ -54,6 +54,8 @@ RECEIPT: Final = "receipt"
 OWN: Final = ".own"
 """What the id of an own clock ends with: `response.own` stands beside `response`."""
 MOST: Final = 10_000  # a larger amount is a slip of the finger, and would run off the calendar
+LONGEST: Final[Mapping[str, int]] = {"weeks": 5_200, "months": 1_200, "years": 100}
+"""A hundred years, in the units of which MOST would be more."""
 
 _Amount = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 
@@ -65,6 +67,12 @@ def name_of(words: str) -> str:
 
 _Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 _Name = Annotated[str, BeforeValidator(lambda value: name_of(value) if isinstance(value, str) else value), _Id]
+
+
+def not_too_long(amount: int, unit: str) -> None:
+    """Raises ValueError for more than a hundred years, at which a calendar ends sooner or later."""
+    if amount > (most := LONGEST.get(unit, MOST)):
+        raise ValueError(f"{counted(amount, unit)} are too long to be counted; write at most {counted(most, unit)}")
 
 
 class _Part(BaseModel):
@@ -83,6 +91,11 @@ class Span(_Part):
         if unit in NUMBERLESS:
             raise ValueError(f"'{unit}' cannot be counted; write a unit such as working_days")
         return unit
+
+    @model_validator(mode="after")
+    def _on_the_calendar(self) -> Self:
+        not_too_long(self.amount, self.unit)
+        return self
 
     def in_words(self) -> str:
         return counted(self.amount, self.unit)
@@ -172,6 +185,8 @@ class Rule(_Part):
 
     @model_validator(mode="after")
     def _number(self) -> Self:
+        if not self.numberless and self.amount is not None:
+            not_too_long(self.amount, self.unit)
         if self.numberless and self.amount:
             raise ValueError(f'unit "{self.unit}" has no amount; give the organisation\'s own number as target')
         if not self.numberless and self.amount is None:
@@ -369,6 +384,11 @@ class OwnTarget(_Part):
     label: str = Field(default="", max_length=6)
     basis: str = ""
     warn: tuple[Warn, ...] = ()
+
+    @model_validator(mode="after")
+    def _on_the_calendar(self) -> Self:
+        not_too_long(self.amount, self.unit)
+        return self
 
     @property
     def span(self) -> Span:

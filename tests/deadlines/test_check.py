@@ -269,3 +269,18 @@ def test_a_key_is_found_in_whatever_way_it_is_written() -> None:
 @given(st.text(alphabet="[]{}=.,\"'#\n ab1\\", max_size=40))
 def test_whatever_the_text_is_the_search_for_places_ends(text: str) -> None:
     places(text)
+
+
+def test_what_is_longer_than_a_hundred_years_is_refused_before_a_complaint_meets_it(tmp_path: Path) -> None:
+    path = tmp_path / "house.toml"
+    rule = '[[deadline]]\nid = "long"\nlabel = "L"\naction = "Answer"\nbasis = "b"\nconfidence = "verified"\n'
+    for more in (
+        'amount = 101\nunit = "years"\n',
+        'amount = 1201\nunit = "months"\n',
+        'amount = 5\nunit = "weeks"\nwarn = [{ before = { amount = 10000, unit = "years" } }]\n',
+        'amount = 5\nunit = "weeks"\nother = { amount = 9999, unit = "weeks" }\n',
+    ):
+        path.write_text(GOOD + "\n" + rule + more)
+        assert any("are too long to be counted; write at most" in one for one in check_file(path).mistakes), more
+    path.write_text(GOOD + "\n" + rule + 'amount = 100\nunit = "years"\n')
+    assert check_file(path).pack is not None
