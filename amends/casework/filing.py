@@ -243,7 +243,7 @@ def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading
     """A bounce of one of our letters marks the letter and stands on its case; None if no letter of ours is meant."""
     statement = select(Letter).where(col(Letter.message_id).in_(_failed_letters(office, reading)))
     letter = session.scalars(statement.limit(1)).first()
-    if letter is not None and letter.case_id is None and reading.gave_up:  # a daily letter to staff
+    if letter is not None and letter.case_id is None and reading.gave_up and letter.state != "cancelled":
         letter.state, letter.error = "bounced", "the address could not be delivered to (see the tray for the report)"
         session.add(letter)
     if letter is None or letter.case_id is None:
