@@ -14,7 +14,6 @@ from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
 from amends.casework import contents, course, digests, pausing, reviewing
@@ -27,11 +26,11 @@ from amends.casework.office import Office
 from amends.casework.plans import begins_at, pack_of
 from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
 from amends.deadlines.model import Pack, RequiredLetter
-from amends.kernel.errors import NeedsOperator, TryLater, Unreadable
+from amends.kernel.errors import Unreadable
 from amends.kernel.instants import iso
 from amends.kernel.text import one_line
 from amends.ledger.columns import key
-from amends.ledger.legible import is_misread
+from amends.ledger.legible import is_of_the_store
 from amends.ledger.tables import PROMISED, Case, Deadline, Letter
 from amends.letters.kinds import LetterFacts, LetterKind
 
@@ -40,8 +39,11 @@ NOT_LATE: Final[Mapping[str, int]] = {}
 LATE: Final = timedelta(minutes=5)  # a tick found later than this is marked late in the ledger
 
 
-def next_instant(office: Office, *, failed: Collection[int] = ()) -> datetime | None:
-    """The next instant at which there is something to do; the deadlines in `failed` are passed over."""
+def next_instant(office: Office, *, failed: Collection[int] = (), unwritten: Collection[str] = ()) -> datetime | None:
+    """The next instant at which there is something to do.
+
+    The deadlines in `failed` are passed over, and the daily letters to the logins in `unwritten`.
+    """
     statement = (
         select(key(Deadline.id), col(Deadline.tick_at))
         .where(col(Deadline.tick_at).is_not(None))
@@ -51,7 +53,7 @@ def next_instant(office: Office, *, failed: Collection[int] = ()) -> datetime | 
     with office.book.read() as session:
         rows = session.connection().execute(statement)
         planned = next((at for number, at in rows if number not in failed), None)
-        digest = digests.next_at(office, session, now=office.now())
+        digest = digests.next_at(office, session, now=office.now(), unwritten=unwritten)
     return min((one for one in (planned, digest) if one is not None), default=None)
 
 
@@ -61,6 +63,7 @@ def tick(
     now: datetime,
     limit: int = 200,
     failed: dict[int, str] | None = None,
+    unwritten: dict[str, str] | None = None,
     not_together: Callable[[Exception], None] = lambda _: None,
 ) -> int:
     """Fire up to `limit` plan entries that are due, the oldest first; returns how many.  Call until it returns 0.
@@ -72,20 +75,21 @@ def tick(
     finds the one after it, which that one may have started.  All fire in one transaction, by as few statements as that
     takes; if one of them cannot, it is done again with each under its own savepoint, and `not_together` is told the
     fault.  With `failed` (deadline id: why), one that cannot be acted on is entered there, and those that stand there
-    are passed over, so that one case never stops the clock of the others; without it, the error is raised.
+    are passed over, so that one case never stops the clock of the others; without it, the error is raised.  `unwritten`
+    (login: why) is the same of the daily letters.
     """
     with office.book.read() as session:
         rows = _due(session, now, limit, failed or {})
     due = _first_of_each(_of_cases(rows, failed))
     if rows and not due:  # all of these are nobody's
-        return tick(office, now=now, limit=limit, failed=failed, not_together=not_together)
+        return tick(office, now=now, limit=limit, failed=failed, unwritten=unwritten, not_together=not_together)
     if not due:
-        return digests.write(office, now=now)
+        return digests.write(office, now=now, unwritten=unwritten)
     if len(due) > 1:
         try:
             return _fire_together(office, due, now)
         except Exception as fault:
-            if _is_of_the_store(fault):
+            if is_of_the_store(fault):
                 raise
             not_together(fault)  # one of them is bad: below each fires alone, which shows which, and why
     return _fire_one_by_one(office, due, now, failed)
@@ -104,11 +108,6 @@ def _due(session: Session, now: datetime, limit: int, failed: Collection[int]) -
     )
     rows = (Entry(*row) for row in session.connection().execute(statement))
     return list(islice((one for one in rows if one.deadline_id not in failed), limit))
-
-
-def _is_of_the_store(fault: Exception) -> bool:
-    """Whether the store itself is in trouble, and not one row of it."""
-    return isinstance(fault, (TryLater, NeedsOperator, OperationalError)) and not is_misread(fault)
 
 
 def _of_cases(due: Iterable[Entry], failed: dict[int, str] | None) -> Iterator[Entry]:
@@ -147,7 +146,7 @@ def _fire_one_by_one(office: Office, due: Sequence[Entry], now: datetime, failed
                     file = CaseFile.open(office, session, entry.case_id, actor=SYSTEM, now=now)
                     fired += _fire(file, entry)
             except Exception as fault:
-                if failed is None or _is_of_the_store(fault):
+                if failed is None or is_of_the_store(fault):
                     raise
                 session.expire_all()
                 failed[entry.deadline_id] = one_line(f"{type(fault).__name__}: {fault}", 300)

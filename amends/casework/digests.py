@@ -7,20 +7,22 @@ not come in time with the next digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlmodel import Session, col
 
-from amends.casework.actors import name_of
+from amends.casework import gate
+from amends.casework.actors import name_of, supervisors
 from amends.casework.office import Office
 from amends.casework.writing import queue_digest
 from amends.config import Handler
-from amends.ledger.book import add, insert_missing
+from amends.kernel.text import one_line
+from amends.ledger.book import add, add_all, insert_missing
 from amends.ledger.columns import key
-from amends.ledger.legible import MISREAD, is_misread
+from amends.ledger.legible import MISREAD, is_misread, is_of_the_store
 from amends.ledger.tables import Case, Deadline, Digest, Notice
 from amends.letters.kinds import LetterFacts, StaffLine
 
@@ -29,6 +31,7 @@ _MOST: Final = 25
 _BEFORE_CLOSING: Final = timedelta(minutes=30)
 _ONE_DAY: Final = timedelta(days=1)
 _AHEAD: Final = timedelta(days=7)
+_WAITS: Final = col(Notice.digest_id).is_(None)
 
 
 def takes(office: Office, session: Session, login: str, deadline: Deadline, *, now: datetime) -> bool:
@@ -38,27 +41,48 @@ def takes(office: Office, session: Session, login: str, deadline: Deadline, *, n
         return False
     if deadline.due_at <= _next_for(office, person, _last_day(office, session, login, now), now):
         return False
+    if gate.ask_for_staff(office, session, person.address, now=now).shut is not None:
+        return False  # a letter of its own says on the record that none goes there
     add(session, Notice, {"login": login, "deadline_id": deadline.id, "at": now})
     return True
 
 
-def next_at(office: Office, session: Session, *, now: datetime) -> datetime | None:
-    """When the next digest may be due; `now` for one that is, None where nobody wants any."""
+def next_at(office: Office, session: Session, *, now: datetime, unwritten: Collection[str] = ()) -> datetime | None:
+    """When the next digest may be due; `now` for one that is, None where nobody wants any.
+
+    Those for the logins in `unwritten` are passed over.
+    """
+    people = (one for one in _people(office, session) if one.login not in unwritten)
     return min(
-        (_next_for(office, one, _last_day(office, session, one.login, now), now) for one in _people(office, session)),
-        default=None,
+        (_next_for(office, one, _last_day(office, session, one.login, now), now) for one in people), default=None
     )
 
 
-def write(office: Office, *, now: datetime) -> int:
-    """Write the digests that are due, each in a transaction of its own; returns how many days were done with."""
+def write(office: Office, *, now: datetime, unwritten: dict[str, str] | None = None) -> int:
+    """Write the digests that are due, each in a transaction of its own; returns how many days were done with.
+
+    With `unwritten` (login: why), one that cannot be written is entered there, and those that stand there are passed
+    over; without it, the error is raised.
+    """
+    _hand_on(office, now)
     with office.book.read() as session:
         due = [
             one
             for one in _people(office, session)
-            if _next_for(office, one, _last_day(office, session, one.login, now), now) <= now
+            if one.login not in (unwritten or ())
+            and _next_for(office, one, _last_day(office, session, one.login, now), now) <= now
         ]
-    return sum(_write_one(office, person, now) for person in due)
+    return sum(_write_if_possible(office, person, now, unwritten) for person in due)
+
+
+def _write_if_possible(office: Office, person: Handler, now: datetime, unwritten: dict[str, str] | None) -> int:
+    try:
+        return _write_one(office, person, now)
+    except Exception as fault:
+        if unwritten is None or is_of_the_store(fault):
+            raise
+        unwritten[person.login] = one_line(f"{type(fault).__name__}: {fault}", 300)
+        return 0
 
 
 # When
@@ -66,9 +90,30 @@ def write(office: Office, *, now: datetime) -> int:
 
 def _people(office: Office, session: Session) -> list[Handler]:
     """Who wants a digest, or wanted one while warnings still wait for it."""
-    statement = select(col(Notice.login)).where(col(Notice.digest_id).is_(None)).distinct()
-    waiting = set(session.connection().execute(statement).scalars())
+    waiting = _waiting(session)
     return [one for one in office.settings.handler if one.address and (one.digest or one.login in waiting)]
+
+
+def _waiting(session: Session) -> set[str]:
+    """For whom warnings wait."""
+    statement = select(col(Notice.login)).where(_WAITS).distinct()
+    return set(session.connection().execute(statement).scalars())
+
+
+def _hand_on(office: Office, now: datetime) -> None:
+    """What waits for somebody who has left, or has no address any more, is told to the supervisors."""
+    settings = office.settings
+    reached = {one.login for one in settings.handler if one.address}
+    them = [login for login in supervisors(settings) if login in reached]
+    with office.book.read() as session:
+        gone = _waiting(session) - reached
+    if not gone or not them:
+        return
+    with office.book.write() as session:
+        taken = update(Notice).where(_WAITS, col(Notice.login).in_(gone)).values(login=them[0])
+        deadlines = set(session.connection().execute(taken.returning(col(Notice.deadline_id))).scalars())
+        rows = [{"login": login, "deadline_id": one, "at": now} for login in them[1:] for one in sorted(deadlines)]
+        add_all(session, Notice, rows)
 
 
 def _last_day(office: Office, session: Session, login: str, now: datetime) -> date | None:
@@ -124,21 +169,22 @@ def _write_one(office: Office, person: Handler, now: datetime) -> int:
         number = session.connection().execute(claim, row).scalar()
         if number is None:
             return 0  # another daemon has it
-        facts = _facts(office, session, person, now)
-        session.connection().execute(
-            update(Notice)
-            .where(col(Notice.login) == person.login, col(Notice.digest_id).is_(None))
-            .values(digest_id=number)
-        )
+        # What comes for them from now on waits for the next.
+        theirs = update(Notice).where(_WAITS, col(Notice.login) == person.login)
+        session.connection().execute(theirs.values(digest_id=number))
+        facts = _facts(office, session, person, number, now)
         if not (facts.missed or facts.due_today or facts.due_soon):
             return 1
         natural = f"digest/{person.login}/{day}"
         letter = queue_digest(office, session, login=person.login, n=number, natural=natural, facts=facts, now=now)
+        if letter is None:  # none may go there; what it would have told waits on
+            again = update(Notice).where(col(Notice.digest_id) == number)
+            session.connection().execute(again.values(digest_id=None))
         session.connection().execute(update(Digest).where(col(Digest.id) == number).values(letter_id=letter))
     return 1
 
 
-def _facts(office: Office, session: Session, person: Handler, now: datetime) -> LetterFacts:
+def _facts(office: Office, session: Session, person: Handler, number: int, now: datetime) -> LetterFacts:
     organisation = office.settings.organisation
     supervises = person.role == "supervisor"
     tonight = office.calendar.end_of(office.calendar.day_of(now))
@@ -147,7 +193,7 @@ def _facts(office: Office, session: Session, person: Handler, now: datetime) -> 
     everybody = [] if supervises else [own]
     missed = [*everybody, col(Case.next_due_at) <= now, col(Deadline.due_at) <= now]
     today = [theirs, col(Case.next_due_at) <= tonight, col(Deadline.due_at) > now, col(Deadline.due_at) <= tonight]
-    noticed = select(col(Notice.deadline_id)).where(col(Notice.login) == person.login, col(Notice.digest_id).is_(None))
+    noticed = select(col(Notice.deadline_id)).where(col(Notice.digest_id) == number)
     soon = [key(Deadline.id).in_(noticed), col(Deadline.due_at) > now]
     soon.append(~_all(today))
     parts = {"missed": missed, "due_today": today, "due_soon": soon}

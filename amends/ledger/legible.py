@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.inspection import inspect
 from sqlmodel import Session, SQLModel
 
-from amends.kernel.errors import Unreadable
+from amends.kernel.errors import NeedsOperator, TryLater, Unreadable
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -29,6 +29,11 @@ def is_misread(fault: BaseException) -> bool:
     if isinstance(fault, OperationalError):
         return isinstance(fault.orig, sqlite3.Error) and "could not decode to utf-8" in str(fault.orig).lower()
     return isinstance(fault, MISREAD)
+
+
+def is_of_the_store(fault: BaseException) -> bool:
+    """Whether the store itself is in trouble, and not one row of it."""
+    return isinstance(fault, (TryLater, NeedsOperator, OperationalError)) and not is_misread(fault)
 
 
 def legible(row: Row) -> Row:

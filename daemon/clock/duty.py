@@ -38,6 +38,7 @@ class ClockDuty:
         self._wake_outbox = wake_outbox
         self._owner = owner or our_name()
         self._failed: dict[int, str] = {}
+        self._unwritten: dict[str, str] = {}
         self._failed_since = time.monotonic()
         self._fired = 0
 
@@ -62,14 +63,21 @@ class ClockDuty:
     def _tick(self, pulse: Pulse) -> None:
         """Everything that is due, oldest first; the lease is renewed between two batches."""
         if time.monotonic() - self._failed_since > _TRY_AGAIN:
-            self._failed, self._failed_since = {}, time.monotonic()
+            self._failed, self._unwritten, self._failed_since = {}, {}, time.monotonic()
         while not pulse.stopping.is_set():
-            known = len(self._failed)
+            known, missing = len(self._failed), len(self._unwritten)
             fired = clockwork.tick(
-                self._office, now=self._office.now(), limit=BATCH, failed=self._failed, not_together=_not_together
+                self._office,
+                now=self._office.now(),
+                limit=BATCH,
+                failed=self._failed,
+                unwritten=self._unwritten,
+                not_together=_not_together,
             )
             for deadline, why in list(self._failed.items())[known:]:
                 log.error("clock.deadline-failed", deadline=deadline, why=why)
+            for login, why in list(self._unwritten.items())[missing:]:
+                log.error("clock.digest-failed", login=login, why=why)
             if fired == 0:
                 return
             self._fired += fired
@@ -83,6 +91,9 @@ class ClockDuty:
         if self._failed:
             first = next(iter(self._failed.values()))
             pulse.failing(f"{len(self._failed)} deadlines could not be acted on; the first: {first}", held_by=None)
+        elif self._unwritten:
+            login, why = next(iter(self._unwritten.items()))
+            pulse.failing(f"The daily letter to {login} could not be written: {why}", held_by=None)
         else:
             pulse.beat(held_by=None, epoch=epoch, fired=self._fired)
 
@@ -92,7 +103,7 @@ class ClockDuty:
         longest = min(_LOOK_EVERY, max(clockwork.LATE / timedelta(seconds=2) / speed, _SHORTEST * 10))
         if not busy:
             return longest
-        upcoming = clockwork.next_instant(self._office, failed=self._failed)
+        upcoming = clockwork.next_instant(self._office, failed=self._failed, unwritten=self._unwritten)
         if upcoming is None:
             return longest
         seconds = (upcoming - self._office.now()) / timedelta(seconds=1) / speed

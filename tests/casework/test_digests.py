@@ -8,12 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlmodel import col
 
-from amends.casework import clockwork, correspondence, handling, post
+from amends.casework import clockwork, correspondence, gate, handling, post
+from amends.casework import digests as digests_room
+from amends.casework.actors import SYSTEM
+from amends.casework.casefile import CaseFile
 from amends.kernel.errors import Refused
-from amends.ledger.tables import Letter
+from amends.ledger.tables import Deadline, Letter, Notice
 from amends.mail.facts import Kind
 from tests.builders import NOW, ORGANISATION, SAM, a_mail, an_office, case_of, file_mail, open_case, post_all
 from tests.casework.test_clockwork import answer, live, tick_until
@@ -239,6 +242,9 @@ def test_one_that_did_not_arrive_is_seen_and_can_be_sent_again_or_given_up(make)
     assert digests(office)[0].state == "bounced"
     correspondence.settle(office, stuck.id, False, actor=SAM, now=at(2026, 12, 14, 13))
     assert digests(office)[0].state == "cancelled"
+    again = replace(report, message_id="again@northwind.example")
+    file_mail(office, again, now=at(2026, 12, 14, 14), trace="elsewhere")
+    assert digests(office)[0].state == "cancelled", "what was given up stays so"
 
 
 def test_a_long_list_says_how_many_more_there_are(make):
@@ -249,3 +255,71 @@ def test_a_long_list_says_how_many_more_there_are(make):
     tick_until(office, at(2026, 12, 14, 9))
     assert "And 6 more." in digests(office)[0].body
     assert digests(office)[0].body.count("No heating") == 50, "25 of what was missed, and 25 of what is due soon"
+
+
+def test_what_waited_for_somebody_who_has_left_is_told_to_the_supervisors(make):
+    office = make({**AMARA_WANTS, "digest_at": "11:00"}, SAM_DOES_NOT)
+    case_id = amaras_case(office)
+    post_all(office)
+    tick_until(office, at(2026, 12, 14, 9))  # warned of FINAL, two hours before the digest
+    without = make(SAM_DOES_NOT, {**SAM_DOES_NOT, "login": "zoe", "address": "zoe@northwind.example"})
+    tick_until(without, at(2026, 12, 14, 10))
+    for login in ("sam", "zoe"):
+        [letter] = digests(without, login)
+        assert "DUE SOON" in letter.body and case_of(office, case_id).row.reference in letter.body
+    tick_until(without, at(2026, 12, 15, 10))
+    assert len(digests(without, "sam")) == 1
+
+
+def test_what_comes_while_a_digest_is_written_waits_for_the_next(make, monkeypatch):
+    office = make()
+    case_id = amaras_case(office)
+    post_all(office)
+    real = digests_room._facts
+
+    def and_then_one_comes(office, session, *how):
+        facts = real(office, session, *how)
+        deadline = session.scalars(select(Deadline.id).where(col(Deadline.case_id) == case_id).limit(1)).one()
+        session.add(Notice(login="amara", deadline_id=deadline, at=NOW))
+        session.flush()
+        return facts
+
+    monkeypatch.setattr(digests_room, "_facts", and_then_one_comes)
+    tick_until(office, at(2026, 12, 14, 9))
+    with office.book.read() as session:
+        newest = session.scalars(select(Notice).order_by(col(Notice.id).desc()).limit(1)).one()
+        assert newest.digest_id is None
+
+
+def test_nothing_waits_for_a_digest_that_may_not_go_to_its_address(make):
+    office = make()
+    case_id = amaras_case(office)
+    post_all(office)
+    with office.book.write() as session:
+        file = CaseFile.open(office, session, case_id, actor=SYSTEM, now=NOW)
+        gate.block(file, "amara@northwind.example", "the address does not exist")
+        file.save()
+    tick_until(office, at(2026, 12, 14, 9))
+    withheld = [one.data for one in case_of(office, case_id).events if one.kind == "letter-withheld"]
+    assert {"letter": "staff-warning", "because": "the address does not exist"} in withheld
+    assert digests(office) == []
+
+
+def test_one_that_cannot_be_written_keeps_nobody_elses_and_no_deadline(make):
+    office = make(AMARA_WANTS, {**AMARA_WANTS, "login": "ben", "address": "ben@northwind.example"}, SAM_DOES_NOT)
+    hers, his = amaras_case(office), open_case(office, a_mail(sender="b@example.org", subject="Mould"))
+    handling.assign(office, his, "ben", actor=SAM, now=NOW)
+    post_all(office)
+    now, failed, unwritten = at(2026, 12, 14, 9), {}, {}
+    while clockwork.tick(office, now=now - timedelta(minutes=30), failed=failed, unwritten=unwritten):
+        pass
+    with office.book.write() as session:
+        session.connection().execute(
+            text("UPDATE cases SET subject = CAST(x'ff' AS TEXT) WHERE id = :hers"), {"hers": hers}
+        )
+    while clockwork.tick(office, now=now, failed=failed, unwritten=unwritten):
+        pass
+    assert list(unwritten) == ["amara"] and digests(office) == [] and len(digests(office, "ben")) == 1
+    office.wall = lambda: now
+    upcoming = clockwork.next_instant(office, failed=failed, unwritten=unwritten)
+    assert upcoming is not None and upcoming > now, "the clock does not turn on the spot"
