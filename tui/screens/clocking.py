@@ -57,7 +57,7 @@ class ClockVerbs(CaseVerbs):
 
         offered = movable(dial)
         if not offered:
-            self.house.say("No deadline that runs here may be given more time: their rules allow none, or no more.")
+            self.house.say("No deadline that runs here may be given more time; press d to see why.")
             return
 
         def granted(answer: Granted | None) -> None:
@@ -82,7 +82,7 @@ class ClockVerbs(CaseVerbs):
         paused = [one for one in dial.case.deadlines if is_owed(one) and one.state == "paused"]
         offered = stoppable(dial)
         if not paused and not offered:
-            self.house.say("No clock that runs here may be paused: these rules stop none, whatever we wait for.")
+            self.house.say("No clock that runs here may be paused: these rules stop none.")
         elif not paused:
             self._ask_pause(dial)
         else:
