@@ -57,13 +57,19 @@ def last_turn(office: Office, *, now: datetime) -> datetime:
     return turn if turn <= now else calendar.first_showing(day - timedelta(days=1), hour)
 
 
-def is_due(office: Office, session: Session, *, now: datetime) -> bool:
-    """Whether its hour came since it was last done, or a change was made of which nobody knows yet what it moves."""
+def is_due(office: Office, session: Session, *, now: datetime, ours_at: datetime | None = None) -> bool:
+    """Whether its hour came since it was last done, or a change was made of which nobody knows yet what it moves.
+
+    `ours_at` is when this program last did it.  What it had settled by then and finds unsettled, a program with another
+    configuration has done; as the two will never agree, it is done again once an hour and not in turns without end.
+    """
     last = last_check(session)
-    if last is None or last.began_at < last_turn(office, now=now):
-        return True
+    if last is None or not last_turn(office, now=now) <= last.began_at <= now + _AGAIN_AFTER:
+        return True  # what lies ahead is of a clock that was wrong
     if last.wrong and last.began_at < now - _AGAIN_AFTER:
         return True
+    if ours_at is not None and now - _AGAIN_AFTER < ours_at <= now:
+        return False
     change, waiting = policychange.seen(office, session), policychange.pending(session)
     if change is None:
         return waiting is not None  # it was undone

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 import structlog
+from sqlmodel import Session
 
 from amends.casework import clockwork, policychange, selfcheck
 from amends.casework.duty import holder, lease, release_lease
@@ -44,6 +46,7 @@ class SelfCheckDuty:
         self._leased_at = 0.0
         self._waits_since: float | None = None
         self._said: str | None = None
+        self._ours_at: datetime | None = None
 
     def run(self, pulse: Pulse) -> None:
         with self._office.book.write() as session:
@@ -63,8 +66,11 @@ class SelfCheckDuty:
         if self._doubt.sentence() is not None:
             return False
         with self._office.book.read() as session:
-            due = selfcheck.is_due(self._office, session, now=self._office.now())
+            due = self._wanted(session)
         return due and not self._clock_is_behind()
+
+    def _wanted(self, session: Session) -> bool:
+        return selfcheck.is_due(self._office, session, now=self._office.now(), ours_at=self._ours_at)
 
     def _clock_is_behind(self) -> bool:
         """Whether deadlines wait for the clock after a time in which it stood; they would all look missed."""
@@ -84,7 +90,7 @@ class SelfCheckDuty:
 
     def _check(self, pulse: Pulse) -> None:
         with self._office.book.read() as session:  # the other daemon may have done it just now
-            if not selfcheck.is_due(self._office, session, now=self._office.now()):
+            if not self._wanted(session):
                 return
         began_at, began, total = self._office.now(), time.monotonic(), Sum()
         turn = time.monotonic()
@@ -95,6 +101,7 @@ class SelfCheckDuty:
                 return
             turn = time.monotonic()
         verdict, waiting, new = selfcheck.conclude(self._office, total, began_at=began_at, wall=self._office.wall())
+        self._ours_at = began_at
         seconds = round(time.monotonic() - began, 1)
         log.info("deadlines.checked", cases=total.cases, deadlines=total.deadlines, wrong=verdict.wrong, in_s=seconds)
         if new:

@@ -192,3 +192,29 @@ def test_it_waits_for_a_clock_that_has_much_to_catch_up_with(office: Office, wal
             pass
         until(lambda: last(office) == wall.now)
     assert incidents_of(office) == []
+
+
+def test_two_daemons_with_two_configurations_do_not_count_in_turns_without_end(
+    office: Office, wall: Wall, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Office] = []
+    conclude = selfcheck.conclude
+    monkeypatch.setattr(selfcheck, "conclude", lambda *a, **k: (done.append(a[0]), conclude(*a, **k))[1])
+    open_case(office, a_mail(), now=wall.now)
+    with checking(office, "old"):
+        until(lambda: last(office) is not None)
+        settings = some_settings(tmp_path, url=database_url, organisation={"closures": ["2026-12-01"]})
+        changed = Office(settings, Book(settings.database_url()), wall=wall)
+        with checking(changed, "new") as new:
+            until(lambda: changed in done and new.tried)
+            new.wait(0.5)
+        assert done.count(office) <= 2 and done.count(changed) <= 2
+    changed.book.close()
+
+
+def test_a_clock_that_was_set_back_is_not_waited_for(on_sqlite: Office, wall: Wall) -> None:
+    on_sqlite.wall = wall
+    with checking(on_sqlite):
+        until(lambda: last(on_sqlite) is not None)
+        wall.now -= timedelta(days=300)
+        until(lambda: last(on_sqlite) == wall.now)
