@@ -695,7 +695,7 @@ def load(given: Path | None = None) -> Settings:
     path = find_config(given)
     try:
         text = text_of(path)
-    except (OSError, UnicodeDecodeError) as fault:
+    except OSError as fault:
         raise ConfigError(f"{path}: cannot be read: {fault}") from fault
     try:
         tree = tree_of(text)

@@ -68,7 +68,7 @@ def read_tree(path: Path) -> tuple[str, dict[str, Any]]:
         text = text_of(path)
     except FileNotFoundError as fault:
         raise ConfigError(f"{path}: there is no such file; name the TOML file of a policy pack") from fault
-    except (OSError, UnicodeDecodeError) as fault:
+    except OSError as fault:
         raise ConfigError(f"{path}: cannot be read: {fault}") from fault
     try:
         return text, tree_of(text)

@@ -130,7 +130,7 @@ def _mentions(path: Path, name: str) -> bool:
     """Whether the name may stand in this file; of one that cannot be read, whether it is called so."""
     try:
         return name in text_of(path)
-    except (ConfigError, OSError, UnicodeDecodeError):
+    except (ConfigError, OSError):
         return name == path.stem
 
 
@@ -190,7 +190,10 @@ def _promised(regime: Regime, promise: OwnTarget, key: str) -> Regime:
         raise ConfigError(f"{key}.deadline: {regime.id} has no deadline '{promise.deadline}'{near}")
     rule = regime.newest.rule(promise.deadline)
     if rule.unit == promise.unit and rule.amount is not None and promise.amount >= rule.amount:
-        raise ConfigError(f"{key}.amount: {promise.amount} is no promise beside the rule's own {rule.amount}")
+        raise ConfigError(
+            f"{key}.amount: {promise.amount} is no promise beside the rule's own {rule.amount}; "
+            "make it shorter, or take the table out"
+        )
     return Regime(
         tuple(
             pack.with_targets([promise]) if any(one.id == promise.deadline for one in pack.deadline) else pack

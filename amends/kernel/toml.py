@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any, Final
 
 from amends.kernel.errors import ConfigError
 
+_ENDLESS_KEY: Final = re.compile(
+    r"""(?m)^[ \t]*\[{0,2}[ \t]*(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}"""
+)
+"""A key of a hundred parts at the beginning of a line: tomllib takes the square of their number in time."""
 LARGEST: Final = 256 * 1024  # bytes; a whole regime takes a tenth of that
 
 
 def text_of(path: Path) -> str:
     """The text of a regular file of at most LARGEST bytes: a pipe would keep us waiting, and a device may never end.
 
-    Raises OSError, UnicodeDecodeError, or ConfigError for what is no such file.
+    Raises OSError, or ConfigError for what is no such file or no UTF-8.
     """
     with open(path, "rb", opener=_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -26,11 +31,17 @@ def text_of(path: Path) -> str:
         raise ConfigError(
             f"{path}: is larger than {LARGEST // 1024} KB; name a TOML file, or take out what is not needed"
         )
-    return held.decode("utf-8").replace("\r\n", "\n")
+    try:
+        return held.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as fault:
+        line = held.count(b"\n", 0, fault.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text; save the file as UTF-8") from fault
 
 
 def tree_of(text: str) -> dict[str, Any]:
     """What the text says.  Raises tomllib.TOMLDecodeError, also for what tomllib itself stumbles over."""
+    if _ENDLESS_KEY.search(text):
+        raise tomllib.TOMLDecodeError("a key has too many parts")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:

@@ -118,7 +118,10 @@ def _regime(settings: Settings | None, name: str) -> Regime:
     """The pack, with the organisation's own targets where the configuration names it."""
     regime = find_regime(name, pack_folders(settings))
     if regime is None:
-        raise NotFound(f"There is no policy pack '{name}'; amendsd policy list shows those there are.")
+        raise NotFound(
+            f"There is no policy pack '{name}'; amendsd policy list shows those there are, "
+            "and a file of your own belongs into the folder that policy.folder names."
+        )
     ours = regimes_of(settings) if settings is not None else []
     return next((one for one in ours if one.id == regime.id), regime)
 
@@ -222,7 +225,9 @@ def _instant(option: str, words: str, zone: ZoneInfo) -> datetime:
         else:
             found = datetime.fromisoformat(words)
     except ValueError as wrong:
-        raise ConfigError(f"{option}: '{words}' is no instant; write one like 2026-11-23T09:00:00Z") from wrong
+        raise ConfigError(
+            f"{option}: '{words}' is neither a day nor an instant; write one like 2026-11-23 or 2026-11-23T09:00"
+        ) from wrong
     if found.year not in _YEARS:
         raise ConfigError(f"{option}: '{words}' is too far off; write an instant of {_YEARS[0]} to {_YEARS[-1]}")
     return found if found.tzinfo is not None else found.replace(tzinfo=zone)

@@ -83,7 +83,7 @@ def _what(one: Difference) -> str:
         case Sort.STANDS:
             return f"{before} stands"
         case Sort.PLAN:
-            return f"{before} stays, but not what is done about it"
+            return f"{before} stays, but not its warnings and letters"
         case Sort.WORDS:
             return f"{before} stays, in other words"
         case Sort.PASSED:

@@ -132,7 +132,7 @@ def test_the_configuration_names_several_packs_the_main_one_first():
         ({"own_target": (OwnTarget(deadline="anwser", amount=1, unit="weeks"),)}, r"own_target\.1\.deadline: "),
         (
             {"own_target": (OwnTarget(deadline="response", amount=20, unit="working_days"),)},
-            "20 is no promise beside the rule's own 20",
+            "20 is no promise beside the rule's own 20; make it shorter",
         ),
         (
             {"own_target": (OwnTarget(pack="uk-fca-disp", deadline="ack", amount=1, unit="weeks"),)},

@@ -90,9 +90,17 @@ def test_the_configuration_adds_packs_and_closures(
 @pytest.mark.parametrize(
     ("words", "status", "sentence"),
     [
-        (("nix", "--received", "2026-11-23"), 1, "There is no policy pack 'nix'"),
-        (("iso-10002", "--received", "yesterday"), 2, "--received: 'yesterday' is no instant"),
-        (("iso-10002", "--received", "2026-02-30"), 2, "--received: '2026-02-30' is no instant"),
+        (("nix", "--received", "2026-11-23"), 1, "belongs into the folder that policy.folder names"),
+        (
+            ("iso-10002", "--received", "yesterday"),
+            2,
+            "--received: 'yesterday' is neither a day nor an instant; write one like 2026-11-23",
+        ),
+        (
+            ("iso-10002", "--received", "2026-02-30"),
+            2,
+            "--received: '2026-02-30' is neither a day nor an instant; write one like 2026-11-23",
+        ),
         (("iso-10002",), 2, "--received"),
         (("iso-10002", "--received", "9999-12-31"), 2, "write an instant of 1900 to 2199"),
         (("us-cfpb-portal", "--received", "2026-11-23", "--event", "portal_sent=0001-01-01"), 2, "is too far off"),
