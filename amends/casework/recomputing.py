@@ -17,6 +17,7 @@ from amends.casework.plans import is_paused, pack_of, pauses_of, row_of
 from amends.deadlines.clocks import PlannedDeadline, meets, replanned
 from amends.deadlines.model import RECEIPT, Pack, Rule
 from amends.deadlines.recount import Recount, Sort, Standing, recounted
+from amends.kernel.errors import Unreadable
 from amends.kernel.instants import iso
 from amends.ledger.columns import key
 from amends.ledger.legible import MISREAD, is_misread
@@ -235,6 +236,8 @@ def examine(office: Office, session: Session, case_id: int, *, now: datetime) ->
 
 
 def _examined(office: Office, session: Session, rows: Sequence[Case], clock: Callable[[], datetime]) -> Looked:
+    if not all(isinstance(row.reference, str) for row in rows):
+        raise Unreadable("The reference of a case cannot be read; run: amendsd verify")
     ids = [row.id or 0 for row in rows]
     execute = session.connection().execute
     unmet: dict[int, list[Deadline]] = defaultdict(list)
@@ -379,10 +382,10 @@ def _asked(row: Case, pack: Pack, rule: Rule, planned: PlannedDeadline) -> bool:
 
 
 def _next(row: Case, unmet: Sequence[Deadline]) -> Iterator[Found]:
-    """The case repeats which of its deadlines is owed next; the queue goes by it."""
+    """The case repeats which of its deadlines is owed next, and whether that stands still; the queue goes by it."""
     first = min((one.due_at for one in unmet), default=None)
-    kinds = {one.kind for one in unmet if one.due_at == first}
-    if row.next_due_at == first and (row.next_deadline in kinds if kinds else row.next_deadline is None):
+    any_of: set[tuple[str | None, bool]] = {(one.kind, is_paused(one)) for one in unmet if one.due_at == first}
+    if row.next_due_at == first and (row.next_deadline, row.next_paused) in (any_of or {(None, False)}):
         return
     why = "the case does not say which of its deadlines is owed next"
     yield Found(

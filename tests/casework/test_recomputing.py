@@ -249,12 +249,13 @@ def test_what_was_damaged_is_found_and_mended(on_sqlite, values, sort, said):
     assert one(on_sqlite, case_id).state == "breached"
 
 
-def test_a_case_that_says_wrongly_what_is_next_is_found_and_mended(on_sqlite):
+@pytest.mark.parametrize("said", [{"next_due_at": later(days=99)}, {"next_deadline": "visit"}, {"next_paused": True}])
+def test_a_case_that_says_wrongly_what_is_next_is_found_and_mended(on_sqlite, said):
     case_id = open_case(on_sqlite)
     with on_sqlite.book.write() as session:
-        session.connection().execute(update(Case).values(next_due_at=later(days=99)))
+        session.connection().execute(update(Case).values(**said))
     (found,) = found_in(on_sqlite)
-    assert found.sort is Sort.NEXT and found.due_at == later(days=99)
+    assert found.sort is Sort.NEXT and found.due_at == said.get("next_due_at", found.new_at)
     applied(on_sqlite)
     assert found_in(on_sqlite) == [] and case_of(on_sqlite, case_id).row.due_at is not None
 
