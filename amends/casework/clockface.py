@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 
 from amends.casework import course
 from amends.casework.office import Office
-from amends.casework.plans import begins_at, pack_of
+from amends.casework.plans import begins_at, is_paused, pauses_of, rule_behind
 from amends.deadlines.calendar import WorkingCalendar
 from amends.deadlines.clocks import BY_HAND, counting, meets
 from amends.deadlines.compute import Due, latest_extension
@@ -172,9 +172,8 @@ def clock_of(office: Office, deadline: Deadline, *, now: datetime) -> Clock:
     """One deadline in words; of a rule that is in no pack any more only what the row itself says."""
     if deadline.pack == PROMISED:
         return _promise(deadline)
-    pack = pack_of(office, deadline)
-    rule = next((one for one in pack.deadline if one.id == deadline.kind), None) if pack is not None else None
-    if pack is None or rule is None:
+    found = rule_behind(office, deadline)
+    if found is None:
         return Clock(
             deadline_id=deadline.id or 0,
             pack=deadline.pack,
@@ -192,6 +191,7 @@ def clock_of(office: Office, deadline: Deadline, *, now: datetime) -> Clock:
             meets=tuple(_meets_in_words(None, deadline.met_by)),
             owed=deadline.settled_at is None,
         )
+    pack, rule = found
     more_time, until, barred = _more_time(pack, rule, deadline, counting(pack, office.calendar), now)
     return Clock(
         deadline_id=deadline.id or 0,
@@ -280,9 +280,13 @@ def _more_time(
     if extension is None:
         return "", None, ""
     found = Due(deadline.due_at, date.fromisoformat(deadline.due_date), tuple(deadline.derivation))
-    until = latest_extension(rule, found, deadline.starts_at, days, out_of_hours=pack.out_of_hours_of(rule))
+    until = latest_extension(
+        rule, found, deadline.starts_at, days, out_of_hours=pack.out_of_hours_of(rule), pauses=pauses_of(deadline)
+    )
     barred = ""
-    if now > deadline.due_at and extension.notice_by != "none":
+    if is_paused(deadline):
+        barred = "its clock stands still, and has no date to be moved until it goes on"
+    elif now > deadline.due_at and extension.notice_by != "none":
         barred = "it has passed, and they must be told before; answer it late"
     elif deadline.moved and not extension.repeatable:
         barred = "it was given more time already, and the rule allows it once"

@@ -23,7 +23,7 @@ from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.clockahead import Entry, look_ahead
 from amends.casework.kin import lock_cases
 from amends.casework.office import Office
-from amends.casework.plans import begins_at, pack_of
+from amends.casework.plans import begins_at, pack_of, rule_behind
 from amends.casework.writing import facts_of, queue_automatic, queue_staff, thread_of
 from amends.deadlines.model import Pack, RequiredLetter
 from amends.kernel.errors import Unreadable
@@ -325,9 +325,11 @@ def _write_by_itself(file: CaseFile, deadline: Deadline, kind: LetterKind, follo
 
 def _demanded(file: CaseFile, deadline: Deadline) -> tuple[Pack | None, RequiredLetter | None]:
     """The pack of a deadline, and the letter of it that goes out by itself."""
-    pack = pack_of(file.office, deadline)
-    rule = next((one for one in pack.deadline if one.id == deadline.kind), None) if pack is not None else None
-    return pack, pack.letter_of(rule.letter) if pack is not None and rule is not None and rule.letter else None
+    found = rule_behind(file.office, deadline)
+    if found is None or not found[1].letter:
+        return None, None
+    pack, rule = found
+    return pack, pack.letter_of(rule.letter)
 
 
 def _letter_is_due(row: dict[str, Any], now: datetime) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from amends.casework import effects
 from amends.casework.actors import Actor, supervisors
 from amends.casework.casefile import CaseFile
-from amends.casework.plans import is_paused, pack_of, pauses_of
+from amends.casework.plans import is_paused, pauses_of, rule_behind
 from amends.deadlines.clocks import counting, ticks_of
 from amends.deadlines.compute import Due, extended
 from amends.deadlines.model import Pack, Rule
@@ -31,13 +31,12 @@ def running(file: CaseFile, kind: str, pack_id: str = "") -> Deadline:
 
 def rule_of(file: CaseFile, deadline: Deadline) -> tuple[Pack, Rule]:
     """Its pack and rule.  Raises Refused where the pack is gone or knows it no longer."""
-    pack = pack_of(file.office, deadline)
     if deadline.pack == PROMISED:
         raise Refused("A promise rests on no rule that could change it; write to the complainant, and promise anew.")
-    for rule in pack.deadline if pack is not None else ():
-        if pack is not None and rule.id == deadline.kind:
-            return pack, rule
-    raise Refused(f"The rule behind '{deadline.kind}' is in no policy pack any more; it is owed as it stands.")
+    found = rule_behind(file.office, deadline)
+    if found is None:
+        raise Refused(f"The rule behind '{deadline.kind}' is in no policy pack any more; it is owed as it stands.")
+    return found
 
 
 def grant(file: CaseFile, deadline: Deadline, *, to: date, reason: str, actor: Actor) -> Due:

@@ -11,7 +11,6 @@ from sqlmodel import Session, col
 
 from amends.casework.ahead import of_case
 from amends.casework.office import Office
-from amends.deadlines.calendar import WorkingCalendar
 from amends.deadlines.clocks import (
     PlannedDeadline,
     PlannedTick,
@@ -126,15 +125,15 @@ def following_row(office: Office, session: Session, deadline: Deadline) -> dict[
 
     A deadline that the pack does not know (it was changed since) is owed as it stands, and has none.
     """
-    pack = pack_of(office, deadline)
-    if pack is None or not any(rule.id == deadline.kind and rule.recurring for rule in pack.deadline):
+    found = rule_behind(office, deadline)
+    if found is None or not found[1].recurring:
         return None
     last = last_occurrence(session, deadline.case_id, deadline.pack, deadline.kind)
     if last > deadline.occurrence:
         return None
     of_this_start = deadline.occurrence - _earlier(session, deadline)  # a review counts anew
     planned = next_occurrence(
-        pack, office.calendar, rule_id=deadline.kind, occurrence=of_this_start, starts_at=deadline.starts_at
+        found[0], office.calendar, rule_id=deadline.kind, occurrence=of_this_start, starts_at=deadline.starts_at
     )
     return None if planned is None else row_of(planned, occurrence=last + 1)
 
@@ -205,12 +204,8 @@ def with_pauses(
         )
     if planned is not None:
         return Due(planned.due_at, planned.due_date, planned.derivation), list(planned.ticks)
-    due = delayed(rule, set_before, stop, _counted_by(pack, office))
+    due = delayed(rule, set_before, stop, counting(pack, office.calendar))
     return due, list(ticks_of(pack, rule, due.due_at, due.due_date, office.calendar))
-
-
-def _counted_by(pack: Pack, office: Office) -> WorkingCalendar:
-    return counting(pack, office.calendar)
 
 
 def _breach_after(due: Due) -> PlannedTick:

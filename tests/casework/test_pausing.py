@@ -119,8 +119,8 @@ def desk(tmp_path, sqlite_url):
     office.book.close()
 
 
-def _house(tmp_path, url):
-    (tmp_path / "house.toml").write_text(HOUSE)
+def _house(tmp_path, url, pack=HOUSE):
+    (tmp_path / "house.toml").write_text(pack)
     return an_office(tmp_path, url=url, policy={"pack": "house", "folder": "."}, letters={"undo_seconds": 0})
 
 
@@ -318,6 +318,29 @@ def test_an_extension_before_and_after_a_pause_adds_up(desk):
         "moved",
     ]
     assert sound(desk)
+
+
+def test_the_screen_offers_the_last_day_that_an_extension_after_a_pause_may_reach(tmp_path):
+    in_all = 'most = { amount = 40, unit = "working_days" }\ncounted_from = "start"'
+    desk = _house(tmp_path, None, HOUSE.replace('most = { amount = 20, unit = "working_days" }', in_all))
+
+    def shown(now):
+        from amends.casework import clockface
+
+        with desk.book.read() as session:
+            return next(
+                one for one in clockface.face(desk, session, case_id, now=now).clocks.values() if one.kind == "response"
+            )
+
+    case_id = paused(desk)
+    assert shown(NOW + timedelta(days=4)).barred.startswith("its clock stands still")
+    answer(desk, case_id, now=NOW + timedelta(days=7, hours=1))
+    at = NOW + timedelta(days=8)
+    until = shown(at).until
+    assert until is not None and shown(at).barred == ""
+    with pytest.raises(Refused, match="at the latest"):
+        correspondence.extend(desk, case_id, "response", until + timedelta(days=1), "x", actor=SAM, now=at)
+    correspondence.extend(desk, case_id, "response", until, "A surveyor.", actor=SAM, now=at)
 
 
 def test_the_final_response_ends_a_pause_and_counts_by_its_date(desk):

@@ -145,7 +145,6 @@ def draft(
     from amends.ledger import views
 
     meant = _promised(promise, instead=instead)
-    meant = _promised(promise, instead=instead)
     seat = sit(context)
     case_id = seat.case_id(ref)
     said = _text_of(text, file, what="letter")
