@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
+from amends.casework import effects
 from amends.casework.clockface import meets_in_words
 from amends.casework.correspondence import Check, Finding
 from amends.kernel.errors import AmendsError, Conflict
@@ -211,6 +213,22 @@ def _wanted(looked: Looked, width: int) -> Iterator[Line]:
                 yield ((f" {sign if not number else '  '} ", role), (line, "muted" if check.ok else role))
 
 
+def moved_in_words(draft: LetterView, case: CaseView) -> Iterator[str]:
+    """The deadline that moves, or stands still, when the letter has left."""
+    for effect in (effects.MORE_TIME, effects.PAUSE):
+        word = draft.facts.get(effect)
+        if not isinstance(word, Mapping):
+            continue
+        kind, occurrence, *pack = word["of"]
+        which = (kind, occurrence, pack[0] if pack else case.pack)
+        label = next((one.label for one in case.deadlines if (one.kind, one.occurrence, one.pack) == which), kind)
+        if effect == effects.PAUSE:
+            yield f"{prose(label)} stands still when it has left, until they answer."
+        else:
+            day = date.fromisoformat(word["to"])
+            yield f"{prose(label)} is due {day:%a} {day.day} {day:%b} {day.year} when it has left in time."
+
+
 def _checks(looked: Looked, finding: Finding | None, undo_seconds: int, width: int) -> Sheet:
     """What stops it first, then what is only to be thought of, then what is decided, then all that is well."""
     lines: list[Line] = []
@@ -231,6 +249,8 @@ def _checks(looked: Looked, finding: Finding | None, undo_seconds: int, width: i
     lines.extend(_wanted(looked, width))
     if looked.meets:
         block("✓ ", "done", f"It meets {prose(looked.meets)} when it has left.", "done")
+    for words in moved_in_words(looked.draft, looked.case):
+        block("✓ ", "done", words, "done")
     fine = [
         check.text
         for check in looked.checks
