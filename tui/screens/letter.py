@@ -288,9 +288,11 @@ class LetterScreen(DeskScreen):
             self.house.say(f"It promises {day}; that is a deadline of ours when it has left.")
         else:
             row, column = self.body.cursor_location
-            before = self.body.document.get_line(row)[:column]
+            line = self.body.document.get_line(row)
+            before, behind = line[:column], line[column:]
             words = promised_words(day, what, after=before)
-            self.body.insert(f" {words}" if before and not before.endswith(" ") else words)
+            lead = " " if before and not before.endswith(" ") else ""
+            self.body.insert(f"{lead}{words}{' ' if behind[:1].isalnum() else ''}")
             done = "put it into your own words" if words != day else "write round it what you promise"
             self.house.say(f"{'The day' if words == day else 'The promise'} stands at your cursor now: {done}.")
         self._draw()
