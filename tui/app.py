@@ -350,6 +350,7 @@ class AmendsApp(App[None]):
         return any(self.is_screen_installed(name) and screen is self.get_screen(name) for name in registry.names())
 
     def action_go(self, name: str) -> None:
+        self.say("")  # what was said on one screen is not about the next
         self.go(name)
 
     def back(self) -> None:

@@ -173,7 +173,11 @@ async def test_more_time_is_looked_over_before_the_notice_goes_and_called_back_w
         await press(pilot, "u")
         (notice,) = [one for one in the_case(desk).letters if one.kind == LetterKind.HOLDING]
         assert notice.state == "draft"
-        await press(pilot, "f5", "s")
+        await press(pilot, "f5")
+        assert "FINAL is due Fri 8 Jan 2027 when it has left in time." in " ".join(
+            pilot.app.screen.query_one("#checks").text.split()
+        )
+        await press(pilot, "s")
         post_all(desk.office, now=NOW + timedelta(minutes=1))
     assert "2027-01-08" in [one.due_date for one in the_case(desk).deadlines]
 
@@ -372,6 +376,16 @@ async def test_a_promise_after_a_whole_sentence_is_a_sentence_of_its_own(tmp_pat
         assert "put it into your own words" in pilot.app.said
 
 
+async def test_a_promise_before_other_words_stands_apart_from_them(tmp_path):
+    async with at(a_house(tmp_path, {"pack": "iso-10002"})) as pilot:
+        await press(pilot, "enter", "r", "1")
+        await write(pilot, "We come by at your door")
+        await press(pilot, *["left"] * len("at your door"), "f9")
+        await write(pilot, "fri")
+        await press(pilot, "f5")
+        assert pilot.app.screen.body.text.count("We come by Friday, 27 November 2026 at your door\n") == 1
+
+
 async def test_a_letter_that_the_watch_saw_first_is_counted_once(tmp_path):
     desk = a_pausing_house(tmp_path)
     async with at(desk) as pilot:
@@ -500,3 +514,11 @@ async def test_a_supervisor_lets_somebody_decide_a_review_all_the_same_with_a_re
         assert "given to amara, on your word." in pilot.app.said
     case = the_case(desk)
     assert case.row.handler == "amara" and "Nobody else knows these boilers." in case.notes[-1].text
+
+
+async def test_what_was_said_on_one_screen_is_not_said_on_the_next(tmp_path):
+    async with at(a_house(tmp_path)) as pilot:
+        await press(pilot, "d", "W")
+        assert "these rules stop none" in lines_of(pilot)[-2]
+        await press(pilot, "5")
+        assert "these rules stop none" not in lines_of(pilot)[-2]

@@ -165,7 +165,7 @@ class CaseScreen(ClockVerbs):
 
     def _banner(self, case: CaseView) -> str:
         if case.row.undelivered:
-            return "A letter did not arrive. In the outbox (3): C corrects the address and sends it there."
+            return "A letter did not arrive: the outbox (3) says why, and C there mends it."
         if case.merged_into:
             return f"Merged into {case.merged_into}: answers arrive there. m=Take it back"
         if self._blocked is not None:

@@ -30,7 +30,7 @@ DOES = {
     "oauth": "renews the log-ins",
     "outbox": "sends letters",
     "clock": "watches the deadlines",
-    "self-check": "counts every deadline again at night",
+    "self-check": "counts deadlines again",
     "metrics": "counts for the operator",
 }
 
