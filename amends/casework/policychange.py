@@ -233,9 +233,10 @@ def apply(office: Office, reason: str, *, actor: Actor, after_each: Callable[[Ap
         if after_each is not None:
             after_each(done)
     with office.book.write() as session:
+        # The ledger first, as in `settle`: else the two wait for each other.
+        storewide.enter(session, at=office.now(), actor=actor.login, kind="policy-applied", data=done.as_json())
         _renew(office, session, now=office.now())
         session.connection().execute(delete(Meta).where(col(Meta.name) == CHECKED))
-        storewide.enter(session, at=office.now(), actor=actor.login, kind="policy-applied", data=done.as_json())
     return done
 
 

@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from amends.casework import clockwork, intake
+from amends.casework import clockwork, intake, policychange
 from amends.casework.casefile import CaseFile
-from tests.builders import AMARA, NOW, a_mail, an_office, case_of, open_case, post_all, store_mail
+from amends.ledger import storewide
+from tests.builders import AMARA, NOW, SAM, a_mail, an_office, case_of, open_case, post_all, store_mail
 
 pytestmark = pytest.mark.server("postgres")
 
@@ -79,3 +80,28 @@ def test_filing_locks_its_cases_in_the_order_of_the_outbox(office):
     ]
     while_another_locks_in_order(office, cases, lambda: intake.file(office, replies, now=NOW))
     assert [case_of(office, case).row.unread for case in cases] == [2, 2]
+
+
+def test_a_change_that_is_applied_and_the_nightly_check_that_settles_one(office):
+    open_case(office)
+    holds, faults = threading.Event(), []
+
+    def settle():
+        try:
+            with office.book.write() as session:
+                storewide.enter(session, at=NOW, actor="amends", kind=policychange.KIND, data={})
+                holds.set()
+                wait_until_somebody_waits(office)
+                policychange._renew(office, session, now=NOW)
+        except Exception as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=settle)
+
+    def before_the_end(_):
+        thread.start()
+        assert holds.wait(20)
+
+    policychange.apply(office, "We are closed.", actor=SAM, after_each=before_the_end)
+    thread.join(60)
+    assert not thread.is_alive() and faults == []
