@@ -17,7 +17,7 @@ from amends.casework.actors import Actor
 from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
-from amends.casework.plans import planned_rows
+from amends.casework.plans import is_paused, pauses_of, planned_rows
 from amends.deadlines.model import RECEIPT, name_of
 from amends.kernel.errors import NotFound, Refused
 from amends.kernel.text import storable
@@ -178,10 +178,17 @@ def keep_promise(
 
 def waits_since(file: CaseFile, instant: datetime) -> bool:
     """Whether the case waits since a later instant: what was here by then is no answer to what was asked."""
+    asked_at = _asked_at(file)
+    return asked_at is not None and instant < asked_at
+
+
+def _asked_at(file: CaseFile) -> datetime | None:
+    """Since when the case waits, or None; while a clock stands still, since the letter that asked had left."""
     if file.row.waiting is None:
-        return False
-    began = file.session.connection().execute(_last_waiting(file)).scalar()
-    return began is not None and instant < began
+        return None
+    if asked := [pauses_of(one)[-1].begins_at for one in file.unmet() if is_paused(one)]:
+        return max(asked)
+    return file.session.connection().execute(_last_waiting(file)).scalar()
 
 
 def _last_waiting(file: CaseFile) -> Select[datetime]:
@@ -377,7 +384,5 @@ def accept(office: Office, case_id: int, address: str, *, actor: Actor, now: dat
 
 def _wrote_while_waiting(file: CaseFile, address: str) -> datetime | None:
     """When somebody first wrote since the case waits, or None."""
-    if file.row.waiting is None:
-        return None
-    began = file.session.connection().execute(_last_waiting(file)).scalar()
-    return None if began is None else pausing.wrote_since(file, began, address=storable(address))
+    asked_at = _asked_at(file)
+    return None if asked_at is None else pausing.wrote_since(file, asked_at, address=storable(address))

@@ -396,8 +396,11 @@ def test_an_answer_that_waited_in_the_tray_ends_the_pause_when_it_came(desk):
     assert sound(desk)
 
 
-def test_what_waited_in_the_tray_before_is_no_answer(desk):
+@pytest.mark.parametrize("waited_already", [False, True])
+def test_what_waited_in_the_tray_before_is_no_answer(desk, waited_already):
     case_id = an_open_case(desk)
+    if waited_already:
+        handling.wait(desk, case_id, Waiting.THIRD_PARTY, "The surveyor.", actor=AMARA, now=NOW)
     filed = answer(desk, case_id, now=NOW + timedelta(days=1), authentication={"dmarc": "fail"})
     assert filed.state == "held"
     pause(desk, case_id)
