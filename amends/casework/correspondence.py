@@ -121,7 +121,7 @@ def draft(
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
         must_stand_alone(file, "write on")
         if counts_as:
-            _must_be_of_a_pack(file, counts_as)
+            _must_be_of_a_pack(file, counts_as, kind)
         if kind is LetterKind.FINAL_RESPONSE:
             reviewing.must_be_free(file, actor.login, course.stages_of(file))
         begun = select(Letter).where(
@@ -398,12 +398,16 @@ def preview_extension(
         return Preview(deadline.due_at, found.due_at, found.derivation, subject, body)
 
 
-def _must_be_of_a_pack(file: CaseFile, letter_id: str) -> None:
-    packs = file.office.packs_of(file.row)
-    known = sorted({letter.id for pack in packs for letter in pack.letter if letter.form == "letter"})
-    if letter_id not in known:
-        them = ", ".join(known) or "none"
+def _must_be_of_a_pack(file: CaseFile, letter_id: str, kind: LetterKind) -> None:
+    """Raises Refused unless some pack has this letter, and where it is an answer and a letter of this kind is none."""
+    known = [letter for pack in file.office.packs_of(file.row) for letter in pack.letter if letter.form == "letter"]
+    meant = [letter for letter in known if letter.id == letter_id]
+    if not meant:
+        them = ", ".join(sorted({letter.id for letter in known})) or "none"
         raise Refused(f"No policy pack of {file.row.reference} has a letter '{letter_id}'; it may be {them}.")
+    answers = any(letter.kind == str(LetterKind.FINAL_RESPONSE) for letter in meant)
+    if answers and kind is not LetterKind.FINAL_RESPONSE:
+        raise Refused(f"'{letter_id}' is an answer and needs an outcome; write it as a final response.")
 
 
 def _met_by_this(session: Session, deadline: Deadline, kind: LetterKind, now: datetime) -> bool:
@@ -472,7 +476,7 @@ def reread(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> No
 def count_as(office: Office, letter_id: int, counts_as: str, *, actor: Actor, now: datetime) -> None:
     """Say which letter of a policy pack a draft is, by its id, or with "" that it is none that was named.
 
-    Raises Refused for one that no pack of the case has.
+    Raises Refused for one that no pack of the case has, and for an answer that is no final response.
     """
     with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
         _must_be_draft(letter)
@@ -481,7 +485,7 @@ def count_as(office: Office, letter_id: int, counts_as: str, *, actor: Actor, no
 
 def _name(file: CaseFile, letter: Letter, counts_as: str) -> None:
     if counts_as:
-        _must_be_of_a_pack(file, counts_as)
+        _must_be_of_a_pack(file, counts_as, LetterKind(letter.kind))
     left = {name: value for name, value in letter.facts.items() if name != "counts_as"}
     letter.facts = left | ({"counts_as": counts_as} if counts_as else {})
 

@@ -224,3 +224,12 @@ def test_a_letter_counts_only_as_one_that_a_pack_of_the_case_has(landlord):
     case_id = open_case(landlord, a_mail())
     with pytest.raises(Refused, match=r"has a letter 'thanks'; it may be .*s1_acknowledgement"):
         write(landlord, case_id, counts_as="thanks")
+
+
+def test_an_answer_by_the_name_of_another_kind_of_letter_skips_no_outcome_and_no_reviewer(landlord):
+    case_id = open_case(landlord, a_mail())
+    with pytest.raises(Refused, match="'s1_response' is an answer and needs an outcome"):
+        write(landlord, case_id, counts_as="s1_response")
+    letter = correspondence.draft(landlord, case_id, LetterKind.REPLY, actor=AMARA, now=NOW)
+    with pytest.raises(Refused, match="write it as a final response"):
+        correspondence.count_as(landlord, letter, "s2_response", actor=AMARA, now=NOW)
