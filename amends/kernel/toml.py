@@ -12,9 +12,9 @@ from typing import Any, Final
 from amends.kernel.errors import ConfigError
 
 _ENDLESS_KEY: Final = re.compile(
-    r"""(?m)^[ \t]*\[{0,2}[ \t]*(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}"""
+    r"""(?m)(?:^|[{,\[])[ \t]*+(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){1000}"""
 )
-"""A key of a hundred parts at the beginning of a line: tomllib takes the square of their number in time."""
+"""A key of a thousand parts, where one can begin: tomllib takes the square of their number in time."""
 LARGEST: Final = 256 * 1024  # bytes; a whole regime takes a tenth of that
 
 

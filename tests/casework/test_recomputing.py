@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlmodel import col
 
-from amends.casework import clockwork, correspondence, policychange
+from amends.casework import clockwork, correspondence, policychange, selfcheck
 from amends.casework.recomputing import Sum, look_through
 from amends.deadlines.recount import Sort
 from amends.kernel.errors import Refused
@@ -305,6 +305,21 @@ def test_one_case_that_cannot_be_read_hides_no_other(on_sqlite):
     found = found_in(on_sqlite)
     assert {each.case_id for each in found} == {bad, good}
     assert "amendsd verify" in next(each.why for each in found if each.case_id == bad)
+
+
+def test_a_case_whose_reference_cannot_be_read_stops_no_count(on_sqlite):
+    bad, good = open_case(on_sqlite), open_case(on_sqlite)
+    with on_sqlite.book.write() as session:
+        session.connection().execute(
+            text("UPDATE cases SET reference = :it WHERE id = :bad"), {"it": b"\xff", "bad": bad}
+        )
+        session.connection().execute(
+            update(Deadline).where(col(Deadline.case_id) == good).values(due_date="2026-12-24")
+        )
+    total = Sum()
+    for each in look_through(on_sqlite, clock=lambda: NOW):
+        total.add(each)
+    assert total.cases == 2 and selfcheck.conclude(on_sqlite, total, began_at=NOW, wall=NOW)[0].wrong
 
 
 # A change that was seen

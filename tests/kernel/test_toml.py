@@ -18,6 +18,8 @@ BOMBS = {
     "deep lists": ("x = " + "[" * 5_000 + "]" * 5_000, "too deep"),
     "deep tables": ("x = " + "{a = " * 5_000 + "1" + "}" * 5_000, "too deep"),
     "a long number": ("x = " + "9" * 5_000, "too many digits"),
+    "an endless key": (".".join(["a"] * 60_000) + " = 1", "too many parts"),
+    "an endless key within": ("x = {" + " . ".join(["'a'"] * 30_000) + " = 1}", "too many parts"),
     "a large file": ("# " + "x" * LARGEST, "larger than 256 KB"),
 }
 
