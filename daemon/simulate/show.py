@@ -34,6 +34,10 @@ class Look:
         return ("█", "░", "×") if self.fancy else ("#", ".", "x")
 
 
+TIGHT: Final = 0.85
+"""From this share of the hours on a plan has no room for what it leaves out."""
+
+
 def a_number(count: int, thing: str) -> str:
     """`1 handler`, `5 handlers`."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
@@ -73,9 +77,14 @@ def _the_day(day: date) -> str:
 
 
 def grows(row: Tried) -> str | None:
-    """A warning where more comes in than so many can do, however the dates are kept for the time being."""
-    if row.busy <= 1.0:
+    """A warning where more comes in than so many can do, however the dates are kept for now, or hardly less."""
+    if row.busy <= TIGHT:
         return None
+    if row.busy <= 1.0:
+        return (
+            f"{row.busy:.0%} of the hours of {a_number(row.handlers, 'handler')} are taken, which leaves little room "
+            "for leave, illness and those who write again; plan for more."
+        )
     enough = math.ceil(row.busy * row.handlers)
     return (
         f"More comes in than {a_number(row.handlers, 'handler')} can do ({row.busy:.0%}), so that the pile grows as "
