@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
@@ -47,19 +49,19 @@ def list_packs(settings: Settings | None, *, as_json: bool) -> int:
     if as_json:
         say.document(rows)
     else:
-        say.table(
-            [
-                [
-                    row["id"] + say.harmless(f" (short: {short[row['id']]})" if short[row["id"]] else ""),
-                    row["jurisdiction"],
-                    say.harmless(row["version"]),
-                    "verified" if row["verified"] else "not verified",
-                    say.harmless(row["name"]),
-                ]
-                for row in rows
-            ]
-        )
+        width = max(shutil.get_terminal_size((120, 24)).columns, 40) - 1
+        for row in rows:
+            names = row["id"] + (f" (short: {short[row['id']]})" if short[row["id"]] else "")
+            say.line(say.harmless(f"{names}  {row['jurisdiction']}  {_verified(row['verified'])}"))
+            for words in textwrap.wrap(
+                say.harmless(f"{row['name']}; {row['version']}"), width, initial_indent="    ", subsequent_indent="    "
+            ):
+                say.line(words)
     return 0
+
+
+def _verified(verified: bool) -> str:
+    return "verified" if verified else "not verified"
 
 
 def check_pack(file: Path) -> int:

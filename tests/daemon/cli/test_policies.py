@@ -27,7 +27,9 @@ def test_the_packs_are_listed_without_a_configuration(amendsd: Run) -> None:
     assert (told.status, told.err) == (0, "")
     assert "iso-10002-default" in [one["id"] for one in told.json]
     assert all(set(one) == {"id", "name", "jurisdiction", "version", "verified"} for one in told.json)
-    assert "iso-10002-default (short: iso-10002) " in amendsd("policy", "list").out
+    listed = amendsd("policy", "list").out
+    assert "iso-10002-default (short: iso-10002)  *  verified\n    ISO 10002:2018" in listed
+    assert max(map(len, listed.splitlines())) < 120
 
 
 def test_a_complaint_of_friday_evening_counts_from_monday_and_skips_christmas(amendsd: Run) -> None:
