@@ -343,14 +343,9 @@ def _give_notice(
     letter_id = _add_draft(file, LetterKind.HOLDING, subject, body, {"counts_as": wanted.id, effects.MORE_TIME: word})
     letter = file.session.get_one(Letter, letter_id)
     leaves_at = _post(file, letter, None, anyway=True)
-    _must_leave_before(deadline, leaves_at)
+    extending.must_be_in_time(file, deadline, at=leaves_at)
     file.session.add(letter)
     return leaves_at
-
-
-def _must_leave_before(deadline: Deadline, leaves_at: datetime) -> None:
-    if leaves_at > deadline.due_at:
-        raise Refused(f"The notice could not leave before the old date of '{deadline.kind}'; it is too late for it.")
 
 
 def _leaves_at(file: CaseFile) -> datetime:
@@ -393,7 +388,7 @@ def preview_extension(
         wanted = rule.extension.notice_letter if rule.extension is not None else ""
         if not wanted:
             return Preview(deadline.due_at, found.due_at, found.derivation)
-        _must_leave_before(deadline, _leaves_at(file))
+        extending.must_be_in_time(file, deadline, at=_leaves_at(file))
         subject, body = _notice(file, rules.letter_of(wanted), rules, found, reason)
         return Preview(deadline.due_at, found.due_at, found.derivation, subject, body)
 
@@ -580,6 +575,8 @@ def _of_promise(office: Office, letter: Letter, row: Case, promised: Promise, no
     passed = promised.day < office.calendar.day_of(now)
     said = _names(row, office, letter.body, promised.day)
     yield Check(not passed, True, f"It promises {day}, which has passed" if passed else f"It promises something: {day}")
+    if not row.is_open:
+        yield Check(False, True, "It promises something on a closed case, where no clock runs; reopen the case first")
     yield Check(said, True, "It names the day that it promises" if said else f"It does not name the day, {day}")
 
 

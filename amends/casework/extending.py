@@ -119,16 +119,18 @@ def must_still_be_possible(file: CaseFile, letter: Letter, *, leaves_at: datetim
     if (deadline := effects.deadline_of(file, word)) is None:
         raise Refused(f"It gives more time to '{word['of'][0]}', which is owed no more; discard it.")
     effects.must_not_change_already(file, deadline)
-    _must_be_in_time(file, deadline, at=leaves_at)
+    must_be_in_time(file, deadline, at=leaves_at)
     pack, rule = rule_of(file, deadline)
     to, reason, approver = date.fromisoformat(word["to"]), word["reason"], word["approver"]
     _moved(file, deadline, pack, rule, to=to, reason=reason, approver=approver)
 
 
-def _must_be_in_time(file: CaseFile, deadline: Deadline, *, at: datetime) -> None:
+def must_be_in_time(file: CaseFile, deadline: Deadline, *, at: datetime) -> None:
+    """Raises Refused where they must be told before the old date, and a notice that leaves at `at` would be late."""
     _, rule = rule_of(file, deadline)
     if at > deadline.due_at and (rule.extension is None or rule.extension.notice_by != "none"):
-        raise Refused(f"The notice leaves after the old date, {iso(deadline.due_at)}.")
+        due = iso(deadline.due_at)
+        raise Refused(f"The old date of '{deadline.kind}', {due}, comes before the notice; it is too late for it.")
 
 
 def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
@@ -138,7 +140,7 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
     if word is None or deadline is None:
         return
     try:
-        _must_be_in_time(file, deadline, at=at)
+        must_be_in_time(file, deadline, at=at)
         move(
             file,
             deadline,

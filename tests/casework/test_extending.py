@@ -26,6 +26,7 @@ from tests.builders import (
     post_and_die,
 )
 from tests.casework.test_course import answer, write
+from tests.casework.test_pausing import HOUSE
 
 LATER = NOW + timedelta(days=14)
 NEW_DAY = date(2027, 1, 8)
@@ -84,7 +85,7 @@ def test_a_notice_that_leaves_after_the_old_date_moves_nothing(office, case_id):
     found = response_of(office, case_id)
     assert (found.due_date, found.state) == ("2026-12-21", "breached")
     (lapsed,) = [event for event in case_of(office, case_id).events if event.kind == "extension-lapsed"]
-    assert "after the old date" in lapsed.data["because"]
+    assert "comes before the notice" in lapsed.data["because"]
     assert verify(office.book).problems == ()
 
 
@@ -176,7 +177,7 @@ def test_a_notice_that_was_called_back_leaves_only_while_it_can_still_give_more_
     post_all(office, now=LATER + timedelta(hours=1))
     with pytest.raises(Refused, match="given more time already"):
         correspondence.send(office, notice, actor=AMARA, now=LATER + timedelta(hours=1), anyway=True)
-    with pytest.raises(Refused, match="leaves after the old date"):
+    with pytest.raises(Refused, match="comes before the notice"):
         correspondence.send(office, notice, actor=AMARA, now=NOW + timedelta(days=60), anyway=True)
     answer(office, case_id, now=LATER + timedelta(hours=2))
     with pytest.raises(Refused, match="which is owed no more; discard it"):
@@ -200,4 +201,18 @@ def test_a_notice_that_came_back_and_is_sent_again_gives_nothing_twice(office, c
     post_all(office, now=leaves + timedelta(hours=1))
     kinds = [event.kind for event in case_of(office, case_id).events]
     assert "extension-lapsed" not in kinds and kinds.count("deadline-extended") == 1
+    assert verify(office.book).problems == ()
+
+
+def test_where_nobody_need_be_told_before_more_time_can_be_given_after_the_old_date(tmp_path):
+    told_with_it = 'repeatable = true\nnotice_by = "none"'
+    (tmp_path / "house.toml").write_text(HOUSE.replace("repeatable = true", told_with_it))
+    office = an_office(tmp_path, policy={"pack": "house", "folder": "."})
+    case_id = open_case(office)
+    day = NOW + timedelta(days=30)
+    lived(office, day)
+    correspondence.preview_extension(office, case_id, "response", date(2027, 1, 8), REASON, actor=SAM, now=day)
+    post_all(office, now=extend(office, case_id, actor=SAM, now=day))
+    late = response_of(office, case_id)
+    assert (late.due_date, late.state, late.breached_at.date()) == ("2027-01-08", "breached", date(2026, 12, 21))
     assert verify(office.book).problems == ()

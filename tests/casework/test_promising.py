@@ -349,3 +349,9 @@ def test_a_letter_found_to_have_left_after_the_case_was_closed_starts_no_clock(p
     assert promises(on_sqlite, plain) == []
     assert "promise-lapsed" in [event.kind for event in case_of(on_sqlite, plain).events]
     assert sound(on_sqlite)
+
+
+def test_nothing_is_promised_on_a_closed_case(plain, on_sqlite):
+    handling.close(on_sqlite, plain, outcome=Outcome.WITHDRAWN, reason="They moved.", actor=AMARA, now=LATER)
+    with pytest.raises(Refused, match="on a closed case, where no clock runs; reopen the case first"):
+        write(on_sqlite, plain, promise=Promise(FRIDAY))
