@@ -42,8 +42,10 @@ def check_deadlines(office: Office, *, as_json: bool) -> int:
     total = _tell(office, frozenset(Sort), as_json=as_json)
     if not as_json:
         say.line(_summary(total))
-        if total.differences:
-            say.line("amendsd policy apply --reason WHY mends what can be mended; a breach is the clock's to record.")
+        if total.differences > total.of_sort[Sort.PASSED]:
+            say.line("amendsd policy apply --reason WHY mends what can be mended.")
+        if total.of_sort[Sort.PASSED]:
+            say.line("What has passed is the clock's to record: look at amendsd status, is a daemon at work?")
     return 1 if total.count(ALARMING) else 0
 
 
@@ -107,7 +109,8 @@ def _summary(total: Sum) -> str:
     told += [f"{started:,} would start"] if (started := total.of_sort[Sort.MISSING]) else []
     told += [f"{total.missed:,} of them would be missed at once"] if total.missed else []
     told += [f"{other:,} would be changed without moving"] if (other := _unmoved(total)) else []
-    told += [f"{damaged:,} are damaged"] if (damaged := total.count((Sort.BROKEN, Sort.NEXT, Sort.PASSED))) else []
+    told += [f"{passed:,} passed without a breach on record"] if (passed := total.of_sort[Sort.PASSED]) else []
+    told += [f"{damaged:,} damaged"] if (damaged := total.count((Sort.BROKEN, Sort.NEXT))) else []
     told += [f"{total.stands:,} stand all the same"] if total.stands else []
     return f"{words}{', '.join(told)}."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,13 @@ def test_what_was_damaged_is_a_failed_check(amendsd: Run, config: Path, office: 
     told = amendsd("policy", "check-deadlines", "--config", config)
     assert told.status == 1 and "the clock would not look at it when its plan says so" in told.out
     assert "mends what can be mended" in told.out
+
+
+def test_what_passed_while_no_daemon_ran_is_the_clocks_to_record(amendsd: Run, config: Path, office: Office) -> None:
+    open_case(office, now=office.now() - timedelta(days=60))
+    told = amendsd("policy", "check-deadlines", "--config", config)
+    assert told.status == 1 and " passed without a breach on record" in told.out and "damaged" not in told.out
+    assert "is a daemon at work?" in told.out
 
 
 def test_status_and_check_tell_of_a_change_until_it_is_applied(amendsd: Run, closed: Path) -> None:
