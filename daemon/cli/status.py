@@ -169,7 +169,7 @@ def _print(shown: dict[str, Any], warnings: Sequence[str], not_running: str) -> 
     say.line(
         f"letters: {letters['queued']} queued{oldest}, {letters['uncertain']} uncertain, {letters['failed']} failed"
     )
-    say.line(f"clock: next at {clock['next'] or 'no time'}, {clock['overdue']} overdue")
+    say.line(f"clock: {'next at ' + clock['next'] if clock['next'] else 'nothing to come'}, {clock['overdue']} overdue")
     if (checked := shown["deadlines_checked"]) is not None:
         line = f"deadlines: {checked['deadlines']:,} counted again at {checked['at']}, {checked['wrong']:,} wrong"
         say.line(say.coloured(line, "31") if checked["wrong"] else line)
