@@ -79,10 +79,7 @@ def tick(
     (login: why) is the same of the daily letters.
     """
     with office.book.read() as session:
-        rows = _due(session, now, limit, failed or {})
-    due = _first_of_each(_of_cases(rows, failed))
-    if rows and not due:  # all of these are nobody's
-        return tick(office, now=now, limit=limit, failed=failed, unwritten=unwritten, not_together=not_together)
+        due = _due(session, now, limit, failed)
     if not due:
         return digests.write(office, now=now, unwritten=unwritten)
     if len(due) > 1:
@@ -95,19 +92,33 @@ def tick(
     return _fire_one_by_one(office, due, now, failed)
 
 
-def _due(session: Session, now: datetime, limit: int, failed: Collection[int]) -> list[Entry]:
-    """Up to `limit` entries that are due, the oldest first.
+def _due(session: Session, now: datetime, limit: int, failed: dict[int, str] | None) -> list[Entry]:
+    """Of up to `limit` cases what each has due first, the oldest first: none waits for one that has much to do."""
+    found: list[Entry] = []
+    while len(found) < limit:
+        rows, whole = _look_for_due(session, now, limit, failed or {}, but_for=[entry.case_id for entry in found])
+        found += _first_of_each(_of_cases(rows, failed))
+        if whole:
+            break
+    return found[:limit]
+
+
+def _look_for_due(
+    session: Session, now: datetime, limit: int, failed: Collection[int], *, but_for: Sequence[int]
+) -> tuple[list[Entry], bool]:
+    """Up to `limit` entries of other cases than `but_for` that are due, the oldest first, and whether that is all.
 
     Those of the deadlines in `failed` are passed over here: no statement takes ever so many numbers.
     """
+    many = limit + len(failed)
     statement = (
         select(key(Deadline.id), col(Deadline.case_id), col(Deadline.tick_no))
-        .where(col(Deadline.tick_at) <= now)
+        .where(col(Deadline.tick_at) <= now, *([col(Deadline.case_id).not_in(but_for)] if but_for else []))
         .order_by(col(Deadline.tick_at), col(Deadline.id))
-        .limit(limit + len(failed))
+        .limit(many)
     )
-    rows = (Entry(*row) for row in session.connection().execute(statement))
-    return list(islice((one for one in rows if one.deadline_id not in failed), limit))
+    rows = [Entry(*row) for row in session.connection().execute(statement)]
+    return list(islice((one for one in rows if one.deadline_id not in failed), limit)), len(rows) < many
 
 
 def _of_cases(due: Iterable[Entry], failed: dict[int, str] | None) -> Iterator[Entry]:

@@ -6,10 +6,11 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
+from sqlmodel import col
 
 from amends.casework import clockwork, correspondence, handling, post
-from amends.ledger.tables import Letter, Meta
+from amends.ledger.tables import Deadline, Letter, Meta
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
 from tests.builders import AMARA, HANDLERS, NOW, SAM, a_mail, an_office, case_of, open_case, post_all
@@ -433,3 +434,16 @@ def test_cases_that_are_escalated_together_are_given_to_those_who_have_the_fewes
         handling.assign(office, case, "amara", actor=SAM, now=NOW)
     tick_until(office, NOW + timedelta(days=60))
     assert Counter(case_of(office, case).row.handler for case in cases) == {"sam": 3, "zoe": 3}
+
+
+def test_no_case_waits_for_one_that_has_ever_so_much_to_do(on_sqlite):
+    much, little = open_case(on_sqlite), open_case(on_sqlite)
+    post_all(on_sqlite)
+    with on_sqlite.book.write() as session:
+        one = session.scalars(select(Deadline).where(col(Deadline.case_id) == much)).first()
+        values = one.model_dump(exclude={"id", "kind", "tick_at"})
+        session.add_all(Deadline(**values, kind=f"copy_{n}", tick_at=NOW) for n in range(60))
+    clockwork.tick(on_sqlite, now=at(2027, 1, 20), limit=20)
+    with on_sqlite.book.read() as session:
+        rows = session.scalars(select(Deadline).where(col(Deadline.case_id) == little))
+        assert any(row.tick_no for row in rows), "its turn came at once"
