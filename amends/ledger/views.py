@@ -69,9 +69,9 @@ class QueueRow:
     paused: bool = False
     """Whether the clock of its next deadline stands still."""
     label: str = ""
-    """The short name of its next deadline, as the pack has it; filled by `queue_rows` alone."""
+    """The short name of its next deadline, as the pack has it; filled by `queue_rows` and `legible_queue`."""
     pack: str = ""
-    """The pack of its next deadline; filled by `queue_rows` alone."""
+    """The pack of its next deadline; filled by the same."""
 
     def as_json(self) -> dict[str, Any]:
         deadline = {"kind": self.deadline, "due_at": iso(self.due_at), "state": self.due_state} if self.due_at else None
@@ -107,6 +107,7 @@ class View:
     closed: bool = False
 
 
+_AT_ONCE: Final = 500  # ids that one statement names
 _NONE: Final = literal_column("0", Integer)  # in words, or no planner would know the condition of the index again
 
 
@@ -198,7 +199,9 @@ def legible_queue(
 ) -> tuple[list[QueueRow], int]:
     """The lines of `view` that can be read, and how many cannot."""
     try:
-        return queue(session, view, now=now, limit=limit), 0
+        rows = queue(session, view, now=now, limit=limit)
+        some = (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
+        return [row for part in some for row in _with_labels(session, {one.id: one for one in part}).values()], 0
     except (Unreadable, OperationalError) as fault:
         if not is_misread(fault):
             raise

@@ -34,10 +34,11 @@ def test_a_clock_is_stopped_and_goes_on(shell, office, tmp_path):
     words = ("--reason", "A statement is missing.", "--text", "Please send it.")
     said = shell("pause", ref, "response", *words, login="sam")
     assert said.status == 0 and "the letter leaves " in said.out and "the clock stands still" in said.out
+    assert "a letter that would pause it is called back with amends undo" in shell("resume", ref).out
     post_all(house, now=wall_clock() + timedelta(minutes=1))
     (clock,) = [one for one in shell("show", ref, "--json").json["deadlines"] if one["kind"] == "response"]
     assert clock["state"] == "paused" and clock["pauses"][0]["approver"] == "sam"
-    assert shell("resume", ref).status == 0
+    assert shell("resume", ref).out.endswith("it waits no longer.\n")
     (clock,) = [one for one in shell("show", ref, "--json").json["deadlines"] if one["kind"] == "response"]
     assert clock["state"] == "open" and clock["pauses"][0]["ends_at"] is not None
     house.book.close()
@@ -57,6 +58,17 @@ def test_the_queue_shows_a_clock_that_stands_still(shell, office, tmp_path):
     said = shell("queue").out
     assert "VISIT = paused" in said
     assert "paused for 0 days" in shell("show", ref).out
+    house.book.close()
+
+
+def test_the_queue_calls_each_clock_as_its_pack_does(shell, tmp_path):
+    config = tmp_path / "amends.toml"
+    policy = '[policy]\npack = "uk-housing-ombudsman-2024"\n\n[database]'
+    config.write_text(config.read_text().replace("[database]", policy))
+    house = open_office(load(config))
+    file_mail(house, a_mail(), now=wall_clock())
+    said = shell("queue").out
+    assert "S1ACK " in said and "S1_ACK" not in said
     house.book.close()
 
 
