@@ -123,11 +123,15 @@ def wait(
 def resume(context: typer.Context, ref: Ref, as_json: Json = False) -> None:
     """The case waits no longer, and clocks that stood still go on."""
     from amends.casework import handling
+    from amends.ledger import views
 
     seat = sit(context)
     case_id = seat.case_id(ref)
+    with seat.office.book.read() as session:
+        waited = views.queue_row(session, case_id, now=seat.now).waiting is not None
     handling.resume(seat.office, case_id, actor=seat.actor, now=seat.now)
-    report(seat, case_id, as_json, "it waits no longer.")
+    nothing = "nothing waits or stands still; a letter that would pause it is called back with amends undo."
+    report(seat, case_id, as_json, "it waits no longer." if waited else nothing)
 
 
 @app.command()
