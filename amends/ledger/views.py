@@ -199,8 +199,8 @@ def legible_queue(
 ) -> tuple[list[QueueRow], int]:
     """The lines of `view` that can be read, and how many cannot."""
     try:
-        rows = queue(session, view, now=now, limit=limit)
-        some = (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
+        found = queue(session, view, now=now, limit=limit)
+        some = (found[start : start + _AT_ONCE] for start in range(0, len(found), _AT_ONCE))
         return [row for part in some for row in _with_labels(session, {one.id: one for one in part}).values()], 0
     except (Unreadable, OperationalError) as fault:
         if not is_misread(fault):
