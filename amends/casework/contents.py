@@ -83,6 +83,18 @@ def looked_at(
                 yield False, item.required, f"It does not say {item.text} ({letter.basis})"
 
 
+def way_to_name(own: str, packs: Sequence[Pack], letters: Mapping[str, RequiredLetter]) -> str:
+    """Where a complainant can go next: in the organisation's own words, with the ombudsman that a pack wants named."""
+    said = own
+    for pack in packs:
+        letter = letters.get(pack.id)
+        if letter is not None and any(item.check == "ombudsman" for item in letter.must_contain):
+            for one in pack.ombudsman[:1]:
+                if one.name.casefold() not in said.casefold():
+                    said = "\n".join(part for part in (said, one.name, one.address, one.phone, one.url) if part)
+    return said
+
+
 # Letters that leave by themselves
 
 

@@ -1,15 +1,15 @@
-"""The verbs of letter-writing: draft, save, check, send, respond, call back, acknowledge, settle."""
+"""The verbs of letter-writing: draft, save, check, send, respond, call back, acknowledge."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from amends.cases.outcomes import WITHOUT_FINDING, Outcome, Remedy
@@ -20,18 +20,15 @@ from amends.casework.casefile import CaseFile
 from amends.casework.kin import must_stand_alone
 from amends.casework.office import Office
 from amends.casework.plans import begins_at, following_row
-from amends.casework.post import note_arrival
 from amends.casework.promising import Promise
 from amends.casework.writing import enqueue, facts_of, queue_automatic, thread_of
 from amends.deadlines.clocks import meets
-from amends.deadlines.compute import Due
-from amends.deadlines.model import Pack, RequiredLetter
 from amends.deadlines.words import a_day
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.kernel.text import one_line, storable
 from amends.ledger.book import add
-from amends.ledger.seals import address_seal, finding_seal
-from amends.ledger.tables import Case, Deadline, Letter, Participant
+from amends.ledger.seals import finding_seal
+from amends.ledger.tables import Case, Deadline, Letter
 from amends.letters.address import sendable
 from amends.letters.kinds import LetterKind
 
@@ -77,20 +74,6 @@ class Words:
     def facts(self) -> dict[str, str]:
         names = ("outcome", "reasons", "remedy", "next_steps")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a verb with a letter would do: the instants before and after, why, and the letter; "" where none is wanted.
-
-    The instants are those of an extension's dates; of a pause `after` is its latest end.
-    """
-
-    before: datetime
-    after: datetime
-    derivation: tuple[str, ...]
-    subject: str = ""
-    body: str = ""
 
 
 def draft(
@@ -141,7 +124,7 @@ def draft(
         given = (words or Words()).facts()
         owed = [deadline for deadline in file.unmet() if not _met_by_this(session, deadline, kind, now)]
         letters = course.letters_of(office, file.row, kind, automatic=False, counts_as=counts_as)
-        way_out = _way_out(office, office.packs_of(file.row), letters)
+        way_out = contents.way_to_name(office.settings.organisation.external_review, office.packs_of(file.row), letters)
         facts = facts_of(
             office,
             file.row,
@@ -158,7 +141,7 @@ def draft(
             facts = replace(facts, promised=office.calendar.end_of(promise.day), promise=promise.as_facts()["what"])
         subject, body = office.templates.opening(kind, facts, message=message, known=given)
         kept = {"counts_as": counts_as} if counts_as else {}
-        return _add_draft(
+        return add_draft(
             file, kind, subject, body, kept | ({effects.PROMISE: promise.as_facts()} if promise is not None else {})
         )
 
@@ -174,14 +157,15 @@ def promise(office: Office, letter_id: int, promise: Promise | None, *, actor: A
     """
     if promise is not None:
         promising.must_be_possible(promise, today=office.calendar.day_of(now))
-    with _letter(office, letter_id, actor=actor, now=now) as (_, letter):
+    with letter_file(office, letter_id, actor=actor, now=now) as (_, letter):
         _must_be_draft(letter)
         others = {name: value for name, value in letter.facts.items() if name != effects.PROMISE}
         letter.facts = others if promise is None else {**others, effects.PROMISE: promise.as_facts()}
 
 
-def _add_draft(file: CaseFile, kind: LetterKind, subject: str, body: str, facts: dict[str, Any]) -> int:
-    n = _next_number(file.session, file.id, kind)
+def add_draft(file: CaseFile, kind: LetterKind, subject: str, body: str, facts: dict[str, Any]) -> int:
+    """A new draft in the hand of who acts, addressed to the complainant; returns its id."""
+    n = next_number(file.session, file.id, kind)
     in_reply_to, _ = thread_of(file.session, file.id)
     return add(
         file.session,
@@ -206,191 +190,9 @@ def _add_draft(file: CaseFile, kind: LetterKind, subject: str, body: str, facts:
     )
 
 
-def extend(
-    office: Office,
-    case_id: int,
-    kind: str,
-    to: date,
-    reason: str,
-    *,
-    pack: str = "",
-    actor: Actor,
-    now: datetime,
-) -> datetime | None:
-    """Give a deadline more time, to the end of the day `to`, for a reason that the complainant is told.
-
-    Where the rule wants a notice, it is written and put on its way; the deadline moves when it has left before the old
-    date, and can be called back until then.  Returns when it leaves, or None where none is wanted: then the deadline
-    has moved.  `pack` says whose, where several have one of this kind.  Raises Refused for what the rule forbids.
-    """
-    actor.may_write()
-    reason = storable(reason).strip()
-    with office.book.write() as session:
-        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "give more time to")
-        if not file.row.is_open:
-            raise Refused(f"{file.row.reference} is closed; reopen it before you give it more time.")
-        deadline = extending.running(file, kind, pack)
-        found = extending.grant(file, deadline, to=to, reason=reason, actor=actor)
-        rules, rule = extending.rule_of(file, deadline)
-        wanted = rule.extension.notice_letter if rule.extension is not None else ""
-        leaves_at = None
-        if wanted:
-            leaves_at = _give_notice(file, rules.letter_of(wanted), rules, deadline, found, reason)
-        else:
-            extending.move(file, deadline, to=to, reason=reason, approver=actor.login, because="granted")
-        file.save()
-        return leaves_at
-
-
-def pause(
-    office: Office,
-    case_id: int,
-    kind: str,
-    reason: str,
-    *,
-    text: str = "",
-    pack: str = "",
-    actor: Actor,
-    now: datetime,
-) -> datetime:
-    """Let the clock of a deadline stand still until the complainant answers, where its rule allows that.
-
-    `reason` stands on the record; `text` asks the complainant for what is missing (else the reason does).  The letter
-    is put on its way by this, and can be called back; the clock stands still when it has left.  Returns when it
-    leaves.  `pack` says whose, where several have a deadline of this kind.  Raises Refused for what the rule forbids.
-    """
-    actor.may_write()
-    reason = storable(reason).strip()
-    with office.book.write() as session:
-        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "stop a clock of")
-        if not file.row.is_open:
-            raise Refused(f"{file.row.reference} is closed, and no clock of it runs; reopen it first.")
-        deadline = extending.running(file, kind, pack)
-        until = pausing.grant(file, deadline, reason=reason, actor=actor)
-        subject, body, counts_as = _pause_notice(file, deadline, storable(text).strip() or reason, until)
-        word = pausing.granted(deadline, reason=reason, approver=actor.login)
-        facts = {effects.PAUSE: word} | ({"counts_as": counts_as} if counts_as else {})
-        letter = session.get_one(Letter, _add_draft(file, LetterKind.PAUSE, subject, body, facts))
-        leaves_at = _post(file, letter, None, anyway=True)
-        if leaves_at > deadline.due_at:
-            raise Refused(f"The letter could not leave before '{deadline.kind}' falls due; it is too late for a pause.")
-        session.add(letter)
-        file.save()
-        return leaves_at
-
-
-def preview_pause(
-    office: Office, case_id: int, kind: str, reason: str, *, text: str = "", pack: str = "", actor: Actor, now: datetime
-) -> Preview:
-    """What `pause` with the same words would do, and the letter that would tell of it; nothing is written.
-
-    `after` is when the pause is over at the latest if it began now, or the date as it is where no rule ends it.
-    Raises what `pause` raises for what the rule forbids.
-    """
-    actor.may_write()
-    reason = storable(reason).strip()
-    with office.book.read() as session:
-        file = CaseFile.look(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "stop a clock of")
-        if not file.row.is_open:
-            raise Refused(f"{file.row.reference} is closed, and no clock of it runs; reopen it first.")
-        deadline = extending.running(file, kind, pack)
-        until = pausing.grant(file, deadline, reason=reason, actor=actor)
-        if _leaves_at(file) > deadline.due_at:
-            raise Refused(f"The letter could not leave before '{deadline.kind}' falls due; it is too late for a pause.")
-        subject, body, _ = _pause_notice(file, deadline, storable(text).strip() or reason, until)
-        return Preview(deadline.due_at, until or deadline.due_at, tuple(deadline.derivation), subject, body)
-
-
-def _pause_notice(file: CaseFile, deadline: Deadline, words: str, until: datetime | None) -> tuple[str, str, str]:
-    """Subject, words, and which letter of the pack it is ("" for none), of the letter that tells of a pause."""
-    rules, rule = extending.rule_of(file, deadline)
-    wanted = rule.pause.notice_letter if rule.pause is not None else ""
-    facts = facts_of(
-        file.office,
-        file.row,
-        (),
-        handler=file.actor.name or file.actor.login,
-        written_at=file.now,
-        reasons=words,
-        update_due=until,
-        external_review=_way_out(file.office, [rules], {rules.id: rules.letter_of(wanted)} if wanted else {}),
-    )
-    subject, body = file.office.templates.opening(LetterKind.PAUSE, facts, known=("reasons",))
-    return subject, body, wanted
-
-
-def _way_out(office: Office, packs: Sequence[Pack], letters: Mapping[str, RequiredLetter]) -> str:
-    """Where a complainant can go next: as the organisation says it, with the ombudsman that a pack wants named."""
-    said = office.settings.organisation.external_review
-    for pack in packs:
-        letter = letters.get(pack.id)
-        if letter is not None and any(item.check == "ombudsman" for item in letter.must_contain):
-            for one in pack.ombudsman[:1]:
-                if one.name.casefold() not in said.casefold():
-                    said = "\n".join(part for part in (said, one.name, one.address, one.phone, one.url) if part)
-    return said
-
-
-def _give_notice(
-    file: CaseFile, wanted: RequiredLetter, pack: Pack, deadline: Deadline, found: Due, reason: str
-) -> datetime:
-    """The letter that tells of the new date, on its way.  Raises Refused where it would leave too late."""
-    subject, body = _notice(file, wanted, pack, found, reason)
-    word = extending.granted(file, deadline, to=found.due_date, reason=reason, approver=file.actor.login)
-    letter_id = _add_draft(file, LetterKind.HOLDING, subject, body, {"counts_as": wanted.id, effects.MORE_TIME: word})
-    letter = file.session.get_one(Letter, letter_id)
-    leaves_at = _post(file, letter, None, anyway=True)
-    extending.must_be_in_time(file, deadline, at=leaves_at)
-    file.session.add(letter)
-    return leaves_at
-
-
-def _leaves_at(file: CaseFile) -> datetime:
+def when_it_leaves(file: CaseFile) -> datetime:
     """When a letter that is sent now leaves; until then it can be called back."""
     return file.now + file.office.real(timedelta(seconds=file.office.settings.letters.undo_seconds))
-
-
-def _notice(file: CaseFile, wanted: RequiredLetter, pack: Pack, found: Due, reason: str) -> tuple[str, str]:
-    """Subject and words of the letter that tells of the new date."""
-    facts = facts_of(
-        file.office,
-        file.row,
-        (),
-        handler=file.actor.name or file.actor.login,
-        written_at=file.now,
-        reasons=reason,
-        response_due=found.due_at,
-        external_review=_way_out(file.office, [pack], {pack.id: wanted}),
-    )
-    return file.office.templates.opening(LetterKind.HOLDING, facts, known=("reasons",))
-
-
-def preview_extension(
-    office: Office, case_id: int, kind: str, to: date, reason: str, *, pack: str = "", actor: Actor, now: datetime
-) -> Preview:
-    """What `extend` with the same words would do, and the letter that would tell of it; nothing is written.
-
-    Raises what `extend` raises for what the rule forbids.
-    """
-    actor.may_write()
-    reason = storable(reason).strip()
-    with office.book.read() as session:
-        file = CaseFile.look(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "give more time to")
-        if not file.row.is_open:
-            raise Refused(f"{file.row.reference} is closed; reopen it before you give it more time.")
-        deadline = extending.running(file, kind, pack)
-        found = extending.grant(file, deadline, to=to, reason=reason, actor=actor)
-        rules, rule = extending.rule_of(file, deadline)
-        wanted = rule.extension.notice_letter if rule.extension is not None else ""
-        if not wanted:
-            return Preview(deadline.due_at, found.due_at, found.derivation)
-        extending.must_be_in_time(file, deadline, at=_leaves_at(file))
-        subject, body = _notice(file, rules.letter_of(wanted), rules, found, reason)
-        return Preview(deadline.due_at, found.due_at, found.derivation, subject, body)
 
 
 def _must_be_of_a_pack(file: CaseFile, letter_id: str, kind: LetterKind) -> None:
@@ -418,7 +220,7 @@ def _next_word(office: Office, session: Session, unmet: Sequence[Deadline], kind
     return None
 
 
-def _next_number(session: Session, case_id: int, kind: LetterKind) -> int:
+def next_number(session: Session, case_id: int, kind: LetterKind) -> int:
     """A number that no letter of this kind on the case ever had: by it the Message-ID is made, which is never reused.
 
     The automatic ones have theirs below 1000; one that was called back has used several.
@@ -429,7 +231,7 @@ def _next_number(session: Session, case_id: int, kind: LetterKind) -> int:
 
 
 @contextmanager
-def _letter(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> Iterator[tuple[CaseFile, Letter]]:
+def letter_file(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> Iterator[tuple[CaseFile, Letter]]:
     """A letter and its case, locked, for one verb."""
     actor.may_write()
     with office.book.write() as session:
@@ -454,7 +256,7 @@ def _must_be_draft(letter: Letter) -> None:
 
 def save(office: Office, letter_id: int, body: str, *, subject: str | None = None, actor: Actor, now: datetime) -> None:
     """Keep the draft as it stands."""
-    with _letter(office, letter_id, actor=actor, now=now) as (_, letter):
+    with letter_file(office, letter_id, actor=actor, now=now) as (_, letter):
         _must_be_draft(letter)
         letter.body = storable(body)
         if subject is not None:
@@ -463,7 +265,7 @@ def save(office: Office, letter_id: int, body: str, *, subject: str | None = Non
 
 def reread(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
     """The writer has seen what is new on the case since the draft was begun."""
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+    with letter_file(office, letter_id, actor=actor, now=now) as (file, letter):
         _must_be_draft(letter)
         letter.case_version = file.row.version
 
@@ -473,7 +275,7 @@ def count_as(office: Office, letter_id: int, counts_as: str, *, actor: Actor, no
 
     Raises Refused for one that no pack of the case has, and for an answer that is no final response.
     """
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+    with letter_file(office, letter_id, actor=actor, now=now) as (file, letter):
         _must_be_draft(letter)
         _name(file, letter, counts_as)
 
@@ -487,7 +289,7 @@ def _name(file: CaseFile, letter: Letter, counts_as: str) -> None:
 
 def discard(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
     """Throw a draft away; the ledger says that there was one."""
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+    with letter_file(office, letter_id, actor=actor, now=now) as (file, letter):
         _must_be_draft(letter)
         letter.state = "cancelled"
         file.record("draft-discarded", letter=letter.id, letter_kind=letter.kind)
@@ -595,13 +397,13 @@ def send(office: Office, letter_id: int, *, actor: Actor, now: datetime, anyway:
     Raises Refused with the first check that stops it; Conflict if the case changed since the draft was begun and
     `anyway` does not say that the writer has read what is new.
     """
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+    with letter_file(office, letter_id, actor=actor, now=now) as (file, letter):
         if letter.kind == LetterKind.FINAL_RESPONSE:
             raise Refused("A final response needs an outcome; resolve the case with it.")
         _must_be_draft(letter)
-        extending.must_still_be_possible(file, letter, leaves_at=_leaves_at(file))
-        pausing.must_still_be_possible(file, letter, leaves_at=_leaves_at(file))
-        return _post(file, letter, None, anyway=anyway)
+        extending.must_still_be_possible(file, letter, leaves_at=when_it_leaves(file))
+        pausing.must_still_be_possible(file, letter, leaves_at=when_it_leaves(file))
+        return put_on_its_way(file, letter, None, anyway=anyway)
 
 
 def respond(
@@ -621,7 +423,7 @@ def respond(
     """
     if finding.outcome in WITHOUT_FINDING:
         raise Refused(f"'{finding.outcome}' needs no final response; close the case with it and a reason.")
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+    with letter_file(office, letter_id, actor=actor, now=now) as (file, letter):
         if letter.kind != LetterKind.FINAL_RESPONSE:
             raise Refused("Only a final response gives an outcome; write one.")
         if counts_as is not None:
@@ -630,7 +432,7 @@ def respond(
         for login in {letter.author, actor.login}:
             reviewing.must_be_free(file, login, course.stages_of(file))
         row, remedy = file.row, finding.remedy
-        leaves_at = _post(file, letter, finding, anyway=anyway)
+        leaves_at = put_on_its_way(file, letter, finding, anyway=anyway)
         letter.facts = {**letter.facts, "stage_before": row.stage}
         row.outcome = str(finding.outcome)
         row.remedy = storable(remedy.description) if remedy else None
@@ -645,7 +447,8 @@ def respond(
         return leaves_at
 
 
-def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bool) -> datetime:
+def put_on_its_way(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bool) -> datetime:
+    """What `send` and `respond` do to a draft inside another verb; returns when it leaves.  Raises what they raise."""
     _must_be_draft(letter)
     must_stand_alone(file, "write on")
     for check in _checks(file.office, file.session, letter, file.row, finding, file.now):
@@ -659,7 +462,7 @@ def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bo
             continue
         raise Refused(f"The letter cannot leave yet. {check.text}.")
     office = file.office
-    leaves_at = _leaves_at(file)
+    leaves_at = when_it_leaves(file)
     in_reply_to, references = thread_of(file.session, file.id)
     rendered = office.templates.by_hand(
         LetterKind(letter.kind),
@@ -687,14 +490,14 @@ def _post(file: CaseFile, letter: Letter, finding: Finding | None, *, anyway: bo
 
 def call_back(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> None:
     """Undo a letter that has not left: the same draft stands there again.  Raises Refused when it is too late."""
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
+    with letter_file(office, letter_id, actor=actor, now=now) as (file, letter):
         handed_over = letter.sent_at is not None or letter.facts.get("sent_again")
         if letter.state != "queued" or letter.tries or letter.automatic or handed_over:
             raise Refused("Too late: the letter has left or is leaving now.")
         letter.state, letter.raw, letter.next_try_at, letter.queued_at = "draft", None, None, None
         # The draft may be sent again with other words, so the next sending is another letter with its own identity.
         letter.message_id = None
-        letter.facts = {**letter.facts, "n": _next_number(file.session, file.id, LetterKind(letter.kind))}
+        letter.facts = {**letter.facts, "n": next_number(file.session, file.id, LetterKind(letter.kind))}
         file.record("letter-called-back", letter=letter.id, letter_kind=letter.kind)
         if letter.kind == LetterKind.FINAL_RESPONSE and file.row.responded_at is not None:
             row = file.row
@@ -728,174 +531,3 @@ def acknowledge(office: Office, case_id: int, *, actor: Actor, now: datetime) ->
         if queued is None:
             raise Refused(f"The acknowledgement of {file.row.reference} is on its way already.")
         file.save()
-
-
-def resend(office: Office, letter_id: int, *, actor: Actor, now: datetime) -> int:
-    """Send a failed, bounced or uncertain letter once more; returns the id of the letter that leaves.
-
-    It is the same letter, under the same Message-ID.  Only where the address of the complainant was corrected since is
-    it another one: the same words to the address of now (`send_to`).
-    """
-    if _of_no_case(office, letter_id, None, actor=actor, now=now):
-        return letter_id
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
-        _must_be_stuck(file, letter)
-        if not letter.staff and letter.to_address != file.row.complainant_address:
-            return _write_anew(file, letter)
-        if letter.raw is None or letter.message_id is None:
-            raise Refused("This letter has no bytes any more; write a new one.")
-        file.record("letter-sent-again", letter=letter.id, before=letter.state)
-        letter.state, letter.tries, letter.next_try_at, letter.error = "queued", 0, now, None
-        letter.facts = {**letter.facts, "sent_again": True}  # it may have arrived before: never a draft again
-        letter.owner = letter.lease_until = letter.dot_at = letter.uncertain_at = None
-        _clear_undelivered(file, except_for=letter_id)
-        return letter_id
-
-
-def send_to(office: Office, letter_id: int, address: str, *, actor: Actor, now: datetime) -> int:
-    """Correct the complainant's address and send what did not reach them there: the words of the letter, made anew.
-
-    The letter that failed stays on the record as given up.  Returns the id of the one that leaves; a handler's own is
-    held like any other and can be called back.  Raises Refused for what is not failed, bounced or uncertain, for a
-    letter to staff, and for the address that it went to.
-    """
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
-        _must_be_stuck(file, letter)
-        if letter.staff:
-            raise Refused(
-                "This letter went to a colleague, whose address stands in the configuration; tell the operator."
-            )
-        address = sendable(address.strip().lower())
-        if address == letter.to_address:
-            raise Refused("That is the address that it could not be delivered to; send it again instead, or telephone.")
-        if address != file.row.complainant_address:
-            _correct(file, address)
-        return _write_anew(file, letter)
-
-
-def _must_be_stuck(file: CaseFile, letter: Letter) -> None:
-    """Raises Refused unless the letter did not arrive for certain and is still what its case has to say."""
-    if letter.state not in ("failed", "bounced", "uncertain"):
-        raise Refused(f"This letter is {letter.state}; only a failed, bounced or uncertain one can be sent again.")
-    must_stand_alone(file, "write on")
-    if not file.row.is_open:
-        raise Refused(f"{file.row.reference} is closed; reopen it before anything is sent again.")
-    if letter.kind == LetterKind.FINAL_RESPONSE and Stage(file.row.stage) is not Stage.RESPONDED:
-        raise Refused(
-            f"{file.row.reference} is {file.row.stage}: this final response is no longer its answer; "
-            "reopen the case if it is closed, and write a new one."
-        )
-
-
-def _write_anew(file: CaseFile, letter: Letter) -> int:
-    """The words of a letter that did not arrive as another letter, to the address of now; the old one is given up."""
-    office, kind = file.office, LetterKind(letter.kind)
-    n = _next_number(file.session, file.id, kind)
-    rendered = office.templates.by_hand(
-        kind, letter.subject, letter.body, reference=file.row.reference, language=file.row.language
-    )
-    held = timedelta() if letter.automatic else office.real(timedelta(seconds=office.settings.letters.undo_seconds))
-    in_reply_to, references = thread_of(file.session, file.id)
-    new_id = enqueue(
-        file,
-        kind,
-        rendered,
-        natural=f"{file.row.reference}/{kind}/anew/{n}",
-        n=n,
-        leaves_at=file.now + held,
-        automatic=letter.automatic,
-        in_reply_to=in_reply_to,
-        references=references,
-    )
-    facts = {name: value for name, value in letter.facts.items() if name != "sent_again"}
-    file.session.connection().execute(
-        update(Letter).where(col(Letter.id) == new_id).values(facts={**facts, "n": n, "instead_of": letter.id})
-    )
-    file.record("letter-written-anew", letter=letter.id, before=letter.state, instead=new_id)
-    letter.state, letter.next_try_at = "cancelled", None
-    _clear_undelivered(file, except_for=letter.id or 0)
-    file.touch()
-    return new_id
-
-
-def settle(office: Office, letter_id: int, sent: bool, *, actor: Actor, now: datetime) -> None:
-    """A handler's word on an uncertain letter: it arrived, or it is given up (then write another, or telephone)."""
-    if _of_no_case(office, letter_id, sent, actor=actor, now=now):
-        return
-    with _letter(office, letter_id, actor=actor, now=now) as (file, letter):
-        if letter.state not in ("uncertain", "failed", "bounced"):
-            raise Refused(f"This letter is {letter.state}; there is nothing to settle.")
-        if sent and letter.state != "uncertain":
-            raise Refused("The server refused this letter, so it cannot have arrived.")
-        file.record("letter-settled", letter=letter.id, before=letter.state, sent=sent)
-        if sent:
-            note_arrival(file, letter)
-        else:
-            letter.state = "cancelled"
-            _clear_undelivered(file, except_for=letter_id)
-
-
-def _of_no_case(office: Office, letter_id: int, sent: bool | None, *, actor: Actor, now: datetime) -> bool:
-    """A daily letter to staff is on no case: it is sent again (`sent` None) or settled; False for any other letter."""
-    actor.may_write()
-    with office.book.write() as session:
-        letter = session.get(Letter, letter_id, with_for_update=True, populate_existing=True)
-        if letter is None or letter.case_id is not None:
-            return False
-        if letter.state not in ("uncertain", "failed", "bounced"):
-            raise Refused(f"This letter is {letter.state}; there is nothing to settle.")
-        if sent and letter.state != "uncertain":
-            raise Refused("The server refused this letter, so it cannot have arrived.")
-        if sent is None:
-            letter.state, letter.tries, letter.next_try_at, letter.error = "queued", 0, now, None
-            letter.owner = letter.lease_until = letter.dot_at = letter.uncertain_at = None
-        elif sent:
-            letter.state, letter.sent_at = "sent", letter.dot_at or now
-        else:
-            letter.state = "cancelled"
-        session.add(letter)
-    return True
-
-
-def _clear_undelivered(file: CaseFile, *, except_for: int) -> None:
-    statement = select(col(Letter.id)).where(
-        col(Letter.case_id) == file.id,
-        col(Letter.state).in_(("failed", "bounced")),
-        col(Letter.staff).is_(False),
-        col(Letter.id) != except_for,
-    )
-    file.row.undelivered = file.session.connection().execute(statement.limit(1)).first() is not None
-
-
-def correct_address(office: Office, case_id: int, address: str, *, actor: Actor, now: datetime) -> None:
-    """Write to the complainant at another address from now on; only a handler may say so.  Raises Refused."""
-    actor.may_write()
-    address = sendable(address.strip().lower())
-    with office.book.write() as session:
-        file = CaseFile.open(office, session, case_id, actor=actor, now=now)
-        if file.row.complainant_address == address:
-            raise Refused("That is the address we write to already.")
-        _correct(file, address)
-        file.touch()
-        file.save()
-
-
-def _correct(file: CaseFile, address: str) -> None:
-    """The complainant has this address from now on, and is a participant under it."""
-    row, session = file.row, file.session
-    file.record(
-        "address-corrected", before=address_seal(row, row.complainant_address), after=address_seal(row, address)
-    )
-    row.complainant_address = address
-    gate.unblock(file, address)
-    if session.get(Participant, (file.id, address)) is None:
-        session.connection().execute(
-            insert(Participant),
-            {
-                "case_id": file.id,
-                "address": address,
-                "name": row.complainant_name,
-                "role": "complainant",
-                "accepted": True,
-            },
-        )

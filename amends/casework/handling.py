@@ -132,7 +132,7 @@ def _add_note(file: CaseFile, text: str) -> int:
 
 
 def wait(office: Office, case_id: int, waiting: Waiting, reason: str, *, actor: Actor, now: datetime) -> None:
-    """Say for whom the case waits and why; it stops no clock (`correspondence.pause` does)."""
+    """Say for whom the case waits and why; it stops no clock (`moretime.pause` does)."""
     reason = _words(reason, "The reason for waiting")
     with _case(office, case_id, actor=actor, now=now) as file:
         _must_be_open(file, "set waiting on")

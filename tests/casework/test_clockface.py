@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from amends.cases.outcomes import Outcome
-from amends.casework import clockface, contents, correspondence, handling
+from amends.casework import clockface, contents, correspondence, handling, moretime
 from amends.casework.casefile import CaseFile
 from amends.kernel.errors import NotFound, Refused
 from amends.letters.kinds import LetterKind
@@ -84,7 +84,7 @@ def test_more_time_says_until_when_and_whose_word_it_is(office):
     response = clock_of(office, case_id, "response")
     assert response.until is not None and "at the latest" in response.more_time
     post_all(office)
-    leaves = correspondence.extend(
+    leaves = moretime.extend(
         office, case_id, "response", response.until, "The surveyor is away.", actor=AMARA, now=NOW + timedelta(days=1)
     )
     post_all(office, now=leaves)
@@ -99,7 +99,7 @@ def test_the_notice_can_be_read_before_it_goes_and_nothing_is_written_by_that(of
     later = NOW + timedelta(days=14)
 
     def preview(to=date(2027, 1, 8), reason="The surveyor is away.", actor=AMARA):
-        return correspondence.preview_extension(office, case_id, "response", to, reason, actor=actor, now=later)
+        return moretime.preview_extension(office, case_id, "response", to, reason, actor=actor, now=later)
 
     seen = preview()
     assert "The surveyor is away." in seen.body and "Friday, 8 January 2027" in seen.body
@@ -109,9 +109,7 @@ def test_the_notice_can_be_read_before_it_goes_and_nothing_is_written_by_that(of
         preview(reason=" ")
     with pytest.raises(Refused, match="not later than"):
         preview(to=date(2026, 12, 1))
-    correspondence.extend(
-        office, case_id, "response", date(2027, 1, 8), "The surveyor is away.", actor=AMARA, now=later
-    )
+    moretime.extend(office, case_id, "response", date(2027, 1, 8), "The surveyor is away.", actor=AMARA, now=later)
     (sent,) = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.HOLDING]
     assert sent.body == seen.body
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import event, select, text
 from sqlmodel import col
 
-from amends.casework import clockwork, correspondence, handling, post
+from amends.casework import clockwork, correspondence, handling, moretime, post
 from amends.ledger.tables import Deadline, Letter, Meta
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
@@ -379,7 +379,7 @@ def test_a_letter_that_was_refused_and_is_due_again_after_a_pause_is_another_let
     last_day = at(2026, 12, 7, 9)
     tick_until(office, last_day)
     post_all(office, now=last_day, result=post.Rejected("552 5.2.2 Mailbox full"))
-    correspondence.pause(office, case_id, "news", "We need the form.", actor=SAM, now=last_day)
+    moretime.pause(office, case_id, "news", "We need the form.", actor=SAM, now=last_day)
     post_all(office, now=last_day)
     handling.resume(office, case_id, actor=SAM, now=at(2026, 12, 9, 10))
     tick_until(office, at(2026, 12, 9, 11))

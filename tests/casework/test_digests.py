@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlmodel import col
 
-from amends.casework import clockwork, correspondence, gate, handling, post
+from amends.casework import clockwork, gate, handling, post, undelivered
 from amends.casework import digests as digests_room
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile
@@ -226,11 +226,11 @@ def test_one_that_did_not_arrive_is_seen_and_can_be_sent_again_or_given_up(make)
     tick_until(office, at(2026, 12, 14, 9))
     post_all(office, now=at(2026, 12, 14, 9, 1), result=post.Unknown("torn"))
     [stuck] = [one for one in digests(office) if one.state == "uncertain"]
-    correspondence.resend(office, stuck.id, actor=SAM, now=at(2026, 12, 14, 10))
+    undelivered.resend(office, stuck.id, actor=SAM, now=at(2026, 12, 14, 10))
     post_all(office, now=at(2026, 12, 14, 10))
     assert digests(office)[0].state == "sent"
     with pytest.raises(Refused, match="nothing to settle"):
-        correspondence.settle(office, stuck.id, False, actor=SAM, now=at(2026, 12, 14, 11))
+        undelivered.settle(office, stuck.id, False, actor=SAM, now=at(2026, 12, 14, 11))
     report = replace(
         a_mail(sender="mailer-daemon@northwind.example", kind=Kind.BOUNCE, subject="Undelivered"),
         failed_message_ids=(stuck.message_id,),
@@ -240,7 +240,7 @@ def test_one_that_did_not_arrive_is_seen_and_can_be_sent_again_or_given_up(make)
     )
     file_mail(office, report, now=at(2026, 12, 14, 12))
     assert digests(office)[0].state == "bounced"
-    correspondence.settle(office, stuck.id, False, actor=SAM, now=at(2026, 12, 14, 13))
+    undelivered.settle(office, stuck.id, False, actor=SAM, now=at(2026, 12, 14, 13))
     assert digests(office)[0].state == "cancelled"
     again = replace(report, message_id="again@northwind.example")
     file_mail(office, again, now=at(2026, 12, 14, 14), trace="elsewhere")

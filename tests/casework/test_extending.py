@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from amends.casework import clockwork, correspondence
+from amends.casework import clockwork, correspondence, moretime, undelivered
 from amends.kernel.errors import Refused
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
@@ -41,7 +41,7 @@ def case_id(office):
 
 
 def extend(office, case_id, to=NEW_DAY, *, kind="response", reason=REASON, actor=AMARA, now=LATER):
-    return correspondence.extend(office, case_id, kind, to, reason, actor=actor, now=now)
+    return moretime.extend(office, case_id, kind, to, reason, actor=actor, now=now)
 
 
 def response_of(office, case_id):
@@ -197,7 +197,7 @@ def test_a_notice_that_came_back_and_is_sent_again_gives_nothing_twice(office, c
     )
     file_mail(office, bounce, now=LATER + timedelta(hours=2))
     leaves = LATER + timedelta(hours=3)
-    correspondence.send_to(office, notice.id, "edith@example.com", actor=AMARA, now=leaves)
+    undelivered.send_to(office, notice.id, "edith@example.com", actor=AMARA, now=leaves)
     post_all(office, now=leaves + timedelta(hours=1))
     kinds = [event.kind for event in case_of(office, case_id).events]
     assert "extension-lapsed" not in kinds and kinds.count("deadline-extended") == 1
@@ -211,7 +211,7 @@ def test_where_nobody_need_be_told_before_more_time_can_be_given_after_the_old_d
     case_id = open_case(office)
     day = NOW + timedelta(days=30)
     lived(office, day)
-    correspondence.preview_extension(office, case_id, "response", date(2027, 1, 8), REASON, actor=SAM, now=day)
+    moretime.preview_extension(office, case_id, "response", date(2027, 1, 8), REASON, actor=SAM, now=day)
     post_all(office, now=extend(office, case_id, actor=SAM, now=day))
     late = response_of(office, case_id)
     assert (late.due_date, late.state, late.breached_at.date()) == ("2027-01-08", "breached", date(2026, 12, 21))

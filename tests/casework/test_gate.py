@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amends.casework import clockwork, correspondence, gate, intake, post
+from amends.casework import clockwork, correspondence, gate, intake, post, undelivered
 from amends.casework.gate import Answered, Past, Verdict, judge
 from amends.conversation.machines import Said
 from amends.kernel.errors import NotFound, Refused
@@ -146,9 +146,9 @@ def test_a_handler_clears_an_address_or_corrects_it(office):
     assert case_of(office, case_id).events[-1].kind == "address-cleared"
     assert acknowledged(office, open_case(office, now=later(days=2))) == 1
     file_mail(office, bounce_of(office, case_id))
-    correspondence.correct_address(office, case_id, "edith.k@example.org", actor=AMARA, now=NOW)
+    undelivered.correct_address(office, case_id, "edith.k@example.org", actor=AMARA, now=NOW)
     assert [row.address for row in blocked(office)] == [EDITH]
-    correspondence.correct_address(office, case_id, EDITH, actor=AMARA, now=NOW)  # after all
+    undelivered.correct_address(office, case_id, EDITH, actor=AMARA, now=NOW)  # after all
     assert blocked(office) == [] and verify(office.book).problems == ()
 
 

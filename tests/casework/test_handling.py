@@ -10,7 +10,7 @@ import pytest
 
 from amends.cases.outcomes import Assessment, Outcome, Remedy, Severity
 from amends.cases.stages import Waiting
-from amends.casework import actors, correspondence, handling
+from amends.casework import actors, correspondence, handling, undelivered
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Conflict, NotFound, Refused
 from amends.ledger.verify import verify
@@ -157,10 +157,10 @@ def test_an_auditor_changes_nothing(office, case_id):
         lambda: correspondence.respond(office, letter, Finding(Outcome.UPHELD), **who),
         lambda: correspondence.call_back(office, letter, **who),
         lambda: correspondence.acknowledge(office, case_id, **who),
-        lambda: correspondence.resend(office, letter, **who),
-        lambda: correspondence.send_to(office, letter, "x@y.org", **who),
-        lambda: correspondence.settle(office, letter, True, **who),
-        lambda: correspondence.correct_address(office, case_id, "x@y.org", **who),
+        lambda: undelivered.resend(office, letter, **who),
+        lambda: undelivered.send_to(office, letter, "x@y.org", **who),
+        lambda: undelivered.settle(office, letter, True, **who),
+        lambda: undelivered.correct_address(office, case_id, "x@y.org", **who),
     )
     for act in acts:
         with pytest.raises(Refused, match="audrey is an auditor"):
@@ -397,19 +397,19 @@ def test_a_refused_acknowledgement_says_why(office):
 
 
 def test_the_address_is_corrected_and_letters_follow_it(office, case_id):
-    correspondence.correct_address(office, case_id, " Edith.K@Example.ORG ", actor=AMARA, now=NOW)
+    undelivered.correct_address(office, case_id, " Edith.K@Example.ORG ", actor=AMARA, now=NOW)
     correspondence.send(office, reply(office, case_id), actor=AMARA, now=NOW)
     assert [claimed.to for claimed in post_all(office, now=SOON)] == ["edith.k@example.org"]
     with pytest.raises(Refused, match="write to already"):
-        correspondence.correct_address(office, case_id, "edith.k@example.org", actor=AMARA, now=NOW)
+        undelivered.correct_address(office, case_id, "edith.k@example.org", actor=AMARA, now=NOW)
     with pytest.raises(Refused, match="correct the complainant's address"):
-        correspondence.correct_address(office, case_id, "nonsense", actor=AMARA, now=NOW)
+        undelivered.correct_address(office, case_id, "nonsense", actor=AMARA, now=NOW)
     assert verify(office.book).problems == ()
 
 
 def test_a_draft_goes_to_the_address_as_it_is_when_it_leaves(office, case_id):
     letter = reply(office, case_id)
-    correspondence.correct_address(office, case_id, "new@example.org", actor=SAM, now=NOW)
+    undelivered.correct_address(office, case_id, "new@example.org", actor=SAM, now=NOW)
     correspondence.send(office, letter, actor=AMARA, now=NOW, anyway=True)
     assert [claimed.to for claimed in post_all(office, now=SOON)] == ["new@example.org"]
 

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from amends.cases.outcomes import Outcome
 from amends.cases.stages import Waiting
-from amends.casework import clockwork, correspondence, handling, merging, recomputing, tray
+from amends.casework import clockwork, correspondence, handling, merging, moretime, recomputing, tray, undelivered
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused, Unreadable
 from amends.ledger.tables import Case, Event
@@ -131,7 +131,7 @@ def an_open_case(office):
 
 
 def pause(office, case_id, *, kind="response", reason=REASON, words="", actor=SAM, now=DAY_3):
-    return correspondence.pause(office, case_id, kind, reason, text=words, actor=actor, now=now)
+    return moretime.pause(office, case_id, kind, reason, text=words, actor=actor, now=now)
 
 
 def paused(office, *, now=DAY_3, **how):
@@ -299,16 +299,16 @@ def test_several_pauses_of_one_deadline_share_the_longest_one(desk):
 
 def test_an_extension_before_and_after_a_pause_adds_up(desk):
     case_id = an_open_case(desk)
-    correspondence.extend(desk, case_id, "response", date(2027, 1, 4), "A surveyor.", actor=SAM, now=DAY_3)
+    moretime.extend(desk, case_id, "response", date(2027, 1, 4), "A surveyor.", actor=SAM, now=DAY_3)
     post_all(desk, now=DAY_3)
     pause(desk, case_id, now=NOW + timedelta(days=7))
     post_all(desk, now=NOW + timedelta(days=7))
     with pytest.raises(Refused, match="resume it first"):
-        correspondence.extend(desk, case_id, "response", date(2027, 1, 8), "x", actor=SAM, now=NOW + timedelta(days=8))
+        moretime.extend(desk, case_id, "response", date(2027, 1, 8), "x", actor=SAM, now=NOW + timedelta(days=8))
     answer(desk, case_id, now=NOW + timedelta(days=9, hours=2))  # Monday to Wednesday: 2 working days
     assert clock(desk, case_id).due_date == "2027-01-06"
     at = NOW + timedelta(days=10)
-    correspondence.extend(desk, case_id, "response", date(2027, 1, 8), "The surveyor is ill.", actor=SAM, now=at)
+    moretime.extend(desk, case_id, "response", date(2027, 1, 8), "The surveyor is ill.", actor=SAM, now=at)
     post_all(desk, now=at)
     found = clock(desk, case_id)
     assert (found.due_date, found.paused_days, found.state) == ("2027-01-08", 2, "open")
@@ -339,8 +339,8 @@ def test_the_screen_offers_the_last_day_that_an_extension_after_a_pause_may_reac
     until = shown(at).until
     assert until is not None and shown(at).barred == ""
     with pytest.raises(Refused, match="at the latest"):
-        correspondence.extend(desk, case_id, "response", until + timedelta(days=1), "x", actor=SAM, now=at)
-    correspondence.extend(desk, case_id, "response", until, "A surveyor.", actor=SAM, now=at)
+        moretime.extend(desk, case_id, "response", until + timedelta(days=1), "x", actor=SAM, now=at)
+    moretime.extend(desk, case_id, "response", until, "A surveyor.", actor=SAM, now=at)
 
 
 def test_the_final_response_ends_a_pause_and_counts_by_its_date(desk):
@@ -427,7 +427,7 @@ def test_a_letter_that_comes_back_has_stopped_no_clock(desk):
     assert ended.data["because"] == "the letter that told of it came back"
     assert sound(desk)
     again = NOW + timedelta(days=9)
-    correspondence.send_to(desk, notice.id, "edith@example.com", actor=AMARA, now=again)
+    undelivered.send_to(desk, notice.id, "edith@example.com", actor=AMARA, now=again)
     post_all(desk, now=again)
     found = clock(desk, case_id)
     assert (found.state, found.pauses[-1].begins_at) == ("paused", again), "now they are asked, and the letter says so"

@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from amends.cases.outcomes import Outcome
-from amends.casework import clockwork, correspondence, filing, handling, post
+from amends.casework import clockwork, correspondence, filing, handling, post, undelivered
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused, TryLater
 from amends.kernel.share import config_folder
@@ -113,10 +113,10 @@ def test_a_handlers_uncertain_letter_is_never_sent_again_by_itself(office, case_
     much_later = NOW + timedelta(days=9)
     assert post.settle_uncertain(office, last_complete_poll=much_later, now=much_later) == 0
     assert letter_of(office, case_id, 1).state == "uncertain"
-    correspondence.settle(office, letter, False, actor=AMARA, now=much_later)
+    undelivered.settle(office, letter, False, actor=AMARA, now=much_later)
     assert letter_of(office, case_id, 1).state == "cancelled"
     with pytest.raises(Refused, match="there is nothing to settle"):
-        correspondence.settle(office, letter, True, actor=AMARA, now=much_later)
+        undelivered.settle(office, letter, True, actor=AMARA, now=much_later)
 
 
 def test_a_letter_put_off_is_tried_for_days_and_then_fails(office, case_id):
@@ -140,10 +140,10 @@ def test_a_refused_letter_stands_first_in_the_queue_until_it_is_sent_again(offic
     case = case_of(office, case_id)
     assert (case.letters[0].state, case.row.undelivered) == ("failed", True)
     with pytest.raises(Refused, match="cannot have arrived"):
-        correspondence.settle(office, case.letters[0].id, True, actor=AMARA, now=SOON)
-    correspondence.resend(office, case.letters[0].id, actor=AMARA, now=SOON)
+        undelivered.settle(office, case.letters[0].id, True, actor=AMARA, now=SOON)
+    undelivered.resend(office, case.letters[0].id, actor=AMARA, now=SOON)
     with pytest.raises(Refused, match="only a failed, bounced or uncertain"):
-        correspondence.resend(office, case.letters[0].id, actor=AMARA, now=SOON)
+        undelivered.resend(office, case.letters[0].id, actor=AMARA, now=SOON)
     post_all(office, now=SOON)
     case = case_of(office, case_id)
     assert (case.letters[0].state, case.row.undelivered, case.row.stage) == ("sent", False, "acknowledged")
@@ -162,8 +162,8 @@ def test_a_letter_that_came_back_goes_as_another_one_to_the_corrected_address(of
     file_mail(office, report(), now=SOON)
     assert letter_of(office, case_id, 1).state == "bounced"
     with pytest.raises(Refused, match="could not be delivered to"):
-        correspondence.send_to(office, letter, "edith@example.org", actor=AMARA, now=SOON)
-    new = correspondence.send_to(office, letter, " Edith.K@example.org", actor=AMARA, now=SOON)
+        undelivered.send_to(office, letter, "edith@example.org", actor=AMARA, now=SOON)
+    new = undelivered.send_to(office, letter, " Edith.K@example.org", actor=AMARA, now=SOON)
     case = case_of(office, case_id)
     old, anew = (next(one for one in case.letters if one.id == number) for number in (letter, new))
     assert (old.state, old.to_address, anew.state, anew.to_address) == (
@@ -188,8 +188,8 @@ def test_a_letter_that_came_back_goes_as_another_one_to_the_corrected_address(of
 def test_what_is_sent_again_follows_an_address_that_was_corrected_meanwhile(office, case_id):
     post_all(office, result=post.Rejected("550 no such user"))
     failed = letter_of(office, case_id).id
-    correspondence.correct_address(office, case_id, "new@example.org", actor=AMARA, now=SOON)
-    new = correspondence.resend(office, failed, actor=AMARA, now=SOON)
+    undelivered.correct_address(office, case_id, "new@example.org", actor=AMARA, now=SOON)
+    new = undelivered.resend(office, failed, actor=AMARA, now=SOON)
     assert new != failed
     assert [claimed.to for claimed in post_all(office, now=SOON)] == ["new@example.org"]
     case = case_of(office, case_id)
@@ -202,7 +202,7 @@ def test_a_letter_written_anew_is_called_back_like_any_other(office, case_id):
     post_all(office)
     letter = written(office, case_id, LetterKind.FINAL_RESPONSE)
     post_all(office, now=SOON, result=post.Rejected("550 no such user"))
-    new = correspondence.send_to(office, letter, "new@example.org", actor=AMARA, now=SOON)
+    new = undelivered.send_to(office, letter, "new@example.org", actor=AMARA, now=SOON)
     correspondence.call_back(office, new, actor=AMARA, now=SOON)
     case = case_of(office, case_id)
     assert (case.outcome, case.row.stage) == (None, "acknowledged")
@@ -465,8 +465,8 @@ def test_an_old_final_response_does_not_stop_the_clocks_of_the_review(on_sqlite)
     handling.reopen(office, case_id, "They disagree.", actor=AMARA, now=review)
     owed = sorted(d.kind for d in case_of(office, case_id, now=review).deadlines if d.state == "open")
     with pytest.raises(Refused, match="no longer its answer"):
-        correspondence.resend(office, final, actor=AMARA, now=review)
-    correspondence.settle(office, final, True, actor=AMARA, now=review + timedelta(hours=1))
+        undelivered.resend(office, final, actor=AMARA, now=review)
+    undelivered.settle(office, final, True, actor=AMARA, now=review + timedelta(hours=1))
     case = case_of(office, case_id, now=review)
     assert case.letters[1].state == "sent" and "response" in owed
     assert sorted(d.kind for d in case.deadlines if d.state == "open") == owed
@@ -478,7 +478,7 @@ def test_a_letter_that_is_sent_again_cannot_be_called_back(on_sqlite):
     post_all(office)
     letter = written(office, case_id)
     post_all(office, now=SOON, result=post.Unknown("cut"))
-    correspondence.resend(office, letter, actor=AMARA, now=SOON)
+    undelivered.resend(office, letter, actor=AMARA, now=SOON)
     with pytest.raises(Refused, match="Too late"):
         correspondence.call_back(office, letter, actor=AMARA, now=SOON)
     assert letter_of(office, case_id, 1).state == "queued"
@@ -491,13 +491,13 @@ def test_nothing_is_sent_again_on_a_closed_case(on_sqlite):
     post_all(office, now=SOON, result=post.Rejected("550 no such user"))
     handling.close(office, case_id, outcome=Outcome.WITHDRAWN, reason="They said so.", actor=AMARA, now=SOON)
     with pytest.raises(Refused, match="is closed; reopen it"):
-        correspondence.resend(office, letter, actor=AMARA, now=SOON)
+        undelivered.resend(office, letter, actor=AMARA, now=SOON)
 
 
 def test_what_a_handler_knows_of_a_letter_is_told_as_theirs(on_sqlite):
     office, case_id = on_sqlite, open_case(on_sqlite)
     post_all(office, result=post.Unknown("cut"))
-    correspondence.settle(office, letter_of(office, case_id).id, True, actor=AMARA, now=SOON)
+    undelivered.settle(office, letter_of(office, case_id).id, True, actor=AMARA, now=SOON)
     told = [event for event in case_of(office, case_id).events if event.kind in ("letter-settled", "letter-sent")]
     assert [(event.actor, event.kind) for event in told] == [("amara", "letter-settled"), ("amara", "letter-sent")]
     assert told[1].data["because"] == "a handler said that it arrived"

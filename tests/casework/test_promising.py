@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from amends.cases.outcomes import Outcome
-from amends.casework import clockwork, correspondence, handling, merging, post, recomputing
+from amends.casework import clockwork, correspondence, handling, merging, moretime, post, recomputing, undelivered
 from amends.casework.correspondence import Finding, Words
 from amends.casework.promising import Promise, names_day
 from amends.kernel.errors import Refused
@@ -232,9 +232,9 @@ def test_the_final_response_keeps_what_was_promised_and_its_own_promise_outlives
 def test_it_cannot_be_extended_or_paused(on_sqlite, plain):
     write(on_sqlite, plain, promise=Promise(FRIDAY))
     with pytest.raises(Refused, match="rests on no rule"):
-        correspondence.extend(on_sqlite, plain, "promise", date(2026, 12, 8), "Ill.", actor=AMARA, now=LATER)
+        moretime.extend(on_sqlite, plain, "promise", date(2026, 12, 8), "Ill.", actor=AMARA, now=LATER)
     with pytest.raises(Refused, match="rests on no rule"):
-        correspondence.pause(on_sqlite, plain, "promise", "Ill.", actor=AMARA, now=LATER)
+        moretime.pause(on_sqlite, plain, "promise", "Ill.", actor=AMARA, now=LATER)
 
 
 def test_a_merger_and_its_way_back_keep_it(on_sqlite, plain):
@@ -345,7 +345,7 @@ def test_a_letter_found_to_have_left_after_the_case_was_closed_starts_no_clock(p
     post.record(on_sqlite, "one", [post.Carried(letter, post.Unknown("no answer"))], now=leaves_at)
     at = LATER + timedelta(days=1)
     handling.close(on_sqlite, plain, outcome=Outcome.WITHDRAWN, reason="They moved.", actor=AMARA, now=at)
-    correspondence.settle(on_sqlite, letter, True, actor=AMARA, now=at)
+    undelivered.settle(on_sqlite, letter, True, actor=AMARA, now=at)
     assert promises(on_sqlite, plain) == []
     assert "promise-lapsed" in [event.kind for event in case_of(on_sqlite, plain).events]
     assert sound(on_sqlite)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlmodel import col
 
-from amends.casework import clockwork, correspondence, policychange, selfcheck
+from amends.casework import clockwork, moretime, policychange, selfcheck
 from amends.casework.recomputing import Sum, look_through
 from amends.deadlines.recount import Sort
 from amends.kernel.errors import Refused
@@ -159,7 +159,7 @@ def test_what_has_passed_or_was_breached_never_moves(on_sqlite, tmp_path):
 def test_a_date_given_by_an_extension_stands_and_says_that_its_basis_changed(office, tmp_path):
     case_id = open_case(office)
     post_all(office)
-    leaves = correspondence.extend(
+    leaves = moretime.extend(
         office,
         case_id,
         "response",

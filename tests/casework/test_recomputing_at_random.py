@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amends.casework import clockwork, correspondence, course, handling, policychange
+from amends.casework import clockwork, course, handling, moretime, policychange
 from amends.casework.office import Office
 from amends.casework.recomputing import Difference, look_through
 from amends.deadlines.recount import Sort
@@ -60,13 +60,13 @@ def give_an_answer(office: Office, case_id: int, now: datetime, dice: random.Ran
 def give_more_time(office: Office, case_id: int, now: datetime, dice: random.Random) -> None:
     one = dice.choice([each for each in case_of(office, case_id).deadlines if each.state in ("open", "paused")])
     day = office.calendar.day_of(one.due_at) + timedelta(days=dice.randint(1, 12))
-    leaves = correspondence.extend(office, case_id, one.kind, day, REASON, actor=SAM, now=now)
+    leaves = moretime.extend(office, case_id, one.kind, day, REASON, actor=SAM, now=now)
     post_all(office, now=leaves or now)
 
 
 def stop_the_clock(office: Office, case_id: int, now: datetime, dice: random.Random) -> None:
     one = dice.choice([each for each in case_of(office, case_id).deadlines if each.state in ("open", "paused")])
-    correspondence.pause(office, case_id, one.kind, "A photo is missing", actor=SAM, now=now)
+    moretime.pause(office, case_id, one.kind, "A photo is missing", actor=SAM, now=now)
     post_all(office, now=now + timedelta(minutes=1))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from amends.cases.stages import Waiting
-from amends.casework import correspondence, gate, handling, tray
+from amends.casework import correspondence, gate, handling, tray, undelivered
 from amends.ledger import views
 from daemon.intake import duty as intake_duty
 from daemon.outbox.duty import pause_after
@@ -284,7 +284,7 @@ def test_scenario_33_a_letter_of_a_handler_whose_fate_nobody_knows_is_not_sent_a
             town.until_filed()
         sent = [one for one in town.letters_to(EDITH) if b"engineer comes on Tuesday" in one.raw]
         assert len(sent) == 1 and _letters(town)[1] == "uncertain"
-        correspondence.resend(town.desk, number, actor=AMARA, now=town.now)
+        undelivered.resend(town.desk, number, actor=AMARA, now=town.now)
         town.until_quiet()
     first, second = (one for one in town.letters_to(EDITH) if b"engineer comes on Tuesday" in one.raw)
     assert first.header("Message-ID") == second.header("Message-ID") and first.raw == second.raw

@@ -18,7 +18,7 @@ from sqlmodel import col
 
 from amends.cases.outcomes import Outcome
 from amends.cases.stages import Waiting
-from amends.casework import correspondence, handling, merging, policychange
+from amends.casework import correspondence, handling, merging, moretime, policychange
 from amends.casework.office import Office
 from amends.kernel.errors import Refused
 from amends.kernel.share import config_folder
@@ -151,8 +151,8 @@ def _everything_that_could_hide_it(town: Town, case: CaseView) -> Iterator[Calla
             town.until_quiet()
             town.until_the_clock_rests()
 
-    yield lambda: refused(correspondence.extend, "response", date(2024, 4, 30), "the engineer is ill")
-    yield lambda: refused(correspondence.pause, "response", "we wait for her photographs")
+    yield lambda: refused(moretime.extend, "response", date(2024, 4, 30), "the engineer is ill")
+    yield lambda: refused(moretime.pause, "response", "we wait for her photographs")
     yield lambda: refused(handling.wait, Waiting.COMPLAINANT, "her photographs")
     yield lambda: at_work(lambda: town.deliver(mail(subject="And the stairs")))
     other = town.cases()[-1]
@@ -184,10 +184,10 @@ def test_scenario_37_a_clock_stands_still_by_a_reason_an_approver_and_a_letter_a
         town.until_quiet()
     case = town.case_of(EDITH)
     with pytest.raises(Refused, match="needs a reason"):
-        town.do(correspondence.pause, case, "response", " ", actor=SAM)
+        town.do(moretime.pause, case, "response", " ", actor=SAM)
     with pytest.raises(Refused, match="is a supervisor's word"):
-        town.do(correspondence.pause, case, "response", "Her bank statement is missing.")
-    town.do(correspondence.pause, case, "response", "Her bank statement is missing.", actor=SAM)
+        town.do(moretime.pause, case, "response", "Her bank statement is missing.")
+    town.do(moretime.pause, case, "response", "Her bank statement is missing.", actor=SAM)
     [notice] = [one for one in town.case_of(EDITH).letters if one.kind == LetterKind.PAUSE]
     correspondence.call_back(town.desk, notice.id, actor=SAM, now=town.now)  # no letter leaves
     with town.at_work():

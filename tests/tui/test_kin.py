@@ -83,10 +83,10 @@ async def test_a_blocked_address_is_said_on_the_case_and_before_a_letter_and_unb
     file_mail(desk.office, a_mail(sender="gone@exmaple.org", name="Gone Away", subject="Noise"), now=NOW)
     post_all(desk.office, now=NOW, result=Rejected("550 5.1.1 no such user"))
     gone = id_of_complainant(desk.office, "Gone Away")
-    from amends.casework import correspondence
+    from amends.casework import undelivered
 
     failed = next(one.id for one in case_of(desk.office, gone).letters)
-    correspondence.settle(desk.office, failed, False, actor=SAM, now=NOW)
+    undelivered.settle(desk.office, failed, False, actor=SAM, now=NOW)
     async with at(desk) as pilot:
         await press(pilot, "number_sign", "1", "3", "enter")
         await wait_for(pilot, lambda: "No automatic letters go to their address" in screen_of(pilot))

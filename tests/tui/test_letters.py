@@ -299,12 +299,12 @@ async def test_the_address_is_corrected_and_the_letter_sent_to_it_by_one_key(des
 
 
 async def test_send_again_says_that_it_follows_an_address_that_was_corrected(desk):
-    from amends.casework import correspondence
+    from amends.casework import undelivered
 
     file_mail(desk.office, a_mail(sender="gone@exmaple.org", name="Gone Away", subject="Noise"), now=NOW)
     post_all(desk.office, now=NOW, result=Rejected("550 5.1.2 no such domain"))
     case_id = id_of_complainant(desk.office, "Gone Away")
-    correspondence.correct_address(desk.office, case_id, "gone@example.org", actor=SAM, now=NOW)
+    undelivered.correct_address(desk.office, case_id, "gone@example.org", actor=SAM, now=NOW)
     async with at(desk) as pilot:
         await press(pilot, "3")
         assert "R sends this letter to gone@example.org" in words_of(pilot)

@@ -181,11 +181,11 @@ def extend(
     as_json: Json = False,
 ) -> None:
     """Give a deadline more time, where its rule allows it; the complainant is told before the old date."""
-    from amends.casework import correspondence
+    from amends.casework import moretime
 
     seat = sit(context)
     case_id = seat.case_id(ref)
-    leaves = correspondence.extend(
+    leaves = moretime.extend(
         seat.office, case_id, deadline, to.date(), reason, pack=pack, actor=seat.actor, now=seat.now
     )
     done = f"{deadline} falls on {to:%Y-%m-%d} now."
@@ -205,11 +205,11 @@ def pause(
     as_json: Json = False,
 ) -> None:
     """Let a clock stand still until the complainant answers, where its rule allows that; they are told by a letter."""
-    from amends.casework import correspondence
+    from amends.casework import moretime
 
     seat = sit(context)
     case_id = seat.case_id(ref)
-    leaves = correspondence.pause(
+    leaves = moretime.pause(
         seat.office, case_id, deadline, reason, text=text, pack=pack, actor=seat.actor, now=seat.now
     )
     report(seat, case_id, as_json, f"the letter leaves {moment(seat, leaves)}; with it the clock stands still.")
@@ -278,11 +278,11 @@ def address(
     as_json: Json = False,
 ) -> None:
     """Correct the address of the complainant."""
-    from amends.casework import correspondence
+    from amends.casework import undelivered
 
     seat = sit(context)
     case_id = seat.case_id(ref)
-    correspondence.correct_address(seat.office, case_id, address, actor=seat.actor, now=seat.now)
+    undelivered.correct_address(seat.office, case_id, address, actor=seat.actor, now=seat.now)
     report(seat, case_id, as_json, f"letters go to {address} now.")
 
 

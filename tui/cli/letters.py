@@ -306,13 +306,13 @@ def resend(
     as_json: Json = False,
 ) -> None:
     """Send a failed, bounced or uncertain letter once more."""
-    from amends.casework import correspondence
+    from amends.casework import undelivered
 
     seat = sit(context)
     if to is None:
-        leaves = correspondence.resend(seat.office, letter, actor=seat.actor, now=seat.now)
+        leaves = undelivered.resend(seat.office, letter, actor=seat.actor, now=seat.now)
     else:
-        leaves = correspondence.send_to(seat.office, letter, to, actor=seat.actor, now=seat.now)
+        leaves = undelivered.send_to(seat.office, letter, to, actor=seat.actor, now=seat.now)
     instead = "" if leaves == letter else f", with the words of letter {letter}, which is given up"
     _report_letter(seat, leaves, as_json, f"is on its way{' again' if leaves == letter else instead}.")
 
@@ -327,8 +327,8 @@ def settle(
     as_json: Json = False,
 ) -> None:
     """Say what became of a letter that nobody can know of."""
-    from amends.casework import correspondence
+    from amends.casework import undelivered
 
     seat = sit(context)
-    correspondence.settle(seat.office, letter, arrived, actor=seat.actor, now=seat.now)
+    undelivered.settle(seat.office, letter, arrived, actor=seat.actor, now=seat.now)
     _report_letter(seat, letter, as_json, "is settled as sent." if arrived else "is given up.")

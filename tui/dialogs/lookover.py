@@ -13,7 +13,7 @@ from tui.widgets.lineview import LineView, Sheet
 from tui.words import Line, letter, prose, wrap
 
 if TYPE_CHECKING:
-    from amends.casework.correspondence import Preview
+    from amends.casework.moretime import Preview
 
 
 class LookOver(Dialog[bool]):

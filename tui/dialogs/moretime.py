@@ -31,7 +31,7 @@ from tui.words import Line, fit, name, prose, wrap
 
 if TYPE_CHECKING:
     from amends.casework.clockface import Clock
-    from amends.casework.correspondence import Preview
+    from amends.casework.moretime import Preview
 
 MOST = 4
 
@@ -173,9 +173,9 @@ class MoreTime(Working[Granted]):
         desk, case_id, one = self.desk, self._dial.case.row.id, meant.one
 
         def look() -> Preview:
-            from amends.casework import correspondence
+            from amends.casework import moretime
 
-            return correspondence.preview_extension(
+            return moretime.preview_extension(
                 desk.office, case_id, one.kind, to, reason, pack=one.pack, actor=desk.actor, now=desk.now()
             )
 
@@ -195,9 +195,9 @@ class MoreTime(Working[Granted]):
         desk, case_id, one = self.desk, self._dial.case.row.id, meant.one
 
         def give() -> LetterView | None:
-            from amends.casework import correspondence
+            from amends.casework import moretime
 
-            leaves_at = correspondence.extend(
+            leaves_at = moretime.extend(
                 desk.office, case_id, one.kind, to, reason, pack=one.pack, actor=desk.actor, now=desk.now()
             )
             if leaves_at is None:

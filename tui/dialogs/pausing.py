@@ -27,7 +27,7 @@ from tui.words import Line, name, prose, wrap
 
 if TYPE_CHECKING:
     from amends.casework.clockface import Clock
-    from amends.casework.correspondence import Preview
+    from amends.casework.moretime import Preview
 
 
 def stoppable(dial: Dial) -> list[Movable]:
@@ -105,9 +105,9 @@ class PauseClock(Working[Granted]):
         desk, case_id = self.desk, self._dial.case.row.id
 
         def look() -> Preview:
-            from amends.casework import correspondence
+            from amends.casework import moretime
 
-            return correspondence.preview_pause(
+            return moretime.preview_pause(
                 desk.office, case_id, one.kind, reason, text=asked, pack=one.pack, actor=desk.actor, now=desk.now()
             )
 
@@ -126,9 +126,9 @@ class PauseClock(Working[Granted]):
         desk, case_id = self.desk, self._dial.case.row.id
 
         def pause() -> LetterView | None:
-            from amends.casework import correspondence
+            from amends.casework import moretime
 
-            correspondence.pause(
+            moretime.pause(
                 desk.office, case_id, one.kind, reason, text=asked, pack=one.pack, actor=desk.actor, now=desk.now()
             )
             mine = (each for each in desk.held() if each.case_id == case_id and each.kind == LetterKind.PAUSE)

@@ -358,10 +358,10 @@ class CaseScreen(ClockVerbs):
 
         def corrected(address: str | None) -> None:
             if address:
-                from amends.casework import correspondence
+                from amends.casework import undelivered
 
                 self.do(
-                    lambda: correspondence.correct_address(
+                    lambda: undelivered.correct_address(
                         desk.office, case_id, address, actor=desk.actor, now=desk.now()
                     ),
                     lambda _: self._did(case_id, f"From now on we write to {name(address)}."),

@@ -127,14 +127,14 @@ class OutboxScreen(Listing):
         posted = self._stuck(*_NEEDS)
         if posted is None:
             return
-        from amends.casework import correspondence
+        from amends.casework import undelivered
 
         desk, one = self.desk, posted.letter
         to = posted.address if posted.is_corrected else one.to_address
 
         def again() -> None:
             self.do(
-                lambda: correspondence.resend(desk.office, one.id, actor=desk.actor, now=desk.now()),
+                lambda: undelivered.resend(desk.office, one.id, actor=desk.actor, now=desk.now()),
                 lambda _: self.did(f"It is on its way to {name(to)}."),
             )
 
@@ -168,11 +168,11 @@ class OutboxScreen(Listing):
             )
 
     def _settle(self, one: LetterView, sent: bool, said: str) -> None:
-        from amends.casework import correspondence
+        from amends.casework import undelivered
 
         desk = self.desk
         self.do(
-            lambda: correspondence.settle(desk.office, one.id, sent, actor=desk.actor, now=desk.now()),
+            lambda: undelivered.settle(desk.office, one.id, sent, actor=desk.actor, now=desk.now()),
             lambda _: self.did(said),
         )
 
@@ -193,10 +193,10 @@ class OutboxScreen(Listing):
         )
 
         def corrected(address: str) -> None:
-            from amends.casework import correspondence
+            from amends.casework import undelivered
 
             self.do(
-                lambda: correspondence.send_to(desk.office, one.id, address, actor=desk.actor, now=desk.now()),
+                lambda: undelivered.send_to(desk.office, one.id, address, actor=desk.actor, now=desk.now()),
                 lambda _: self.did(f"The address is corrected, and the letter is on its way to {name(address)}."),
             )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from amends.cases.outcomes import Outcome
-from amends.casework import correspondence, handling, post
+from amends.casework import handling, post, undelivered
 from amends.casework.actors import Actor
 from amends.kernel.instants import wall_clock
 from amends.ledger import views
@@ -300,7 +300,7 @@ def test_a_letter_that_did_not_arrive_is_sent_to_the_address_that_is_right(shell
     post_all(office, now=wall_clock(), result=post.Rejected("550 5.1.1 no such user"))
     with office.book.read() as session:
         case_id = views.case_id(session, ref)
-    correspondence.correct_address(office, case_id, "edith@example.com", actor=AMARA, now=wall_clock())
+    undelivered.correct_address(office, case_id, "edith@example.com", actor=AMARA, now=wall_clock())
     third = shell("resend", str(instead["id"]), "--json").json
     assert (third["to"], third["state"]) == ("edith@example.com", "queued"), (
         "the letter that leaves, not the one that is given up"
