@@ -249,6 +249,14 @@ class Fact(_Part):
     set_by: tuple[str, ...] = ()
     """Letters and events that answer it with its first value."""
 
+    @field_validator("values")
+    @classmethod
+    def _can_be_given(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not value.isprintable() or not value or value != value.strip():
+                raise ValueError(f"{value!a} is an answer that nobody can give; write it in letters that can be seen")
+        return values
+
 
 class Event(_Part):
     """Something that starts or meets a deadline, besides receipt and letters."""

@@ -236,7 +236,7 @@ def _heading(plan: Plan) -> list[str]:
         f"{pack.id}, version {say.harmless(pack.version)}{'' if pack.verified else ' (not verified)'}"
         for pack in plan.packs
     ]
-    facts = [f"{name}={value}" for name, value in plan.facts.items()]
+    facts = [f"{name}={say.harmless(value)}" for name, value in plan.facts.items()]
     return [
         f"Simulated: {'; '.join(packs)}{', ' if facts else ''}{', '.join(facts)}.",
         f"{show.a_number(plan.complaints, 'complaint')} in {show.a_number(plan.days, 'calendar day')} from "

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Final
 
 from amends.deadlines.words import a_day
+from amends.kernel.text import clean
 from daemon.simulate.result import Played, Spell, Tried
 
 Paint = Callable[[str, str], str]
@@ -119,7 +120,7 @@ def handlers_table(rows: Sequence[Tried], look: Look) -> list[str]:
 
 def weeks_table(spells: Sequence[Spell], played: Played, look: Look, *, days: int) -> list[str]:
     """A line for each week or day: what came, what falls due by kind, what was done, and what is left."""
-    labels = {(one.pack, one.deadline): one.label for one in played.dates}
+    labels = {(one.pack, one.deadline): clean(one.label).text for one in played.dates}
     answers = {(one.pack, one.deadline) for one in played.dates if one.answer}
     by_weight = sorted(labels, key=lambda kind: kind not in answers)
     for number in range(len(by_weight), -1, -1):

@@ -284,3 +284,10 @@ def test_what_is_longer_than_a_hundred_years_is_refused_before_a_complaint_meets
         assert any("are too long to be counted; write at most" in one for one in check_file(path).mistakes), more
     path.write_text(GOOD + "\n" + rule + 'amount = 100\nunit = "years"\n')
     assert check_file(path).pack is not None
+
+
+@pytest.mark.parametrize("answer", ["yes\\u001b[2J", "yes\\u202e", "", " yes"])
+def test_an_answer_to_a_fact_that_nobody_can_give_is_refused(tmp_path: Path, answer: str) -> None:
+    path = tmp_path / "house.toml"
+    path.write_text(GOOD.replace('question = "Is it urgent?"', f'question = "Is it?"\nvalues = ["{answer}", "no"]'))
+    assert any("an answer that nobody can give" in one and "\x1b" not in one for one in check_file(path).mistakes)

@@ -106,3 +106,22 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(
     assert told.status == status
     assert said in told.sentence
     assert told.out == ""
+
+
+def test_escapes_in_a_pack_stay_out_of_the_table_and_the_heading(amendsd: Run, tmp_path: Path) -> None:
+    evil = r"\u001b[2J\u202e"
+    (tmp_path / "house.toml").write_text(
+        f'id = "house"\nname = "Ours"\njurisdiction = "*"\nversion = "1{evil}"\neffective_from = 2020-01-01\n'
+        f'verified = true\n[[fact]]\nid = "urgent"\nquestion = "Is it?"\nvalues = ["yes", "no"]\n'
+        f'[[deadline]]\nid = "response"\nlabel = "F{evil}"\naction = "Answer"\namount = 5\nunit = "working_days"\n'
+        f'met_by = ["answer"]\nbasis = "b"\nconfidence = "verified"\napplies_if = "urgent"\n'
+        f'when = {{ urgent = ["yes"] }}\n[[letter]]\nid = "answer"\nkind = "final-response"\nbasis = "b"\n'
+        'confidence = "verified"\n'
+    )
+    (tmp_path / "amends.toml").write_text(
+        '[organisation]\nname = "N"\naddress = "c@n.example"\n[smtp]\nhost = "h.example"\n'
+        '[policy]\npack = "house"\nfolder = "."\n'
+    )
+    told = amendsd("simulate", *_SMALL, "--fact", "urgent=yes", "--config", str(tmp_path / "amends.toml"))
+    assert told.status == 0, told.err
+    assert "response" in told.out and not {"\x1b", "\u202e"} & set(told.out + told.err)
