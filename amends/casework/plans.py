@@ -168,6 +168,7 @@ def _paused(one: Mapping[str, Any]) -> Paused:
         datetime.fromisoformat(one["ends_at"] or one["until"]),
         one["reason"],
         one["approver"],
+        lasts=one["ends_at"] is None,
     )
 
 

@@ -28,21 +28,25 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """A time (aware instants) in which a case waited, why, and on whose word; `ends_at` None: it still waits."""
+    """A time (aware instants) in which a case waited, why, and on whose word; `ends_at` None: it still waits.
+
+    `lasts`: it still waits as well, and is counted to `ends_at` for now.
+    """
 
     begins_at: datetime
     ends_at: datetime | None
     reason: str
     approver: str = ""
+    lasts: bool = False
 
     def stops(self, instant: datetime) -> bool:
         return self.begins_at <= instant and (self.ends_at is None or instant < self.ends_at)
 
     def in_words(self, calendar: WorkingCalendar) -> str:
         begin = a_moment(self.begins_at.astimezone(calendar.zone))
-        end = f"to {a_moment(self.ends_at.astimezone(calendar.zone))}" if self.ends_at is not None else "on"
+        end = f" to {a_moment(self.ends_at.astimezone(calendar.zone))}" if self.ends_at is not None else " on"
         by = f", approved by {self.approver}" if self.approver else ""
-        return f"from {begin} {end} ({self.reason}{by})"
+        return f"from {begin}{', for now' if self.lasts else ''}{end} ({self.reason}{by})"
 
 
 def due(

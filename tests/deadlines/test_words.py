@@ -138,3 +138,13 @@ def test_days_are_told_with_the_month_after_the_last_of_it(days: list[str], one_
     given = [date.fromisoformat(day) for day in days]
     assert in_days(given) == one_by_one
     assert in_spells(given) == in_a_row
+
+
+def test_a_pause_that_lasts_is_counted_for_now_and_no_longer_when_it_is_over() -> None:
+    england = calendar_for(region="GB-ENG", zone=ZoneInfo("Europe/London"))
+    friday = datetime(2026, 11, 13, 12, tzinfo=UTC)
+    over = Paused(friday, friday + timedelta(days=1), "a document is missing", "sam")
+    lasts = Paused(friday, friday + timedelta(days=1), "a document is missing", "sam", lasts=True)
+    said = "from Fri 13 Nov 2026 12:00 GMT{} to Sat 14 Nov 2026 12:00 GMT (a document is missing, approved by sam)"
+    assert over.in_words(england) == said.format("")
+    assert lasts.in_words(england) == said.format(", for now")
