@@ -425,7 +425,7 @@ def test_a_letter_that_comes_back_has_stopped_no_clock(desk):
     assert (found.state, found.due_date, found.paused_days) == ("open", "2026-12-21", 0)
     (ended,) = [one for one in case_of(desk, case_id).events if one.kind == "deadline-resumed"]
     assert ended.data["because"] == "the letter that told of it came back"
-    assert sound(desk)
+    assert case_of(desk, case_id).row.waiting is None and sound(desk)
     again = NOW + timedelta(days=9)
     undelivered.send_to(desk, notice.id, "edith@example.com", actor=AMARA, now=again)
     post_all(desk, now=again)
@@ -497,3 +497,21 @@ def test_an_answer_that_came_before_we_knew_that_the_letter_had_left_ends_the_pa
     assert (found.state, found.due_date) == ("open", "2026-12-23")
     assert case_of(house, case_id).row.waiting is None
     assert sound(house)
+
+
+def test_a_case_waits_on_where_another_letter_still_asks(desk):
+    case_id = paused(desk)
+    pause(desk, case_id, kind="visit", actor=AMARA)
+    post_all(desk, now=DAY_3)
+    first, _ = [one for one in case_of(desk, case_id).letters if one.kind == LetterKind.PAUSE]
+    bounce = a_mail(
+        sender="mailer-daemon@mx.example.org",
+        kind=Kind.BOUNCE,
+        failed_message_ids=(first.message_id,),
+        gave_up=True,
+        permanent_failure=True,
+    )
+    file_mail(desk, bounce, now=NOW + timedelta(days=4))
+    assert (clock(desk, case_id).state, clock(desk, case_id, "visit").state) == ("open", "paused")
+    answer(desk, case_id, now=NOW + timedelta(days=5))
+    assert clock(desk, case_id, "visit").state == "open" and sound(desk)
