@@ -12,6 +12,7 @@ from pathlib import Path
 from amends.casework.office import Office
 from amends.casework.restored import hold, release
 from amends.config import Settings
+from amends.deadlines.words import counted
 from amends.kernel.errors import NeedsOperator, NotFound, Refused
 from amends.ledger.book import Book
 from amends.ledger.schema import migrate, require_current
@@ -44,7 +45,7 @@ def backup(office: Office, target: Path) -> int:
         with told(target, "written"):
             part.replace(target)
             sync_folder(target.resolve().parent)
-    say.line(f"{target}: {verdict.cases} cases, {verdict.events} events, root {verdict.root}")
+    say.line(f"{target}: {counted(verdict.cases, 'cases')}, {counted(verdict.events, 'events')}, root {verdict.root}")
     return _told_whether_intact(verdict)
 
 
@@ -79,7 +80,7 @@ def restore(settings: Settings, source: Path, *, force: bool, now: datetime) -> 
             sync_folder(target.parent)
     if aside is not None:
         say.line(f"What stood there is now {aside}.")
-    say.line(f"{target}: {verdict.cases} cases, {verdict.events} events, root {verdict.root}")
+    say.line(f"{target}: {counted(verdict.cases, 'cases')}, {counted(verdict.events, 'events')}, root {verdict.root}")
     _say_held(held)
     return _told_whether_intact(verdict)
 

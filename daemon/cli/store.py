@@ -21,6 +21,7 @@ def migrate(office: Office) -> int:
 def verify(office: Office, *, as_json: bool) -> int:
     """Exit status 1 if the record is not whole, with the first broken link."""
     from amends.casework.audit import verify_ledger
+    from amends.deadlines.words import counted
     from amends.ledger.schema import require_current
 
     require_current(office.book)
@@ -38,7 +39,7 @@ def verify(office: Office, *, as_json: bool) -> int:
         return 0 if verdict.intact else 1
     for problem in verdict.problems:
         say.line(f"wrong  {say.harmless(problem)}")
-    say.line(f"{verdict.cases} cases, {verdict.events} events, root {verdict.root}")
+    say.line(f"{counted(verdict.cases, 'cases')}, {counted(verdict.events, 'events')}, root {verdict.root}")
     if not verdict.intact:
         say.error(
             "The ledger is not intact; keep this database as it is, find out who could write to it, "

@@ -57,7 +57,7 @@ def test_a_backup_is_private_complete_and_verified(amendsd: Run, config: Path, o
     file_mail(office, a_mail())
     told = amendsd("backup", copy, "--config", config)
     assert (told.status, told.err) == (0, "")
-    assert told.out.startswith(f"{copy}: 1 cases, ")
+    assert told.out.startswith(f"{copy}: 1 case, ")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert [one.name for one in copy.parent.iterdir()] == ["copy.db"]
     root = amendsd("verify", "--json", "--config", config).json["root"]
