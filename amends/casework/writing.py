@@ -158,42 +158,53 @@ def queue_digest(
     rendered = office.templates.render(kind, facts)
     reference = CaseRef(organisation.reference_prefix, now.year, 0)
     message_id = tokens.message_id(reference, str(kind), n, key=office.key, domain=organisation.domain)
-    raw = build(
-        Envelope(
-            from_name=organisation.name,
-            from_address=organisation.address,
-            to_name=login,
-            to_address=to,
-            subject=rendered.subject,
-            date=now,
-            message_id=message_id,
-            kind=kind,
-            automatic=True,
-            text=rendered.text,
-            html=rendered.html,
-            language=organisation.languages[0],
-        )
+    language = organisation.languages[0]
+    envelope = _envelope(
+        office, kind, rendered, to=(login, to), now=now, automatic=True, message_id=message_id, language=language
     )
-    values = {
+    values = _values(envelope, natural=natural, author=SYSTEM.login, salt=new_salt(), leaves_at=now)
+    return add(session, Letter, values | {"staff": True, "created_at": now})
+
+
+def _envelope(
+    office: Office, kind: LetterKind, rendered: Rendered, *, to: tuple[str, str], now: datetime, **more: Any
+) -> Envelope:
+    """These words from the organisation to somebody (name, address); `more` as `Envelope` has it."""
+    organisation = office.settings.organisation
+    return Envelope(
+        from_name=organisation.name,
+        from_address=organisation.address,
+        to_name=to[0],
+        to_address=to[1],
+        subject=rendered.subject,
+        date=now,
+        kind=kind,
+        text=rendered.text,
+        html=rendered.html,
+        **more,
+    )
+
+
+def _values(envelope: Envelope, *, natural: str, author: str, salt: str, leaves_at: datetime) -> dict[str, Any]:
+    """What every letter in the outbox has in common, with its bytes."""
+    return {
         "natural_key": natural,
-        "kind": str(kind),
-        "template": str(kind),
+        "kind": str(envelope.kind),
+        "template": str(envelope.kind),
         "state": "queued",
-        "automatic": True,
-        "staff": True,
-        "author": SYSTEM.login,
-        "to_name": login,
-        "to_address": to,
-        "subject": rendered.subject,
-        "body": rendered.text,
-        "message_id": message_id,
-        "raw": raw,
-        "salt": new_salt(),
-        "created_at": now,
-        "queued_at": now,
-        "next_try_at": now,
+        "automatic": envelope.automatic,
+        "author": author,
+        "to_name": envelope.to_name,
+        "to_address": envelope.to_address,
+        "subject": envelope.subject,
+        "body": envelope.text,
+        "message_id": envelope.message_id,
+        "in_reply_to": envelope.in_reply_to,
+        "raw": build(envelope),
+        "salt": salt,
+        "queued_at": envelope.date,
+        "next_try_at": leaves_at,
     }
-    return add(session, Letter, values)
 
 
 def _exists(file: CaseFile, natural: str) -> bool:
@@ -246,47 +257,25 @@ def enqueue(
     message_id = tokens.message_id(row.reference, str(kind), n, key=office.key, domain=organisation.domain)
     plus = smtp is not None and smtp.plus_addressing
     reply_to = tokens.plus_address(row.reference, organisation.address, key=office.key) if plus else None
-    raw = build(
-        Envelope(
-            from_name=organisation.name,
-            from_address=organisation.address,
-            to_name=to_name,
-            to_address=to,
-            subject=rendered.subject,
-            date=file.now,
-            message_id=message_id,
-            in_reply_to=in_reply_to,
-            references=tuple(references),
-            reply_to=None if staff_to else reply_to,
-            kind=kind,
-            automatic=automatic,
-            text=rendered.text,
-            html=rendered.html,
-            language=organisation.languages[0] if staff_to else row.language,
-        )
+    envelope = _envelope(
+        office,
+        kind,
+        rendered,
+        to=(to_name, to),
+        now=file.now,
+        automatic=automatic,
+        message_id=message_id,
+        in_reply_to=in_reply_to,
+        references=tuple(references),
+        reply_to=None if staff_to else reply_to,
+        language=organisation.languages[0] if staff_to else row.language,
     )
     salt = new_salt()
-    values: dict[str, Any] = {
+    values = _values(envelope, natural=natural, author=file.actor.login, salt=salt, leaves_at=leaves_at) | {
         "case_id": file.id,
-        "natural_key": natural,
-        "kind": str(kind),
-        "template": str(kind),
-        "state": "queued",
-        "automatic": automatic,
         "staff": staff_to is not None,
         "again": again,
-        "author": file.actor.login,
-        "to_name": to_name,
-        "to_address": to,
-        "subject": rendered.subject,
-        "body": rendered.text,
-        "message_id": message_id,
-        "in_reply_to": in_reply_to,
-        "raw": raw,
-        "salt": salt,
         "case_version": row.version,
-        "queued_at": file.now,
-        "next_try_at": leaves_at,
         "receipt": automatic and staff_to is None and smtp is not None and smtp.wants_receipts,
     }
     if letter is None:
@@ -312,6 +301,6 @@ def enqueue(
         automatic=automatic,
         staff=staff_to is not None,
         digest=letter_seal(salt, to=to, subject=rendered.subject, body=rendered.text),
-        bytes=bytes_seal(salt, raw),
+        bytes=bytes_seal(salt, values["raw"]),
     )
     return letter_id
