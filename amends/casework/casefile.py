@@ -308,7 +308,7 @@ class CaseFile:
         begins, until = (datetime.fromisoformat(last[name]) for name in ("begins_at", "until"))
         ended = max(begins, min(at, until) if last["limited"] else at)
         deadline.pauses = [*deadline.pauses[:-1], {**last, "ends_at": ended.isoformat()}]
-        deadline.state = "open"
+        deadline.state = "breached" if deadline.breached_at else "open"
         self._replan(deadline)
         self.record(
             "deadline-resumed",

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from amends.cases.outcomes import Outcome
 from amends.cases.stages import Waiting
-from amends.casework import clockwork, correspondence, handling, merging, moretime, recomputing, tray, undelivered
+from amends.casework import clockwork, correspondence, handling, merging, moretime, post, recomputing, tray, undelivered
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused, Unreadable
 from amends.ledger.tables import Case, Event
@@ -515,3 +515,17 @@ def test_a_case_waits_on_where_another_letter_still_asks(desk):
     assert (clock(desk, case_id).state, clock(desk, case_id, "visit").state) == ("open", "paused")
     answer(desk, case_id, now=NOW + timedelta(days=5))
     assert clock(desk, case_id, "visit").state == "open" and sound(desk)
+
+
+def test_a_handlers_word_that_the_letter_had_left_hides_no_breach(desk):
+    case_id = an_open_case(desk)
+    last_day = NOW + timedelta(days=28)
+    pause(desk, case_id, now=last_day)
+    post_all(desk, now=last_day, result=post.Unknown("no answer"))
+    tick(desk, last_day + timedelta(days=3))
+    (notice,) = [one for one in case_of(desk, case_id).letters if one.kind == LetterKind.PAUSE]
+    undelivered.settle(desk, notice.id, True, actor=AMARA, now=last_day + timedelta(days=3))
+    assert clock(desk, case_id).state == "paused" and clock(desk, case_id).breached_at is not None
+    handling.resume(desk, case_id, actor=AMARA, now=last_day + timedelta(days=4))
+    assert clock(desk, case_id).state == "breached"
+    assert sound(desk)
