@@ -329,7 +329,9 @@ async def test_what_a_letter_promises_is_a_clock_when_it_has_left_and_is_kept_wi
         assert "An engineer comes by Friday, 27 November 2026" in pilot.app.screen.body.text
         assert "promises 27 Nov" in lines_of(pilot)[1]
         await press(pilot, "f5")
-        assert "It names the day that it promises" in " ".join(pilot.app.screen.query_one("#checks").text.split())
+        checks = " ".join(pilot.app.screen.query_one("#checks").text.split())
+        assert "It names the day that it promises" in checks
+        assert "PROM is due Fri 27 Nov 2026 when it has left" in checks
         await press(pilot, "s")
         post_all(desk.office, now=NOW + timedelta(minutes=1))
         desk.office.wall = lambda: NOW + timedelta(minutes=2)

@@ -214,7 +214,9 @@ def _wanted(looked: Looked, width: int) -> Iterator[Line]:
 
 
 def moved_in_words(draft: LetterView, case: CaseView) -> Iterator[str]:
-    """The deadline that moves, or stands still, when the letter has left."""
+    """The deadline that moves, stands still or begins when the letter has left."""
+    if isinstance(promise := draft.facts.get(effects.PROMISE), Mapping):
+        yield f"PROM is due {_a_day(promise['day'])} when it has left: its promise is a deadline of ours."
     for effect in (effects.MORE_TIME, effects.PAUSE):
         word = draft.facts.get(effect)
         if not isinstance(word, Mapping):
@@ -225,8 +227,12 @@ def moved_in_words(draft: LetterView, case: CaseView) -> Iterator[str]:
         if effect == effects.PAUSE:
             yield f"{prose(label)} stands still when it has left, until they answer."
         else:
-            day = date.fromisoformat(word["to"])
-            yield f"{prose(label)} is due {day:%a} {day.day} {day:%b} {day.year} when it has left in time."
+            yield f"{prose(label)} is due {_a_day(word['to'])} when it has left in time."
+
+
+def _a_day(said: str) -> str:
+    day = date.fromisoformat(said)
+    return f"{day:%a} {day.day} {day:%b} {day.year}"
 
 
 def _checks(looked: Looked, finding: Finding | None, undo_seconds: int, width: int) -> Sheet:
