@@ -335,7 +335,7 @@ def details(case: CaseView, at: Bounds, width: int) -> Sheet:
         )
     if case.root_cause:
         fact("Root cause", prose(case.root_cause))
-    lines += [(), (("DEADLINES", "strong"), ("   d=why each falls so, and what can be done", "muted"))]
+    lines += [(), (("DEADLINES", "strong"), ("   d=why, and what can be done", "muted"))]
     for words in wrap(_packs(case), width - 3):
         lines.append((("   " + words, "muted"),))
     for known, value in sorted(case.facts.items()):
