@@ -21,7 +21,8 @@ from amends.deadlines.clocks import BY_HAND, counting, meets
 from amends.deadlines.compute import Due, latest_extension
 from amends.deadlines.model import RECEIPT, Confidence, Extension, Pack, RequiredLetter, Rule, in_words, name_of
 from amends.deadlines.words import a_day, in_a_row
-from amends.kernel.errors import NotFound
+from amends.kernel.errors import AmendsError, NotFound, Unreadable
+from amends.ledger.legible import MISREAD, is_misread
 from amends.ledger.tables import PROMISED, Case, Deadline
 from amends.letters.kinds import LetterKind
 
@@ -145,7 +146,18 @@ class Face:
 
 
 def face(office: Office, session: Session, case_id: int, *, now: datetime) -> Face:
-    """The clocks of a case, in words, with what can be done about them now.  Raises NotFound."""
+    """The clocks of a case, in words, with what can be done about them now.  Raises NotFound, Unreadable."""
+    try:
+        return _face(office, session, case_id, now=now)
+    except AmendsError:
+        raise
+    except MISREAD as fault:
+        if not is_misread(fault):
+            raise
+        raise Unreadable("The deadlines of this case cannot be read; run: amendsd verify") from fault
+
+
+def _face(office: Office, session: Session, case_id: int, *, now: datetime) -> Face:
     row = session.get(Case, case_id)
     if row is None:
         raise NotFound("There is no such case.")

@@ -290,7 +290,23 @@ def _differing(
             recount.due_date.isoformat(),
             missed=recount.sort is Sort.MOVES and recount.due_at < now,
         )
-        yield Found(difference, deadline_id=deadline.id, recount=None if recount.sort is Sort.STANDS else recount)
+        mends = recount.sort is not Sort.STANDS and _changes(recount, standing)
+        yield Found(difference, deadline_id=deadline.id, recount=recount if mends else None)
+
+
+def _changes(recount: Recount, standing: Standing) -> bool:
+    """Whether anything would be another; what has passed is the clock's to record, and its plan may be as it should."""
+    names = ("due_at", "basis", "label", "stage", "tick_no", "tick_at")
+    lists = ("derivation", "met_by", "ticks")
+    return (
+        recount.due_date.isoformat() != standing.due_date
+        or any(getattr(recount, name) != getattr(standing, name) for name in names)
+        or any([*map(_plain, getattr(recount, name))] != [*map(_plain, getattr(standing, name))] for name in lists)
+    )
+
+
+def _plain(one: Any) -> Any:
+    return list(one) if isinstance(one, (list, tuple)) else one
 
 
 def _standing(deadline: Deadline, *, of_this_start: int) -> Standing:

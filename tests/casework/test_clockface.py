@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from amends.cases.outcomes import Outcome
 from amends.casework import clockface, contents, correspondence, handling, moretime
 from amends.casework.casefile import CaseFile
-from amends.kernel.errors import NotFound, Refused
+from amends.kernel.errors import NotFound, Refused, Unreadable
 from amends.letters.kinds import LetterKind
 from tests.builders import AMARA, NOW, SAM, an_office, case_of, open_case, post_all
 
@@ -170,3 +171,17 @@ def test_letters_that_a_case_lacks_are_the_packs_own(housing):
 def test_there_is_no_face_of_a_case_that_is_not_there(office):
     with pytest.raises(NotFound):
         face_of(office, 4711)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["pauses = '[[1]]'", "pauses = '[{}]'", "met_by = '[[1]]'", "met_by = 'null'", "due_date = 'x'", "kind = x'ff'"],
+)
+def test_deadlines_that_somebody_garbled_are_one_sentence(tmp_path, sqlite_url, change):
+    office = an_office(tmp_path, url=sqlite_url)
+    case_id = open_case(office)
+    with office.book.write() as session:
+        session.connection().execute(text(f"UPDATE deadlines SET {change} WHERE kind = 'response'"))
+    with office.book.read() as session, pytest.raises(Unreadable, match="amendsd verify"):
+        clockface.face(office, session, case_id, now=NOW)
+    office.book.close()

@@ -387,3 +387,11 @@ def test_another_number_in_the_file_of_a_pack_is_a_change_of_that_pack(on_sqlite
     assert found["response"].why.startswith("now day 15: ")
     applied(changed)
     assert one(changed, case_id).due_date == "2026-12-14" and found_in(changed) == []
+
+
+def test_what_has_passed_is_not_written_down_by_every_application(on_sqlite):
+    case_id = open_case(on_sqlite)
+    for _ in range(2):
+        assert applied(on_sqlite, when=later(days=40)).other == 0
+    assert not [one for one in case_of(on_sqlite, case_id).events if one.kind == "deadline-recounted"]
+    assert [one.sort for one in found_in(on_sqlite, later(days=40))].count(Sort.PASSED), "it is told all the same"
