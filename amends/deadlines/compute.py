@@ -46,7 +46,7 @@ class Paused:
         begin = a_moment(self.begins_at.astimezone(calendar.zone))
         end = f" to {a_moment(self.ends_at.astimezone(calendar.zone))}" if self.ends_at is not None else " on"
         by = f", approved by {self.approver}" if self.approver else ""
-        return f"from {begin}{', for now' if self.lasts else ''}{end} ({self.reason}{by})"
+        return f"from {begin}{', for now' if self.lasts else ''}{end} ({self.reason.rstrip('. ')}{by})"
 
 
 def due(
@@ -492,7 +492,7 @@ def extended(
     by = f", approved by {approver}" if approver else ""
     words = (
         *found.derivation,
-        f"moved from {a_day(found.due_date)} to {a_day(to)} ({reason.strip()}{by})",
+        f"moved from {a_day(found.due_date)} to {a_day(to)} ({reason.strip().rstrip('. ')}{by})",
         f"due by the end of {a_day(to)} ({calendar.zone.key})",
     )
     return Due(calendar.end_of(to), to, words)
