@@ -189,7 +189,7 @@ def test_the_clock_stands_still_when_the_letter_has_left_and_goes_on_with_the_an
     answer(house, case_id, now=NOW + timedelta(days=7, hours=1))  # Monday 30 November
     found = clock(house, case_id)
     assert (found.state, found.due_date, found.paused_days) == ("open", "2026-12-23", 4)
-    assert f"({REASON}, approved by sam)" in " ".join(found.derivation)
+    assert f"({REASON.rstrip('.')}, approved by sam)" in " ".join(found.derivation)
     assert case_of(house, case_id).row.waiting is None
     told = kinds(house, case_id)
     assert told.index("pause-granted") < told.index("deadline-paused") < told.index("deadline-resumed")
