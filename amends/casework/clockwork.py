@@ -50,10 +50,11 @@ def next_instant(office: Office, *, failed: Collection[int] = (), unwritten: Col
         .order_by(col(Deadline.tick_at))
         .limit(len(failed) + 1)
     )
+    now = office.now()  # first: the first look at a fast clock may write, and a reader would keep itself from it
     with office.book.read() as session:
         rows = session.connection().execute(statement)
         planned = next((at for number, at in rows if number not in failed), None)
-        digest = digests.next_at(office, session, now=office.now(), unwritten=unwritten)
+        digest = digests.next_at(office, session, now=now, unwritten=unwritten)
     return min((one for one in (planned, digest) if one is not None), default=None)
 
 

@@ -223,10 +223,11 @@ def apply(office: Office, reason: str, *, actor: Actor, after_each: Callable[[Ap
     reason = one_line(reason, 500)
     if not reason:
         raise Refused("A change of dates needs a reason that can be read years later; write one: --reason WHY.")
+    now = office.now()
     with office.book.write() as session:
-        first_look(office, session, now=office.now())
+        first_look(office, session, now=now)
         change = seen(office, session)
-        done = Applied(_enter(session, change, actor, reason, at=office.now()))
+        done = Applied(_enter(session, change, actor, reason, at=now))
     for looked in look_through(office, clock=office.now):
         for case_id in dict.fromkeys(one.difference.case_id for one in looked.found if _mends(one)):
             _apply_to(office, case_id, reason, done, actor=actor)

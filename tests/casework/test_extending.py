@@ -55,7 +55,8 @@ def test_the_deadline_moves_when_the_notice_has_left_and_keeps_why(office, case_
     post_all(office, now=leaves_at)
     moved = response_of(office, case_id)
     assert (moved.due_date, moved.state) == ("2027-01-08", "open")
-    assert moved.derivation[-2] == (f"moved from Mon 21 Dec 2026 to Fri 08 Jan 2027 ({REASON.rstrip('.')}, approved by amara)")
+    why = f"({REASON.rstrip('.')}, approved by amara)"
+    assert moved.derivation[-2] == f"moved from Mon 21 Dec 2026 to Fri 08 Jan 2027 {why}"
     (notice,) = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.HOLDING]
     assert REASON in notice.body and "Friday, 8 January 2027" in notice.body and notice.state == "sent"
     kinds = [event.kind for event in case_of(office, case_id).events]

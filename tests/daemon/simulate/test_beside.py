@@ -28,6 +28,7 @@ def test_where_the_other_process_dies_the_work_is_done_here() -> None:
 
 
 def test_a_block_that_ends_early_takes_the_process_with_it() -> None:
+    before = multiprocessing.active_children()  # of other tests
     with pytest.raises(KeyboardInterrupt), beside(time.sleep, 600):
         raise KeyboardInterrupt
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= set(before)
