@@ -31,8 +31,9 @@ help:
 demo: $(VENV)/.installed
 	@$(PY) -m daemon demo --open $(ARGS)
 
+# One worker more than cores: the tests wait for servers and screens a third of their time.
 test: $(VENV)/.installed
-	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.installed
 	@$(PY) -m ruff check .
