@@ -36,7 +36,7 @@ def box(server):
 
 
 def _told(box):
-    """What the server tells whoever idles, once a whole line of it is there: imapclient takes half of one for broken."""
+    """What the server tells whoever idles, once a whole line is there: imapclient takes half of one for broken."""
     assert select.select([box.socket()], [], [], 20)[0]
     time.sleep(0.2)
     return box.idle_check(timeout=20)
