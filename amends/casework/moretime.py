@@ -55,20 +55,28 @@ def extend(
     reason = storable(reason).strip()
     with office.book.write() as session:
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "give more time to")
-        if not file.row.is_open:
-            raise Refused(f"{file.row.reference} is closed; reopen it before you give it more time.")
-        deadline = extending.running(file, kind, pack)
-        found = extending.grant(file, deadline, to=to, reason=reason, actor=actor)
-        rules, rule = extending.rule_of(file, deadline)
-        wanted = rule.extension.notice_letter if rule.extension is not None else ""
+        deadline, found, rules, wanted = _granted(file, kind, pack, to, reason)
         leaves_at = None
-        if wanted:
-            leaves_at = _give_notice(file, rules.letter_of(wanted), rules, deadline, found, reason)
+        if wanted is not None:
+            leaves_at = _give_notice(file, wanted, rules, deadline, found, reason)
         else:
             extending.move(file, deadline, to=to, reason=reason, approver=actor.login, because="granted")
         file.save()
         return leaves_at
+
+
+def _granted(
+    file: CaseFile, kind: str, pack: str, to: date, reason: str
+) -> tuple[Deadline, Due, Pack, RequiredLetter | None]:
+    """The deadline, its new date, its pack and the notice that its rule wants.  Raises Refused."""
+    must_stand_alone(file, "give more time to")
+    if not file.row.is_open:
+        raise Refused(f"{file.row.reference} is closed; reopen it before you give it more time.")
+    deadline = extending.running(file, kind, pack)
+    found = extending.grant(file, deadline, to=to, reason=reason, actor=file.actor)
+    rules, rule = extending.rule_of(file, deadline)
+    wanted = rule.extension.notice_letter if rule.extension is not None else ""
+    return deadline, found, rules, rules.letter_of(wanted) if wanted else None
 
 
 def _give_notice(
@@ -113,17 +121,11 @@ def preview_extension(
     reason = storable(reason).strip()
     with office.book.read() as session:
         file = CaseFile.look(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "give more time to")
-        if not file.row.is_open:
-            raise Refused(f"{file.row.reference} is closed; reopen it before you give it more time.")
-        deadline = extending.running(file, kind, pack)
-        found = extending.grant(file, deadline, to=to, reason=reason, actor=actor)
-        rules, rule = extending.rule_of(file, deadline)
-        wanted = rule.extension.notice_letter if rule.extension is not None else ""
-        if not wanted:
+        deadline, found, rules, wanted = _granted(file, kind, pack, to, reason)
+        if wanted is None:
             return Preview(deadline.due_at, found.due_at, found.derivation)
         extending.must_be_in_time(file, deadline, at=when_it_leaves(file))
-        subject, body = _notice(file, rules.letter_of(wanted), rules, found, reason)
+        subject, body = _notice(file, wanted, rules, found, reason)
         return Preview(deadline.due_at, found.due_at, found.derivation, subject, body)
 
 
@@ -148,21 +150,30 @@ def pause(
     reason = storable(reason).strip()
     with office.book.write() as session:
         file = CaseFile.open(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "stop a clock of")
-        if not file.row.is_open:
-            raise Refused(f"{file.row.reference} is closed, and no clock of it runs; reopen it first.")
-        deadline = extending.running(file, kind, pack)
-        until = pausing.grant(file, deadline, reason=reason, actor=actor)
+        deadline, until = _stopped(file, kind, pack, reason)
         subject, body, counts_as = _pause_notice(file, deadline, storable(text).strip() or reason, until)
         word = pausing.granted(deadline, reason=reason, approver=actor.login)
         facts = {effects.PAUSE: word} | ({"counts_as": counts_as} if counts_as else {})
         letter = session.get_one(Letter, add_draft(file, LetterKind.PAUSE, subject, body, facts))
         leaves_at = put_on_its_way(file, letter, None, anyway=True)
-        if leaves_at > deadline.due_at:
-            raise Refused(f"The letter could not leave before '{deadline.kind}' falls due; it is too late for a pause.")
+        _must_leave_before(deadline, leaves_at)
         session.add(letter)
         file.save()
         return leaves_at
+
+
+def _stopped(file: CaseFile, kind: str, pack: str, reason: str) -> tuple[Deadline, datetime | None]:
+    """The deadline, and when its pause would be over at the latest.  Raises Refused."""
+    must_stand_alone(file, "stop a clock of")
+    if not file.row.is_open:
+        raise Refused(f"{file.row.reference} is closed, and no clock of it runs; reopen it first.")
+    deadline = extending.running(file, kind, pack)
+    return deadline, pausing.grant(file, deadline, reason=reason, actor=file.actor)
+
+
+def _must_leave_before(deadline: Deadline, leaves_at: datetime) -> None:
+    if leaves_at > deadline.due_at:
+        raise Refused(f"The letter could not leave before '{deadline.kind}' falls due; it is too late for a pause.")
 
 
 def preview_pause(
@@ -177,13 +188,8 @@ def preview_pause(
     reason = storable(reason).strip()
     with office.book.read() as session:
         file = CaseFile.look(office, session, case_id, actor=actor, now=now)
-        must_stand_alone(file, "stop a clock of")
-        if not file.row.is_open:
-            raise Refused(f"{file.row.reference} is closed, and no clock of it runs; reopen it first.")
-        deadline = extending.running(file, kind, pack)
-        until = pausing.grant(file, deadline, reason=reason, actor=actor)
-        if when_it_leaves(file) > deadline.due_at:
-            raise Refused(f"The letter could not leave before '{deadline.kind}' falls due; it is too late for a pause.")
+        deadline, until = _stopped(file, kind, pack, reason)
+        _must_leave_before(deadline, when_it_leaves(file))
         subject, body, _ = _pause_notice(file, deadline, storable(text).strip() or reason, until)
         return Preview(deadline.due_at, until or deadline.due_at, tuple(deadline.derivation), subject, body)
 
