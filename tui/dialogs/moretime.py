@@ -79,18 +79,52 @@ class MovableList(RowList):
         )
 
 
-class MoreTime(Working[Granted]):
-    """F5 shows what would happen and the letter; there F5 does it, and Esc comes back to the words."""
+class OnOneClock(Working[Granted]):
+    """A dialog about one of the clocks that are offered; F5 shows the letter that goes with it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+s,ctrl+r", "accept", "Look it over", show=False, priority=True)
     ]
+    FIRST: ClassVar[str]
+    """The field that comes after the choice of the clock."""
 
-    def __init__(self, desk: Desk, dial: Dial, offered: Sequence[Movable], *, on: int | None = None) -> None:
+    def __init__(self, what: str, desk: Desk, dial: Dial, offered: Sequence[Movable], *, on: int | None) -> None:
         row = dial.case.row
-        super().__init__(f"More time for {short_reference(row.reference)} {name(row.complainant_name)}", desk)
+        super().__init__(f"{what} {short_reference(row.reference)} {name(row.complainant_name)}", desk)
         self._dial, self._offered = dial, list(offered)
         self._on = next((at for at, each in enumerate(self._offered) if each.one.id == on), 0)
+
+    def hint(self) -> str:
+        return "Tab=Next field  F5=Look it over  Esc=Close"
+
+    def on_mount(self) -> None:
+        self.query_one("#about", LineView).can_focus = False
+        listed = self.query_one(MovableList)
+        listed.move_to(self._on)
+        (self.query_one(self.FIRST, Input) if len(self._offered) == 1 else listed).focus()
+        self._tell()
+
+    def _meant(self) -> Movable:
+        return self._offered[self.query_one(MovableList).cursor]
+
+    def on_row_list_moved(self, message: RowList.Moved) -> None:
+        self._tell()
+
+    def on_row_list_opened(self, message: RowList.Opened) -> None:
+        self.query_one(self.FIRST, Input).focus()
+
+    def _tell(self) -> None:
+        """Say beside the list what the clock under the cursor allows."""
+        raise NotImplementedError
+
+
+class MoreTime(OnOneClock):
+    """F5 shows what would happen and the letter; there F5 does it, and Esc comes back to the words."""
+
+    FIRST = "#to"
+
+    def __init__(self, desk: Desk, dial: Dial, offered: Sequence[Movable], *, on: int | None = None) -> None:
+        super().__init__("More time for", desk, dial, offered, on=on)
 
     def content(self) -> Iterator[Widget]:
         yield MovableList(self._offered, self._dial.at, id="which")
@@ -102,28 +136,6 @@ class MoreTime(Working[Granted]):
         reason = Editor(id="reason")
         reason.styles.height = 4
         yield reason
-
-    def hint(self) -> str:
-        return "Tab=Next field  F5=Look it over  Esc=Close"
-
-    def on_mount(self) -> None:
-        self.query_one("#about", LineView).can_focus = False
-        listed = self.query_one(MovableList)
-        listed.move_to(self._on)
-        if len(self._offered) == 1:
-            self.query_one("#to", Input).focus()
-        else:
-            listed.focus()
-        self._tell()
-
-    def _meant(self) -> Movable:
-        return self._offered[self.query_one(MovableList).cursor]
-
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
-        self._tell()
-
-    def on_row_list_opened(self, message: RowList.Opened) -> None:
-        self.query_one("#to", Input).focus()
 
     def _tell(self) -> None:
         clock = self._meant().clock

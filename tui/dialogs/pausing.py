@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
 from amends.ledger.views import DeadlineView, LetterView
 from amends.letters.kinds import LetterKind
-from tui.columns import short_reference
 from tui.desk import Desk, Dial
 from tui.dialogs.base import label
 from tui.dialogs.lookover import LookOver, letter_lines
-from tui.dialogs.moretime import Granted, Movable, MovableList
-from tui.dialogs.working import Working
+from tui.dialogs.moretime import Granted, Movable, MovableList, OnOneClock
 from tui.dials import is_owed
 from tui.signs import Bounds, moment
 from tui.widgets.editor import Editor
 from tui.widgets.field import Field
 from tui.widgets.lineview import LineView, Sheet
-from tui.widgets.rowlist import RowList
-from tui.words import Line, name, prose, wrap
+from tui.words import Line, prose, wrap
 
 if TYPE_CHECKING:
     from amends.casework.clockface import Clock
@@ -40,18 +36,13 @@ def stoppable(dial: Dial) -> list[Movable]:
     ]
 
 
-class PauseClock(Working[Granted]):
+class PauseClock(OnOneClock):
     """F5 shows the letter; there F5 sends it, and Esc comes back to the words."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f5,ctrl+s,ctrl+r", "accept", "Look it over", show=False, priority=True)
-    ]
+    FIRST = "#reason"
 
     def __init__(self, desk: Desk, dial: Dial, offered: Sequence[Movable], *, on: int | None = None) -> None:
-        row = dial.case.row
-        super().__init__(f"Pause a clock of {short_reference(row.reference)} {name(row.complainant_name)}", desk)
-        self._dial, self._offered = dial, list(offered)
-        self._on = next((at for at, each in enumerate(self._offered) if each.one.id == on), 0)
+        super().__init__("Pause a clock of", desk, dial, offered, on=on)
 
     def content(self) -> Iterator[Widget]:
         yield MovableList(self._offered, self._dial.at, id="which")
@@ -62,25 +53,6 @@ class PauseClock(Working[Granted]):
         asked = Editor(id="asked")
         asked.styles.height = 4
         yield asked
-
-    def hint(self) -> str:
-        return "Tab=Next field  F5=Look it over  Esc=Close"
-
-    def on_mount(self) -> None:
-        self.query_one("#about", LineView).can_focus = False
-        listed = self.query_one(MovableList)
-        listed.move_to(self._on)
-        (self.query_one("#reason", Input) if len(self._offered) == 1 else listed).focus()
-        self._tell()
-
-    def _meant(self) -> Movable:
-        return self._offered[self.query_one(MovableList).cursor]
-
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
-        self._tell()
-
-    def on_row_list_opened(self, message: RowList.Opened) -> None:
-        self.query_one("#reason", Input).focus()
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         self.query_one("#asked", Editor).focus()
