@@ -107,8 +107,8 @@ def test_kill_nine_at_twenty_random_moments_loses_nothing_and_doubles_nothing(fi
         if at_the_dot and len(smtp.letters) >= at_the_dot[0]:
             at_the_dot.pop(0)
             if house.daemon is not None:
+                struck.set()  # first: whoever sees it fall asks at once by whose hand
                 house.daemon.kill()
-                struck.set()
 
     with Postman(smtp, box, told=strike) as post:
         writers.post = post
