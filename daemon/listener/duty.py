@@ -39,12 +39,18 @@ class ListenerDuty:
 
     def _work(self, pulse: Pulse, network: Network) -> float:
         """File what is there; the seconds until the next look.  Mail is taken in meanwhile, and when this fails too."""
-        figures = network.look()
-        try:
-            for mailbox in MAILBOXES:
-                self._filer.file_stored(mailbox, pulse)
-        except AmendsError as trouble:  # the senders' servers need not hear of it: what can be kept is kept
+        trouble = self._file(pulse)
+        figures = network.look()  # afterwards: the row says what has come, not what had come before it was filed
+        if trouble is not None:  # the senders' servers need not hear of it: what can be kept is kept
             pulse.failing(str(trouble), **figures)
             return _AGAIN_AFTER
         pulse.beat(**figures)
         return LOOK_EVERY
+
+    def _file(self, pulse: Pulse) -> AmendsError | None:
+        try:
+            for mailbox in MAILBOXES:
+                self._filer.file_stored(mailbox, pulse)
+        except AmendsError as trouble:
+            return trouble
+        return None
