@@ -8,9 +8,11 @@ async with at(desk, size=(80, 24)) as pilot: # the queue is shown and settled
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import time
+import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -18,7 +20,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from textual import events
+from textual.app import App
+from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
+from textual.timer import Timer
 
 from amends.cases.outcomes import Assessment, Severity
 from amends.cases.stages import Waiting
@@ -32,6 +38,7 @@ from tui.health import UNKNOWN
 from tui.prefs import Prefs
 
 PATIENCE = 60.0  # seconds
+A_MOMENT = 0.25  # seconds: the longest of our pauses after which a screen follows a key
 COMPLAINTS = (
     ("Edith Kowalski", "No heating since Friday", 33, "The boiler has been off since Friday and I am 81."),
     ("Sami Tanaka", "Refund promised, not paid", 29, "You promised a refund of £35 on 2 October."),
@@ -124,32 +131,72 @@ async def at(desk: Desk, *, size: tuple[int, int] = (80, 24), prefs: Prefs | Non
         end = time.monotonic() + PATIENCE
         while app.health is UNKNOWN:  # the watch has not looked yet
             assert time.monotonic() < end, "the watch never looked"
-            await pilot.pause(0.05)
+            await asyncio.sleep(0.005)
         await settle(pilot)
         yield pilot
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Wait until no worker runs and no message waits."""
-    end = time.monotonic() + PATIENCE
-    await pilot.pause()
-    while busy := [worker for worker in pilot.app.workers if worker.is_running and worker.group != "warm"]:
-        assert time.monotonic() < end, busy
-        await pilot.pause(0.01)
-        await pilot.pause()
-    await pilot.pause()
+    """Wait until everything that was set off is done: keys, messages, workers, redrawing, and what waits a moment.
+
+    The toolkit's own waiting ends when the process looks idle, which takes long and proves little.
+    """
+    app, end, quiet = pilot.app, time.monotonic() + PATIENCE, 0
+    while quiet < 2:
+        await pilot._wait_for_screen()  # every message that was waiting is through
+        if app._exception is not None or not app.is_running:
+            return
+        app.screen._on_timer_update()  # draws now, and sets off what waited for the drawing
+        under_way = _under_way(app)
+        quiet = 0 if under_way else quiet + 1
+        await asyncio.sleep(0.005 if under_way else 0)
+        assert time.monotonic() < end, under_way
+
+
+def _under_way(app: App[Any]) -> list[object]:
+    """What has begun and not ended yet."""
+    assert isinstance(app, AmendsApp)
+    keys = [one for one in (app._key_under_way, app._opening, list(app._ahead)) if one]
+    workers = [one for one in app.workers if not one.is_finished and one.group != "warm"]
+    pumps = [app, *(pump for screen in app.screen_stack for pump in screen.walk_children(with_self=True))]
+    messages = [one for one in pumps if not one._message_queue.empty() or one._next_callbacks]
+    drawing = [app.screen] if app.screen._callbacks or app.screen._dirty_widgets else []
+    return [*keys, *workers, *messages, *drawing, *(timer for pump in pumps for timer in pump._timers if _soon(timer))]
+
+
+def _soon(timer: Timer) -> bool:
+    """Whether it ends within a moment, once: a pause in which the handler may still type on."""
+    waits = timer._task is not None and not timer._task.done() and timer._active.is_set()
+    return waits and timer._repeat == 0 and timer._interval <= A_MOMENT
 
 
 async def press(pilot: Pilot[None], *pressed: str) -> None:
+    """Each of these keys, and everything that it set off."""
     for key in pressed:
-        await pilot.press(key)
+        _send(pilot.app, key)
         await settle(pilot)
 
 
 async def write(pilot: Pilot[None], words: str) -> None:
-    """Type these words."""
-    await pilot.press(*("space" if c == " " else c for c in words))
+    """Type these words, without a pause between the letters."""
+    for sign in words:
+        _send(pilot.app, sign)
     await settle(pilot)
+
+
+def _send(app: App[Any], key: str) -> None:
+    """What the terminal's driver does with a key; a sign may stand for the key that makes it."""
+    if len(key) == 1 and not key.isalnum():
+        key = _character_to_key(key)
+    name = _get_unicode_name_from_key(REPLACED_KEYS.get(key, key))
+    try:
+        sign: str | None = unicodedata.lookup(name)
+    except KeyError:
+        sign = key if len(key) == 1 else None
+    event = events.Key(key, sign)
+    event.set_sender(app)
+    assert app._driver is not None
+    app._driver.send_message(event)
 
 
 def lines_of(pilot: Pilot[None]) -> list[str]:
