@@ -27,7 +27,7 @@ from amends.casework.actors import Actor
 from amends.casework.office import open_office
 from amends.config import Settings
 from amends.kernel.errors import AmendsError, Refused
-from amends.ledger.views import LetterView
+from amends.ledger.shapes import LetterView
 from tui import frame, health, keys, prefs, registry, report, theme
 from tui.desk import Desk
 from tui.guard import AsciiOnly, EscGuard, PasteGuard

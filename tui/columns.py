@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from amends.cases.stages import Stage
-from amends.ledger.views import QueueRow
+from amends.ledger.shapes import QueueRow
 from tui.names import clock_name
 from tui.packs import CELLS, pack_tag
 from tui.signs import SIGNS, Bounds, Heat, day, due_words, heat

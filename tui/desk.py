@@ -16,7 +16,7 @@ from amends.casework.actors import Actor
 from amends.casework.office import Office
 from amends.kernel.errors import NeedsHandler, NotFound
 from amends.ledger import views
-from amends.ledger.views import ArrivalView, CaseView, Counts, LetterView, MessageView, QueueRow, View
+from amends.ledger.shapes import ArrivalView, CaseView, Counts, LetterView, MessageView, QueueRow, View
 from tui import signs
 from tui.packs import tags
 from tui.signs import Bounds

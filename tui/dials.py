@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amends.ledger.views import CaseView, DeadlineView, PauseView
+from amends.ledger.shapes import CaseView, DeadlineView, PauseView
 from tui.packs import CELLS, tags
 from tui.signs import SIGNS, Bounds, Heat, due_words, heat, moment
 from tui.widgets.lineview import Sheet

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from rich.cells import cell_len
 
-from amends.ledger.views import Counts, Tally
+from amends.ledger.shapes import Counts, Tally
 from tui import keys, signs
 from tui.health import Health
 from tui.registry import MAIN

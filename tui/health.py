@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from amends.ledger.views import DutyView, Tally
+from amends.ledger.shapes import DutyView, Tally
 from tui.words import prose
 
 SILENCE: Final = timedelta(minutes=1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
 from amends.kernel.text import clean
-from amends.ledger.views import (
+from amends.ledger.shapes import (
     ArrivalView,
     AttachmentView,
     CaseView,

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from amends.kernel.errors import AmendsError
 from amends.ledger import views
-from amends.ledger.views import DutyView, LetterView, Tally
+from amends.ledger.shapes import DutyView, LetterView, Tally
 from tui.desk import Desk
 
 LOOK_SECONDS: Final = 0.25

@@ -11,7 +11,7 @@ from amends.casework.intake import unpack
 from amends.casework.office import Office
 from amends.kernel.errors import NeedsHandler, NotFound, Refused
 from amends.ledger import views
-from amends.ledger.views import AttachmentView
+from amends.ledger.shapes import AttachmentView
 from amends.mail.parts import safe_name
 
 _AS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from amends.cases.stages import Stage
-from amends.ledger.views import CaseView, DeadlineView, LetterView, MessageView, NoteView
+from amends.ledger.shapes import CaseView, DeadlineView, LetterView, MessageView, NoteView
 from amends.letters.kinds import LetterKind
 from tui.names import LETTER_NAMES, LETTER_STATES, letter_name, letter_state, sentence, why_here
 from tui.packs import pack_tag, tags

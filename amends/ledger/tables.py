@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from amends.ledger.columns import Exact, Instant
-
-PROMISED: Final = "@promise"
-"""What stands for the pack of a deadline that a letter of ours promised: it rests on no rule."""
+from amends.ledger.shapes import PROMISED as PROMISED
 
 # SQLite gives a rowid only to INTEGER; PostgreSQL shall not run out of numbers.
 _Id = BigInteger().with_variant(Integer, "sqlite")

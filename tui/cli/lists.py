@@ -24,7 +24,7 @@ from tui.cli.base import (
 )
 
 if TYPE_CHECKING:
-    from amends.ledger.views import View
+    from amends.ledger.shapes import View
 
 
 @app.callback(invoke_without_command=True)
@@ -46,7 +46,7 @@ def start(
 
 
 def _view(name: ViewName, seat: Seat) -> View:
-    from amends.ledger.views import View
+    from amends.ledger.shapes import View
 
     return {
         ViewName.OPEN: View("Open"),

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from amends.cases.outcomes import Assessment, Severity
-from amends.ledger.views import CaseView
+from amends.ledger.shapes import CaseView
 from tui.columns import short_reference
 from tui.dialogs.base import Dialog, label
 from tui.widgets.field import Field

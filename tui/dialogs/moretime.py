@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from amends.kernel.errors import Refused
-from amends.ledger.views import DeadlineView, LetterView
+from amends.ledger.shapes import DeadlineView, LetterView
 from amends.letters.kinds import LetterKind
 from tui.columns import short_reference
 from tui.desk import Desk, Dial

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Input
 
-from amends.ledger.views import DeadlineView, LetterView
+from amends.ledger.shapes import DeadlineView, LetterView
 from amends.letters.kinds import LetterKind
 from tui.desk import Desk, Dial
 from tui.dialogs.base import label

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from amends.ledger.views import CaseView
+from amends.ledger.shapes import CaseView
 from tui.columns import short_reference
 from tui.dialogs.base import Dialog
 from tui.signs import Bounds

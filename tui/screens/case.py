@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from amends.cases.stages import Stage
 from amends.kernel.errors import AmendsError, NotFound
-from amends.ledger.views import CaseView, MessageView, QueueRow
+from amends.ledger.shapes import CaseView, MessageView, QueueRow
 from amends.letters.kinds import LetterKind
 from amends.mail.facts import Kind
 from tui import frame, keys, thread

@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from amends.kernel.errors import AmendsError
-from amends.ledger.views import CaseView, QueueRow
+from amends.ledger.shapes import CaseView, QueueRow
 from tui import prefs
 from tui.screens.verbs import CaseVerbs
 from tui.signs import Bounds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amends.ledger.tables import PROMISED
+from amends.ledger.shapes import PROMISED
 from tui.desk import Dial
 from tui.dials import is_owed, when_words
 from tui.screens.verbs import CaseVerbs

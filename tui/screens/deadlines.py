@@ -9,7 +9,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from amends.ledger.views import QueueRow
+from amends.ledger.shapes import QueueRow
 from tui import dials, frame, keys
 from tui.desk import Dial
 from tui.dials import Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from amends.ledger.views import CaseView, QueueRow
+from amends.ledger.shapes import CaseView, QueueRow
 from tui.words import name, prose
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from amends.kernel.errors import AmendsError
-from amends.ledger.tables import PROMISED
-from amends.ledger.views import CaseView, LetterView
+from amends.ledger.shapes import PROMISED, CaseView, LetterView
 from amends.letters.kinds import LetterKind
 from tui import frame, keys
 from tui.desk import Dial

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from textual.binding import BindingType
 
-from amends.ledger.views import LetterView
+from amends.ledger.shapes import LetterView
 from tui import keys
 from tui.names import letter_name
 from tui.screens.listing import Listing

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from textual.binding import BindingType
 
 from amends.kernel.errors import AmendsError
-from amends.ledger.views import Counts, QueueRow
+from amends.ledger.shapes import Counts, QueueRow
 from tui import frame, keys, prefs
 from tui.desk import KINDS, Desk, Kind, Snapshot, kind_named
 from tui.pulse import News

@@ -15,7 +15,7 @@ from amends.casework import effects
 from amends.casework.clockface import meets_in_words
 from amends.casework.correspondence import Check, Finding
 from amends.kernel.errors import AmendsError, Conflict
-from amends.ledger.views import CaseView, LetterView
+from amends.ledger.shapes import CaseView, LetterView
 from tui import frame, keys, signs, thread
 from tui.names import letter_name, sentence
 from tui.pulse import News

@@ -11,7 +11,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from amends.ledger.views import QueueRow
+from amends.ledger.shapes import QueueRow
 from tui import keys
 from tui.desk import Snapshot
 from tui.pulse import News

@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from amends.ledger import views
-from amends.ledger.views import DutyView, Tally
+from amends.ledger.shapes import DutyView, Tally
 from tui import keys
 from tui.health import SILENCE, Health, kind_of
 from tui.pulse import News

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from textual.binding import BindingType
 
 from amends.conversation.match import Standing
-from amends.ledger.views import ArrivalView, MessageView
+from amends.ledger.shapes import ArrivalView, MessageView
 from tui import keys
 from tui.columns import short_reference
 from tui.screens.listing import Listing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from amends.cases.outcomes import Outcome
 from amends.cases.stages import Stage, Waiting
 from amends.kernel.errors import AmendsError
-from amends.ledger.views import LetterView, QueueRow
+from amends.ledger.shapes import LetterView, QueueRow
 from amends.letters.kinds import LetterKind
 from tui.columns import short_reference
 from tui.desk import Bulk, ToWrite

@@ -9,7 +9,7 @@ from typing import Final
 
 from textual.message import Message
 
-from amends.ledger.views import QueueRow
+from amends.ledger.shapes import QueueRow
 from tui.columns import Layout, head, row_spans
 from tui.signs import Bounds
 from tui.widgets.rowlist import RowList

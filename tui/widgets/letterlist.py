@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from amends.ledger.views import LetterView
+from amends.ledger.shapes import LetterView
 from tui.columns import short_reference
 from tui.names import LETTER_STATES, letter_name
 from tui.signs import Bounds, countdown, moment
