@@ -41,6 +41,7 @@ BATCH_BYTES: Final = 8 * 1024 * 1024
 ASK_SIZES_OF: Final = 500
 LEASE_SECONDS: Final = 90.0
 RENEW_AFTER: Final = 25.0
+STAND_BY: Final = 5.0  # seconds between two looks at whether the daemon that reads the mailbox has let go of it
 IDLE_AT_MOST: Final = 110.0  # RFC 2177 allows 29 minutes; gateways and half-dead lines do not
 SUSPECT_FROM: Final = 2
 """A message that was being fetched so many times when the line died is fetched alone, after all others."""
@@ -137,7 +138,7 @@ class ImapIntake:
             log.info("intake.stands-by", mailbox=self._box.name, held_by=holder)
         self._told_holder = holder
         pulse.beat(mailbox=self._box.name, held_by=holder)
-        pulse.wait(5.0)
+        pulse.wait(STAND_BY)
 
     def _stay_away(self, pulse: Pulse, trouble: TryLater) -> None:
         self._failures += 1

@@ -507,7 +507,7 @@ def _nobody_asks() -> None:
 
 def _connect(box: Mailbox, where: str) -> IMAPClient:
     try:
-        context = ssl.create_default_context(cafile=str(box.ca_file) if box.ca_file else None)
+        context = None if box.security == "none" else ssl.create_default_context(cafile=box.ca_file)
         client = IMAPClient(
             box.host,
             box.port,

@@ -27,7 +27,10 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingPool]:
 
 @pytest.fixture(autouse=True)
 def _ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.intake.line.ASK_EVERY", 0.1)
+    """Nor is a moment lost that only spares a server."""
+    monkeypatch.setattr("daemon.intake.line.ASK_EVERY", 0.05)
+    monkeypatch.setattr("daemon.intake.duty.STAND_BY", 0.05)
+    monkeypatch.setattr("daemon.intake.duty.pause_after", lambda *_, **__: 0.05)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from amends.casework import doubts
 from amends.casework import duty as leases
 from daemon.intake import duty
+from daemon.intake.pause import pause_after
 from daemon.intake.reconcile import Effort, reconcile
 from daemon.reading.pool import Underway
 from tests.daemon.intake.bench import Desk, HandPulse, a_complaint
@@ -59,7 +60,7 @@ def test_new_mail_is_told_by_idle(desk: Desk, mailbox: Account) -> None:
 
 
 def test_without_idle_it_is_found_by_polling(desk: Desk, mailbox: Account) -> None:
-    with desk.at_work(poll_seconds=1, idle=False) as pulse:
+    with desk.at_work(poll_seconds=0.05, idle=False) as pulse:
         desk.until(lambda: pulse.detail.get("last_poll"), pulse)
         mailbox.deliver(a_complaint(1))
         desk.until(lambda: desk.cases() == ["complaint 1"], pulse)
@@ -434,7 +435,6 @@ def _dies_of(monkeypatch: pytest.MonkeyPatch, uid: int, *commands: str) -> None:
             return whole(self, asked, **more)
 
         monkeypatch.setattr(duty.Line, command, ask)
-    monkeypatch.setattr(duty, "pause_after", lambda *_, **__: 0.0)
 
 
 FETCHES = [
@@ -469,9 +469,8 @@ def test_a_large_message_that_costs_us_the_line_each_time_is_set_aside(
 
 
 def test_mail_that_came_when_the_line_died_again_and_again_is_not_set_aside_for_it(
-    desk_at: Callable[..., Desk], mailbox: Account, monkeypatch: pytest.MonkeyPatch
+    desk_at: Callable[..., Desk], mailbox: Account
 ) -> None:
-    monkeypatch.setattr(duty, "pause_after", lambda *_, **__: 0.0)
     mailbox.deliver_all([a_complaint(n) for n in range(6)])
     with FaultProxy(mailbox.server.port) as proxy:
         for _ in range(4):
@@ -483,10 +482,9 @@ def test_mail_that_came_when_the_line_died_again_and_again_is_not_set_aside_for_
 
 
 def test_a_line_that_never_lasts_for_more_than_one_message_brings_them_one_by_one(
-    desk_at: Callable[..., Desk], mailbox: Account, monkeypatch: pytest.MonkeyPatch
+    desk_at: Callable[..., Desk], mailbox: Account
 ) -> None:
     """Where it breaks after it was of use, no message is to blame, however often that happens."""
-    monkeypatch.setattr(duty, "pause_after", lambda *_, **__: 0.0)
     mailbox.deliver_all([a_complaint(n, body="The lift is broken.\r\n" * 1000) for n in range(12)])
     with FaultProxy(mailbox.server.port) as proxy:
         for _ in range(14):
@@ -523,8 +521,9 @@ def test_a_move_whose_answer_or_command_was_lost_is_repeated_without_harm(
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_the_server_goes_while_we_wait_and_comes_again(
-    own_dovecot: Dovecot, desk_at: Callable[..., Desk], how: str
+    own_dovecot: Dovecot, desk_at: Callable[..., Desk], how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(duty, "pause_after", pause_after)
     account = own_dovecot.account()
     desk = desk_at(account)
     with desk.at_work(poll_seconds=3600) as pulse:
@@ -538,7 +537,10 @@ def test_the_server_goes_while_we_wait_and_comes_again(
         desk.until(lambda: pulse.error is None and pulse.detail["connected"], pulse)
 
 
-def test_a_wrong_password_is_one_clear_sentence_and_no_lock_out(desk_at: Callable[..., Desk], mailbox: Account) -> None:
+def test_a_wrong_password_is_one_clear_sentence_and_no_lock_out(
+    desk_at: Callable[..., Desk], mailbox: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duty, "pause_after", pause_after)
     desk = desk_at(mailbox, password="not this one")
     with desk.at_work() as pulse:
         desk.until(lambda: pulse.errors, pulse)

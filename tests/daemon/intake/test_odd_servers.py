@@ -24,9 +24,7 @@ At = Callable[..., Desk]
 
 
 @pytest.fixture
-def desk_on(tmp_path: Path, pool: ReadingPool, monkeypatch: pytest.MonkeyPatch) -> At:
-    monkeypatch.setattr(duty, "pause_after", lambda *_, **__: 0.05)
-
+def desk_on(tmp_path: Path, pool: ReadingPool) -> At:
     def make(server: ScriptedImap, **changes: Any) -> Desk:
         return Desk(an_office(tmp_path, mailbox=[server.section(**changes)]), pool)
 

@@ -69,7 +69,7 @@ def test_mail_that_nobody_took_in_has_no_fate_until_it_is_taken_in(desk: Desk, m
 
 
 def test_mail_that_is_just_being_taken_in_is_waited_for(desk: Desk, mailbox: Account) -> None:
-    with desk.at_work(poll_seconds=1, idle=False) as pulse:
+    with desk.at_work(poll_seconds=0.05, idle=False) as pulse:
         desk.until(lambda: pulse.detail.get("last_poll"), pulse)
         mailbox.deliver(a_complaint(1))
         assert compared(desk, patience=20).clean
