@@ -187,10 +187,7 @@ def when_words(one: DeadlineView, at: Bounds) -> str:
     if one.state == "cancelled":
         return f"nothing is owed here any more (was due {due})"
     if one.state == "paused":
-        open_end = any(pause.ends_at is None and not pause.limited for pause in one.pauses)
-        return (
-            f"stands still; {'counted for now to' if open_end else 'due'} {due}{'' if open_end else ' at the latest'}"
-        )
+        return f"stands still; due {due} at the latest"
     if one.due_at < at.now:
         return f"was due {due}: {due_words(one.due_at, at)}"
     return f"due {due}, {due_words(one.due_at, at, left=True)} left"
@@ -201,8 +198,7 @@ def pause_words(pause: PauseView, at: Bounds) -> str:
     began = moment(pause.begins_at, at.now, at.zone)
     ends = pause.ends_at
     until = moment(pause.until, at.now, at.zone)
-    last = f"until {until} at the latest" if pause.limited else "until somebody speaks"
-    to = f"to {moment(ends, at.now, at.zone)}" if ends is not None else last
+    to = f"to {moment(ends, at.now, at.zone)}" if ends is not None else f"until {until} at the latest"
     reason, approver = prose(pause.reason), prose(pause.approver, limit=60)
     return f"Paused from {began} {to}: {reason}" + (f" (approved by {approver})" if approver else "")
 

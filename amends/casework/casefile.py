@@ -293,20 +293,13 @@ class CaseFile:
         )
         self.touch()
 
-    def prolong_pause(self, deadline: Deadline, *, until: datetime) -> None:
-        """The clock stands still on, to no end that the rule names: its date is later by that."""
-        last = {**deadline.pauses[-1], "until": until.isoformat()}
-        deadline.pauses = [*deadline.pauses[:-1], last]
-        self._replan(deadline)
-        self.record("deadline-paused-on", **self.which(deadline), until_at=last["until"], due_at=iso(deadline.due_at))
-
     def end_pause(self, deadline: Deadline, *, at: datetime, because: str) -> bool:
         """The clock goes on since `at`, and the deadline falls when it would have, later by that; False if it ran."""
         if not is_paused(deadline):
             return False
         last = deadline.pauses[-1]
         begins, until = (datetime.fromisoformat(last[name]) for name in ("begins_at", "until"))
-        ended = max(begins, min(at, until) if last["limited"] else at)
+        ended = max(begins, min(at, until))
         deadline.pauses = [*deadline.pauses[:-1], {**last, "ends_at": ended.isoformat()}]
         deadline.state = "breached" if deadline.breached_at else "open"
         self._replan(deadline)
@@ -485,6 +478,11 @@ class CaseFiles:
         ):
             self._files[deadline.case_id]._owed.append(deadline)  # type: ignore[union-attr]
 
+    @property
+    def opened(self) -> list[CaseFile]:
+        """All of them, in the order in which they were opened."""
+        return list(self._files.values())
+
     def of(self, case_id: int) -> CaseFile:
         """The case, locked.  Raises NotFound."""
         if case_id not in self._files:
@@ -503,7 +501,7 @@ class CaseFiles:
     def save(self) -> None:
         """Save them all; within `together` that is left to its end."""
         if _together(self.session) is None:
-            save_all(self.session, list(self._files.values()))
+            save_all(self.session, self.opened)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -321,8 +321,7 @@ def _pause(rule: Rule) -> str:
     if pause is None:
         return ""
     whose = "a supervisor's word" if pause.by == "supervisor" else "a handler's word"
-    most = f", for {pause.most.in_words()} at most" if pause.most is not None else ""
-    return f"while {pause.reason}{most}; {whose} ({pause.basis})"
+    return f"while {pause.reason}, for {pause.most.in_words()} at most; {whose} ({pause.basis})"
 
 
 # What does not run

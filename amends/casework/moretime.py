@@ -162,7 +162,7 @@ def pause(
         return leaves_at
 
 
-def _stopped(file: CaseFile, kind: str, pack: str, reason: str) -> tuple[Deadline, datetime | None]:
+def _stopped(file: CaseFile, kind: str, pack: str, reason: str) -> tuple[Deadline, datetime]:
     """The deadline, and when its pause would be over at the latest.  Raises Refused."""
     must_stand_alone(file, "stop a clock of")
     if not file.row.is_open:
@@ -181,8 +181,8 @@ def preview_pause(
 ) -> Preview:
     """What `pause` with the same words would do, and the letter that would tell of it; nothing is written.
 
-    `after` is when the pause is over at the latest if it began now, or the date as it is where no rule ends it.
-    Raises what `pause` raises for what the rule forbids.
+    `after` is when the pause is over at the latest if it began now.  Raises what `pause` raises for what the rule
+    forbids.
     """
     actor.may_write()
     reason = storable(reason).strip()
@@ -191,10 +191,10 @@ def preview_pause(
         deadline, until = _stopped(file, kind, pack, reason)
         _must_leave_before(deadline, when_it_leaves(file))
         subject, body, _ = _pause_notice(file, deadline, storable(text).strip() or reason, until)
-        return Preview(deadline.due_at, until or deadline.due_at, tuple(deadline.derivation), subject, body)
+        return Preview(deadline.due_at, until, tuple(deadline.derivation), subject, body)
 
 
-def _pause_notice(file: CaseFile, deadline: Deadline, words: str, until: datetime | None) -> tuple[str, str, str]:
+def _pause_notice(file: CaseFile, deadline: Deadline, words: str, until: datetime) -> tuple[str, str, str]:
     """Subject, words, and which letter of the pack it is ("" for none), of the letter that tells of a pause."""
     rules, rule = extending.rule_of(file, deadline)
     wanted = rule.pause.notice_letter if rule.pause is not None else ""

@@ -6,8 +6,8 @@ longest pause that the rule allows is over, or on a handler's word (`handling.en
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlmodel import col
@@ -27,15 +27,12 @@ from amends.ledger.seals import words_seal
 from amends.ledger.tables import Deadline, Letter, Message, Participant
 from amends.mail.facts import Kind
 
-HORIZON: Final = timedelta(weeks=4)
-"""How far ahead a pause without a longest one is planned; then it is planned anew."""
 
-
-def grant(file: CaseFile, deadline: Deadline, *, reason: str, actor: Actor) -> datetime | None:
+def grant(file: CaseFile, deadline: Deadline, *, reason: str, actor: Actor) -> datetime:
     """Check that the clock may be stopped, and put the word for it on the record.
 
-    Returns when the pause is over at the latest if it begins now, or None where the rule names no number.  Raises
-    Refused for what the rule does not allow, for somebody whose word it is not, and after the deadline has passed.
+    Returns when the pause is over at the latest if it begins now.  Raises Refused for what the rule does not allow, for
+    somebody whose word it is not, and after the deadline has passed.
     """
     pack, rule = rule_of(file, deadline)
     pause = _allowed(rule)
@@ -56,7 +53,7 @@ def _allowed(rule: Rule) -> Pause:
     return rule.pause
 
 
-def _until(file: CaseFile, deadline: Deadline, pack: Pack, pause: Pause, *, at: datetime) -> datetime | None:
+def _until(file: CaseFile, deadline: Deadline, pack: Pack, pause: Pause, *, at: datetime) -> datetime:
     if is_paused(deadline):
         since = pauses_of(deadline)[-1].begins_at
         raise Refused(f"The clock of '{deadline.kind}' stands still already, since {iso(since)}.")
@@ -106,8 +103,7 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
         {
             "begins_at": at.isoformat(),
             "ends_at": None,
-            "until": (until or at + HORIZON).isoformat(),
-            "limited": until is not None,
+            "until": until.isoformat(),
             "reason": word["reason"],
             "approver": word["approver"],
             "letter": letter.id,
@@ -156,14 +152,7 @@ def notice_came_back(file: CaseFile, letter: Letter) -> None:
 
 
 def time_is_up(file: CaseFile, deadline: Deadline) -> None:
-    """The planned end of a pause has come: the clock goes on since then, or is planned on where no rule ends it."""
-    if not is_paused(deadline):
-        return
-    last = deadline.pauses[-1]
-    until = datetime.fromisoformat(last["until"])
-    if last["limited"]:
+    """The latest end of a pause has come: the clock goes on since then."""
+    if is_paused(deadline):
+        until = datetime.fromisoformat(deadline.pauses[-1]["until"])
         file.end_pause(deadline, at=until, because="the longest pause that the rule allows is over")
-        return
-    while until <= file.now:
-        until += HORIZON
-    file.prolong_pause(deadline, until=until)

@@ -28,6 +28,10 @@ Mistake = tuple[Place, str]
 """The way to a value, and what is wrong with it."""
 
 _REQUIRED: Final = "is missing"
+_NO_END: Final = (
+    "is missing, and no clock may stand still without end; write how long at most, as in "
+    '{ amount = 10, unit = "working_days" }'
+)
 _REGION: Final = re.compile(r"[A-Z]{2,4}(-[A-Za-z0-9]{1,6})?")
 
 
@@ -104,7 +108,7 @@ def _said(place: Place, error: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"unknown key{_near(str(place[-1]), _keys_beside(place))}"
     if kind == "missing":
-        return _REQUIRED
+        return _NO_END if place[-2:] == ("pause", "most") else _REQUIRED
     if kind == "literal_error" and isinstance(value, str):
         choices = _choices(str(context["expected"]))
         return f"'{value}' is none of {in_a_row(choices)}{_near(value, choices)}"

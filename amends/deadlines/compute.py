@@ -362,15 +362,13 @@ def stood_still(stop: Paused, calendar: WorkingCalendar, *, now: datetime | None
 
 def pause_ends(
     pause: Pause, begins_at: datetime, calendar: WorkingCalendar, *, before: Sequence[Paused] = ()
-) -> datetime | None:
-    """When a pause that begins then is over at the latest (UTC); None where the rule names no number.
+) -> datetime:
+    """When a pause that begins then is over at the latest (UTC).
 
     `before` are the earlier pauses of the same deadline (all over): what they took is taken from the same number.
     Raises Refused where nothing is left of it.
     """
     most = pause.most
-    if most is None:
-        return None
     begins_at = begins_at.astimezone(UTC)
     if most.unit in ("hours", "working_hours"):
         spent = sum((_time_in(stop, most.unit, calendar) for stop in before), timedelta())

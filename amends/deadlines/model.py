@@ -138,7 +138,8 @@ class Pause(_Part):
 
     reason: str = Field(min_length=1)
     by: Recipient = "supervisor"
-    most: Span | None = None
+    most: Span
+    """All pauses of one deadline together: no complainant waits for a clock that never goes on."""
     notice_letter: str = ""
     basis: str = Field(min_length=1)
     confidence: Confidence

@@ -92,10 +92,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class PauseView:
-    """A time in which a clock stood still; `ends_at` is None while it lasts.
-
-    `until` is its latest end; where no rule says one (`limited` is False), until when it is planned.
-    """
+    """A time in which a clock stood still; `ends_at` is None while it lasts, `until` is its latest end."""
 
     begins_at: datetime
     until: datetime
@@ -103,11 +100,10 @@ class PauseView:
     reason: str
     approver: str
     zone: ZoneInfo
-    limited: bool
 
     def days(self, now: datetime) -> int:
         """The local days at whose end the clock stood still, up to now."""
-        end = self.ends_at or (min(now, self.until) if self.limited else now)
+        end = self.ends_at or min(now, self.until)
         return max(0, (end.astimezone(self.zone).date() - self.begins_at.astimezone(self.zone).date()).days)
 
     def as_json(self) -> dict[str, Any]:

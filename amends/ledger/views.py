@@ -339,8 +339,8 @@ def _pauses(deadline: Deadline) -> Iterable[PauseView]:
         for one in deadline.pauses:
             begins, until = datetime.fromisoformat(one["begins_at"]), datetime.fromisoformat(one["until"])
             ends = None if one["ends_at"] is None else datetime.fromisoformat(one["ends_at"])
-            zone, limited = ZoneInfo(one["zone"]), bool(one["limited"])
-            yield PauseView(begins, until, ends, str(one["reason"]), str(one["approver"]), zone, limited)
+            zone = ZoneInfo(one["zone"])
+            yield PauseView(begins, until, ends, str(one["reason"]), str(one["approver"]), zone)
     except (LookupError, TypeError, ValueError) as wrong:
         raise Unreadable("A value in the database (deadlines.pauses) cannot be read; run: amendsd verify") from wrong
 

@@ -410,6 +410,7 @@ confidence = "product_default"
 [deadline.pause]
 reason = "a form that only the complainant has"
 by = "handler"
+most = { amount = 6, unit = "weeks" }
 basis = "Policy 2"
 confidence = "product_default"
 

@@ -153,8 +153,12 @@ def test_a_good_pack_is_told_so(tmp_path: Path) -> None:
         (('amount = 4, unit = "hours"', 'amount = 4, unit = "promptly"'), "deadline.1.warn.1.before.unit",
          "'promptly' cannot be counted", "promptly"),
         (('amount = 1\nunit = "working_days"', 'amount = 1\nunit = "working_days"\nrecurring = true\n'
-          'pause = { reason = "r", basis = "b", confidence = "verified" }'), "deadline.1",
+          'pause = { reason = "r", most = { amount = 1, unit = "weeks" }, basis = "b", confidence = "verified" }'),
+         "deadline.1",
          "a recurring deadline cannot be paused: it goes on by itself; take pause out", None),
+        (('amount = 1\nunit = "working_days"', 'amount = 1\nunit = "working_days"\n'
+          'pause = { reason = "r", basis = "b", confidence = "verified" }'), "deadline.1.pause.most",
+         "is missing, and no clock may stand still without end; write how long at most", None),
         (('amount = 1\nunit = "working_days"', 'unit = "promptly"\nrecurring = true'), "deadline.1",
          "a recurring deadline needs an amount above 0", None),
         (('basis = "Our policy"\nconfidence = "product_default"\nwarn = [\n', 'basis = "Our policy"\n'

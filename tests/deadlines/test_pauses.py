@@ -35,7 +35,7 @@ def a_rule(amount: int, unit: str, *, pause: Pause | None = None) -> Rule:
         unit=unit,
         basis="Rule 1",
         confidence="verified",
-        pause=pause or Pause(reason="r", basis="Rule 2", confidence="verified"),
+        pause=pause or a_pause(10, "calendar_days"),
     )
 
 
@@ -73,10 +73,6 @@ def test_a_pause_in_summer_ends_by_the_clocks_of_summer():
 def test_where_nothing_is_left_it_is_refused(amount, unit):
     with pytest.raises(Refused, match=r"has stood still for .*, and Rule 2 allows no more"):
         pause_ends(a_pause(amount, unit), at(1), CALENDAR, before=[stop(at(20, month=11), at(23, month=11))])
-
-
-def test_without_a_number_it_has_no_end():
-    assert pause_ends(Pause(reason="r", basis="b", confidence="verified"), at(1), CALENDAR) is None
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,8 @@ def about(clock: Clock, width: int) -> Sheet:
 
 def look_over(one: DeadlineView, preview: Preview, at: Bounds, width: int) -> Sheet:
     """From when to when, and the letter."""
-    told = f"{prose(one.label)} stands still when this letter has left, until they answer or you say so with W"
-    if preview.after != preview.before:
-        told += f", until {moment(preview.after, at.now, at.zone)} at the latest"
-    lines: list[Line] = [((line, "accent"),) for line in wrap(f"{told}. u calls it back until it has left.", width - 1)]
+    latest = moment(preview.after, at.now, at.zone)
+    told = f"{prose(one.label)} stands still when this letter has left: until they answer, or W lets it go on"
+    told += f", at the latest until {latest}. Until it has left, u calls it back."
+    lines: list[Line] = [((line, "accent"),) for line in wrap(told, width - 1)]
     return Sheet((*lines, *letter_lines(preview, width)))
