@@ -521,6 +521,8 @@ def _connect(box: Mailbox, where: str) -> IMAPClient:
         raise Lost(f"Cannot connect to {where}: {_said(fault)}") from fault
     client.normalise_times = False  # its default is a naive local time
     _keep_alive(client.socket())
+    # imapclient sends the end of a command by itself: it would wait until the server has acknowledged the beginning
+    client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if box.security == "starttls":
         try:
             client.starttls(context)

@@ -66,7 +66,7 @@ class Desk:
 
         box = self.office.settings.mailbox[0]
         if box.poll_seconds == 1:  # the least that a configuration may say: the test does not care
-            box = box.model_copy(update={"poll_seconds": 0.05})
+            box = box.model_copy(update={"poll_seconds": 0.02})
         box = box.model_copy(update=changes)
         return ImapIntake(self.office, box, self.pool, owner=owner, outbox=wake, looked=looked)
 

@@ -415,6 +415,7 @@ def test_a_server_that_stalls_or_drips_is_left_and_tried_again(
     desk_at: Callable[..., Desk], mailbox: Account, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
     monkeypatch.setattr("daemon.intake.line.STEP_SECONDS", 1.0)
+    monkeypatch.setattr("daemon.intake.line.SLOWEST", 1_000_000)
     mailbox.deliver_all([a_complaint(n, body="z" * 9_000) for n in range(5)])
     with FaultProxy(mailbox.server.port) as proxy:
         desk = desk_at(mailbox, port=proxy.port)
