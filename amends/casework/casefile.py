@@ -14,7 +14,7 @@ from amends.cases.stages import Stage, step
 from amends.casework.actors import SYSTEM, Actor
 from amends.casework.ahead import of_case
 from amends.casework.office import Office
-from amends.casework.plans import begins_at, following_row, is_paused, rows_of, with_pauses
+from amends.casework.plans import Footing, begins_at, following_row, is_paused, rows_of, stands_on, with_pauses
 from amends.deadlines.clocks import PlannedTick, TickKind, left_since, meets
 from amends.deadlines.compute import Due
 from amends.deadlines.model import RequiredLetter
@@ -279,9 +279,10 @@ class CaseFile:
 
     def begin_pause(self, deadline: Deadline, pause: Mapping[str, Any]) -> None:
         """The clock of a deadline stands still from now on; `pause` is an entry of its `pauses` that lasts."""
+        on = stands_on(self.office, self.session, deadline)
         deadline.pauses = [*deadline.pauses, dict(pause)]
         deadline.state = "paused"
-        self._replan(deadline)
+        self._replan(deadline, on)
         self.record(
             "deadline-paused",
             **self.which(deadline),
@@ -297,12 +298,12 @@ class CaseFile:
         """The clock goes on since `at`, and the deadline falls when it would have, later by that; False if it ran."""
         if not is_paused(deadline):
             return False
-        last = deadline.pauses[-1]
+        last, on = deadline.pauses[-1], stands_on(self.office, self.session, deadline)
         begins, until = (datetime.fromisoformat(last[name]) for name in ("begins_at", "until"))
         ended = max(begins, min(at, until))
         deadline.pauses = [*deadline.pauses[:-1], {**last, "ends_at": ended.isoformat()}]
         deadline.state = "breached" if deadline.breached_at else "open"
-        self._replan(deadline)
+        self._replan(deadline, on)
         self.record(
             "deadline-resumed",
             **self.which(deadline),
@@ -313,10 +314,10 @@ class CaseFile:
         self.touch()
         return True
 
-    def _replan(self, deadline: Deadline) -> None:
+    def _replan(self, deadline: Deadline, on: Footing) -> None:
         """Date, reasons and ticks by its pauses.  While one lasts, its end is the first of the ticks."""
         last = deadline.pauses[-1]
-        found, ticks = with_pauses(self.office, deadline, deadline.pauses)
+        found, ticks = with_pauses(deadline, deadline.pauses, on)
         since = datetime.fromisoformat(last["ends_at"] or last["until"])
         left = left_since(ticks, since)
         if last["ends_at"] is None:

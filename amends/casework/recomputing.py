@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import select
+from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlmodel import Session, col
 
 from amends.casework import course
+from amends.casework.casefile import CaseFile
 from amends.casework.office import Office
 from amends.casework.plans import is_paused, pack_of, pauses_of, row_of
 from amends.deadlines.clocks import PlannedDeadline, meets, replanned
@@ -172,8 +173,9 @@ def look_through(
 def _look(office: Office, after: int, chunk: int, clock: Callable[[], datetime]) -> Looked | None:
     try:
         with office.book.read() as session:
-            rows = list(session.scalars(_OPEN.where(col(Case.id) > after).limit(chunk)))
-            return _examined(office, session, rows, clock) if rows else None
+            found = session.connection().execute(_OPEN.where(col(Case.id) > after).limit(chunk))
+            rows = [cast(Case, row) for row in found]  # the same names, and read alone, at a third of the price
+            return _examined(office, session, rows, _unmet(session, rows), clock) if rows else None
     except MISREAD as fault:
         if not is_misread(fault):
             raise
@@ -198,7 +200,7 @@ def _one_by_one(office: Office, after: int, chunk: int, clock: Callable[[], date
 
 
 def _illegible(office: Office, after: int) -> Looked | None:
-    which = select(key(Case.id), col(Case.reference)).where(col(Case.is_open), col(Case.id) > after)
+    which = select(key(Case.id), col(Case.reference)).where(col(Case.is_open).is_not(False), col(Case.id) > after)
     with office.book.read() as session:
         row = session.connection().execute(which.order_by(col(Case.id)).limit(1)).first()
     if row is None:
@@ -207,7 +209,12 @@ def _illegible(office: Office, after: int) -> Looked | None:
     return Looked(1, 0, row[0], [Found(Difference(row[0], str(row[1]), "", 0, "", Sort.BROKEN, why))])
 
 
-_OPEN: Final = select(Case).where(col(Case.is_open)).order_by(col(Case.id))
+_OPEN: Final[Select[*tuple[Any, ...]]] = (
+    select(*(col(getattr(Case, name)) for name in Case.model_fields))  # all: whoever mends one reads it whole
+    # Never "is true": SQLite would take the index of all open cases for that, and sort them anew at each look.
+    .where(col(Case.is_open).is_not(False))
+    .order_by(col(Case.id))
+)
 _STANDING: Final = tuple(
     col(getattr(Deadline, name))
     for name in (
@@ -216,6 +223,16 @@ _STANDING: Final = tuple(
         *("tick_no", "tick_at"),
     )
 )
+_OF_THEM: Final[BindParameter[Sequence[int]]] = bindparam("ids", expanding=True)
+_OWED: Final = (
+    select(*_STANDING)
+    .where(col(Deadline.case_id).in_(_OF_THEM), col(Deadline.settled_at).is_(None))
+    .order_by(col(Deadline.due_at), col(Deadline.id))
+)
+_SETTLED: Final = select(
+    *map(col, (Deadline.case_id, Deadline.pack, Deadline.kind, Deadline.occurrence, Deadline.starts_at)),
+    col(Deadline.settled_at),
+).where(col(Deadline.case_id).in_(_OF_THEM), col(Deadline.settled_at).is_not(None))
 _Kind = tuple[int, str, str]
 """A case, a pack, a rule."""
 
@@ -229,25 +246,36 @@ class _Start:
     settled_at: datetime | None
 
 
-def examine(office: Office, session: Session, case_id: int, *, now: datetime) -> list[Found]:
-    """What differs on one case, which the caller has locked."""
-    row = session.get(Case, case_id)
-    return [] if row is None or not row.is_open else list(_examined(office, session, [row], lambda: now).found)
+def examine(office: Office, files: Sequence[CaseFile], *, now: datetime) -> Sequence[Found]:
+    """What differs on cases that were opened together, and so are locked; on what is closed nothing does."""
+    files = [file for file in files if file.row.is_open]
+    if not files:
+        return []
+    unmet = {file.id: file.unmet() for file in files}
+    return _examined(office, files[0].session, [file.row for file in files], unmet, lambda: now).found
 
 
-def _examined(office: Office, session: Session, rows: Sequence[Case], clock: Callable[[], datetime]) -> Looked:
+def _unmet(session: Session, rows: Sequence[Case]) -> Mapping[int, Sequence[Deadline]]:
+    """What these cases owe, by their ids, the earliest first."""
+    unmet: dict[int, list[Deadline]] = {row.id or 0: [] for row in rows}
+    for one in session.connection().execute(_OWED, {"ids": list(unmet)}):
+        unmet[one.case_id].append(cast(Deadline, one))
+    return unmet
+
+
+def _examined(
+    office: Office,
+    session: Session,
+    rows: Sequence[Case],
+    unmet: Mapping[int, Sequence[Deadline]],
+    clock: Callable[[], datetime],
+) -> Looked:
     if not all(isinstance(row.reference, str) for row in rows):
         raise Unreadable("The reference of a case cannot be read; run: amendsd verify")
-    ids = [row.id or 0 for row in rows]
-    execute = session.connection().execute
-    unmet: dict[int, list[Deadline]] = defaultdict(list)
-    owed = select(*_STANDING).where(col(Deadline.case_id).in_(ids), col(Deadline.settled_at).is_(None))
-    for one in execute(owed.order_by(col(Deadline.due_at), col(Deadline.id))):
-        unmet[one.case_id].append(cast(Deadline, one))  # a row with the same names, at a third of the price
     starts: dict[_Kind, list[_Start]] = defaultdict(list)
-    names = (Deadline.case_id, Deadline.pack, Deadline.kind, Deadline.occurrence, Deadline.starts_at)
-    every = select(*map(col, names), col(Deadline.settled_at)).where(col(Deadline.case_id).in_(ids))
-    for one in execute(every):
+    for owed in (one for every in unmet.values() for one in every):
+        starts[owed.case_id, owed.pack, owed.kind].append(_Start(owed.occurrence, owed.starts_at, None))
+    for one in session.connection().execute(_SETTLED, {"ids": list(unmet)}):
         starts[one.case_id, one.pack, one.kind].append(_Start(one.occurrence, one.starts_at, one.settled_at))
     now = clock()
     found: list[Found] = []
@@ -256,7 +284,7 @@ def _examined(office: Office, session: Session, rows: Sequence[Case], clock: Cal
         found += _differing(office, row, mine, starts, now)
         found += _missing(office, row, mine, starts, now)
         found += _next(row, mine)
-    return Looked(len(rows), sum(map(len, unmet.values())), ids[-1], _as_told(office, session, rows, found))
+    return Looked(len(rows), sum(map(len, unmet.values())), rows[-1].id or 0, _as_told(office, session, rows, found))
 
 
 # Deadlines that there are
