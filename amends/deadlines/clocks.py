@@ -148,7 +148,7 @@ def _planned(
     )
     if found is None:
         return None
-    ticks = [tick for tick in ticks_of(pack, rule, found.due_at, found.due_date, calendar) if tick.at > at]
+    every = _ticks_in_order(pack, rule, found.due_at, found.due_date, calendar)
     return PlannedDeadline(
         pack=pack.id,
         pack_version=pack.version,
@@ -160,8 +160,8 @@ def _planned(
         due_date=found.due_date,
         basis=basis_of(rule),
         derivation=(*_whose(rule), *found.derivation),
-        met_by=_met_by(pack, rule),
-        ticks=tuple(sorted(ticks, key=lambda tick: tick.at)),
+        met_by=calendar.once(("met by", _Same(pack), rule.id), lambda: _met_by(pack, rule)),
+        ticks=tuple(tick for tick in every if tick.at > at),
         own=rule.own,
         mandatory=rule.mandatory,
         confidence=rule.confidence,
@@ -174,6 +174,30 @@ def _whose(rule: Rule) -> tuple[str, ...]:
     if not rule.numberless or rule.span is None:
         return ()
     return (f"the rule names no number ({limit_of(rule)}); our own target is {rule.span.in_words()}",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """A pack, told from others as the object that it is: to compare all that it says takes longer than to plan."""
+
+    pack: Pack
+
+    def __hash__(self) -> int:
+        return id(self.pack)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.pack is self.pack
+
+
+def _ticks_in_order(
+    pack: Pack, rule: Rule, due_at: datetime, due_date: date, calendar: WorkingCalendar
+) -> tuple[PlannedTick, ...]:
+    """The same for every case that falls due then."""
+
+    def planned() -> tuple[PlannedTick, ...]:
+        return tuple(sorted(ticks_of(pack, rule, due_at, due_date, calendar), key=lambda tick: tick.at))
+
+    return calendar.once(("ticks", _Same(pack), rule.id, due_at, due_date), planned)
 
 
 def ticks_of(

@@ -148,7 +148,8 @@ def _compared(
     if damage := _damage(standing, now):
         standing = _set_right(standing, now)
     moves = due_at != standing.due_at or due_date.isoformat() != standing.due_date
-    other_plan = _ahead(plan, standing, now) != sorted(_of_future(standing.pending, now))
+    same_plan = [*map(_row, plan)] == standing.ticks  # as it nearly always is
+    other_plan = not same_plan and _ahead(plan, standing, now) != sorted(_of_future(standing.pending, now))
     same_end = (planned.stage, planned.met_by) == (standing.stage, tuple(standing.met_by))
     same_words = (derivation, planned.basis, planned.label) == (told, standing.basis, standing.label)
     if moves:
