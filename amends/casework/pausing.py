@@ -17,7 +17,7 @@ from amends.casework import effects
 from amends.casework.actors import Actor, supervisors
 from amends.casework.casefile import CaseFile
 from amends.casework.extending import rule_of
-from amends.casework.plans import is_paused, pauses_of
+from amends.casework.plans import is_paused, pauses_of, stands_on
 from amends.deadlines.clocks import counting
 from amends.deadlines.compute import pause_ends
 from amends.deadlines.model import Pack, Pause, Rule
@@ -59,7 +59,8 @@ def _until(file: CaseFile, deadline: Deadline, pack: Pack, pause: Pause, *, at: 
         raise Refused(f"The clock of '{deadline.kind}' stands still already, since {iso(since)}.")
     if at > deadline.due_at:
         raise Refused(f"'{deadline.kind}' has passed, and a clock that has run out cannot be stopped; answer it late.")
-    return pause_ends(pause, at, counting(pack, file.office.calendar), before=pauses_of(deadline))
+    calendar = stands_on(file.office, file.session, deadline).calendar
+    return pause_ends(pause, at, counting(pack, calendar), before=pauses_of(deadline))
 
 
 def granted(deadline: Deadline, *, reason: str, approver: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlmodel import Session, col
 
 from amends.casework.ahead import of_case
 from amends.casework.office import Office
+from amends.casework.standing import kept
+from amends.deadlines.calendar import WorkingCalendar
 from amends.deadlines.clocks import (
     PlannedDeadline,
     PlannedTick,
@@ -158,8 +161,20 @@ def rule_behind(office: Office, deadline: Deadline) -> tuple[Pack, Rule] | None:
 
 
 def pauses_of(deadline: Deadline) -> list[Paused]:
-    """The times in which its clock stood still; one that lasts is taken to its latest end, as `due_at` is."""
-    return [_paused(one) for one in deadline.pauses]
+    """The times in which its clock stood still; one that lasts is taken to its latest end, as `due_at` is.
+
+    One whose letter came back is none: it was over when it began.
+    """
+    return _stops(deadline.pauses)
+
+
+def _stops(pauses: Iterable[Mapping[str, Any]]) -> list[Paused]:
+    return [_paused(one) for one in pauses if not is_void(one)]
+
+
+def is_void(pause: Mapping[str, Any]) -> bool:
+    """Whether it was taken back, since nobody had been told of it."""
+    return bool(pause["ends_at"] == pause["begins_at"])
 
 
 def _paused(one: Mapping[str, Any]) -> Paused:
@@ -177,36 +192,81 @@ def is_paused(deadline: Deadline) -> bool:
     return bool(deadline.pauses) and deadline.pauses[-1]["ends_at"] is None
 
 
-def with_pauses(
-    office: Office, deadline: Deadline, pauses: Sequence[Mapping[str, Any]]
-) -> tuple[Due, list[PlannedTick]]:
-    """When a deadline falls with these pauses, the last of which is the one that changes, and what the clock then does.
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What the date of a deadline stands on: a calendar, and its pack and rule where there are any.
 
-    A date that an extension set is the later by that pause.  Where the rule is gone, so is all but the breach.
+    `whole`: counted by them it is the date that stands.  Else somebody set it, or a change that nobody has applied yet
+    would move it; then only what happens to it from now on is counted.
     """
-    last = pauses[-1]
-    stop = _paused(last)
-    set_before = Due(datetime.fromisoformat(last["before_at"]), date.fromisoformat(last["before"]), tuple(last["why"]))
-    found = rule_behind(office, deadline)
-    if found is None:
-        at = set_before.due_at + ((stop.ends_at or stop.begins_at) - stop.begins_at)
-        due = Due(at, office.calendar.day_of(at), set_before.derivation)
-        return due, [_breach_after(due)]
-    pack, rule = found
-    planned = None
-    if not deadline.moved and rule.pause is not None:
-        planned = replanned(
-            pack,
-            office.calendar,
-            rule_id=rule.id,
+
+    calendar: WorkingCalendar
+    pack: Pack | None = None
+    rule: Rule | None = None
+    whole: bool = False
+
+    def planned(self, deadline: Deadline, pauses: Sequence[Paused]) -> PlannedDeadline | None:
+        """It counted from its start with these pauses; None where its rule does not say how."""
+        if self.pack is None or self.rule is None or (pauses and self.rule.pause is None):
+            return None
+        return replanned(
+            self.pack,
+            self.calendar,
+            rule_id=self.rule.id,
             occurrence=1,
             starts_at=deadline.starts_at,
-            pauses=[_paused(one) for one in pauses],
+            pauses=pauses,
         )
+
+    def ticks(self, due: Due) -> list[PlannedTick]:
+        """What the clock does about it when it falls then; where the rule is gone, so is all but the breach."""
+        if self.pack is None or self.rule is None:
+            return [_breach_after(due)]
+        return list(ticks_of(self.pack, self.rule, due.due_at, due.due_date, self.calendar))
+
+
+def footing(
+    office: Office, session: Session, deadline: Deadline, *, stood_at: datetime, pauses: Sequence[Paused]
+) -> Footing:
+    """What it stands on, if it falls at `stood_at` with these pauses (and no extension).
+
+    A change of the calendar that waits moves nothing until it is applied; what was started since stands on it already.
+    """
+    before = kept(office, session)
+    found = rule_behind(office, deadline)
+    if found is None:
+        return Footing(before or office.calendar)
+    for calendar in (office.calendar,) if before is None else (before, office.calendar):
+        one = Footing(calendar, *found, whole=True)
+        planned = one.planned(deadline, pauses)
+        if planned is not None and planned.due_at == stood_at:
+            return one
+    return Footing(before or office.calendar, *found)
+
+
+def stands_on(office: Office, session: Session, deadline: Deadline) -> Footing:
+    """The same of a deadline as it is stored."""
+    found = footing(office, session, deadline, stood_at=deadline.due_at, pauses=pauses_of(deadline))
+    return replace(found, whole=found.whole and not deadline.moved)
+
+
+def with_pauses(deadline: Deadline, pauses: Sequence[Mapping[str, Any]], on: Footing) -> tuple[Due, list[PlannedTick]]:
+    """When a deadline falls with these pauses, the last of which is the one that changes, and what the clock then does.
+
+    A date that an extension set is the later by that pause.
+    """
+    planned = on.planned(deadline, _stops(pauses)) if on.whole else None
     if planned is not None:
         return Due(planned.due_at, planned.due_date, planned.derivation), list(planned.ticks)
-    due = delayed(rule, set_before, stop, counting(pack, office.calendar))
-    return due, list(ticks_of(pack, rule, due.due_at, due.due_date, office.calendar))
+    last = pauses[-1]
+    due = Due(datetime.fromisoformat(last["before_at"]), date.fromisoformat(last["before"]), tuple(last["why"]))
+    stop = _paused(last)
+    if on.pack is None or on.rule is None:
+        at = due.due_at + ((stop.ends_at or stop.begins_at) - stop.begins_at)
+        due = Due(at, on.calendar.day_of(at), due.derivation)
+    elif not is_void(last):
+        due = delayed(on.rule, due, stop, counting(on.pack, on.calendar))
+    return due, on.ticks(due)
 
 
 def _breach_after(due: Due) -> PlannedTick:

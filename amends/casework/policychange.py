@@ -17,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import delete
 from sqlmodel import Session, col
 
+from amends.casework import standing
 from amends.casework.actors import SYSTEM, Actor
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office, read_meta, remembered, write_meta
@@ -95,7 +96,7 @@ def _would(numbers: dict[str, int]) -> str:
 def first_look(office: Office, session: Session, *, now: datetime) -> None:
     """On a store of which nothing is known, take the calendar and packs of now for those that the dates go by."""
     if read_meta(session, _APPLIED) is None:
-        _write_applied(session, _present(office, _years(now)), _years(now))
+        _write_applied(office, session, _years(now))
 
 
 def _years(now: datetime) -> tuple[int, int]:
@@ -106,8 +107,10 @@ def _present(office: Office, years: tuple[int, int]) -> dict[str, str]:
     return fingerprint(office.calendar, office.regimes, first=years[0], last=years[1])
 
 
-def _write_applied(session: Session, parts: dict[str, str], years: tuple[int, int]) -> None:
-    write_meta(session, _APPLIED, json.dumps({"years": list(years), "parts": parts}))
+def _write_applied(office: Office, session: Session, years: tuple[int, int]) -> None:
+    """The dates of the open cases stand on the calendar and packs of now."""
+    write_meta(session, _APPLIED, json.dumps({"years": list(years), "parts": _present(office, years)}))
+    standing.keep(office, session, years)
 
 
 def seen(office: Office, session: Session) -> Change | None:
@@ -173,7 +176,7 @@ _NUMBERS: Final = ("moves", "earlier", "later", "missed_at_once", "other")
 
 def _renew(office: Office, session: Session, *, now: datetime) -> None:
     """What is now is what the dates go by; nothing waits."""
-    _write_applied(session, _present(office, _years(now)), _years(now))
+    _write_applied(office, session, _years(now))
     session.connection().execute(delete(Meta).where(col(Meta.name) == _PENDING))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from amends.deadlines.words import in_a_row
 
@@ -23,13 +24,14 @@ Parts = Mapping[str, str]
 
 def fingerprint(calendar: WorkingCalendar, regimes: Sequence[Regime], *, first: int, last: int) -> dict[str, str]:
     """The digests of the calendar, with its holidays from the year `first` to `last`, and of each pack."""
-    parts = {CALENDAR: _digest(_calendar(calendar, first, last))}
+    parts = {CALENDAR: _digest(facts_of_calendar(calendar, first, last))}
     for regime in regimes:
         parts[_PACK + regime.id] = _digest([pack.model_dump(mode="json") for pack in regime.versions])
     return parts
 
 
-def _calendar(calendar: WorkingCalendar, first: int, last: int) -> dict[str, Any]:
+def facts_of_calendar(calendar: WorkingCalendar, first: int, last: int) -> dict[str, Any]:
+    """All that it says, as JSON has it, with its holidays from the year `first` to `last`."""
     begin, end = date(first, 1, 1), date(last, 12, 31)
     days = (begin + timedelta(days=n) for n in range((end - begin).days + 1))
     return {
@@ -39,6 +41,22 @@ def _calendar(calendar: WorkingCalendar, first: int, last: int) -> dict[str, Any
         "openings": sorted(map(str, calendar.openings)),
         "holidays": {str(day): name for day in days if (name := calendar.holidays.get(day)) is not None},
     }
+
+
+def calendar_of_facts(facts: Mapping[str, Any]) -> WorkingCalendar:
+    """The calendar that says the same; it knows no holidays of other years."""
+    from amends.deadlines.calendar import WorkingCalendar
+
+    return WorkingCalendar(
+        zone=ZoneInfo(facts["zone"]),
+        holidays={date.fromisoformat(day): str(name) for day, name in facts["holidays"].items()},
+        closures=frozenset(map(date.fromisoformat, facts["closures"])),
+        openings=frozenset(map(date.fromisoformat, facts["openings"])),
+        hours={
+            int(day): tuple((time.fromisoformat(a), time.fromisoformat(b)) for a, b in spans)
+            for day, spans in facts["hours"].items()
+        },
+    )
 
 
 def _digest(value: object) -> str:

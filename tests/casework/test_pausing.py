@@ -10,7 +10,18 @@ from sqlmodel import col
 
 from amends.cases.outcomes import Outcome
 from amends.cases.stages import Waiting
-from amends.casework import clockwork, correspondence, handling, merging, moretime, post, recomputing, tray, undelivered
+from amends.casework import (
+    clockwork,
+    correspondence,
+    handling,
+    merging,
+    moretime,
+    policychange,
+    post,
+    recomputing,
+    tray,
+    undelivered,
+)
 from amends.casework.correspondence import Finding, Words
 from amends.kernel.errors import Refused, Unreadable
 from amends.ledger.tables import Event
@@ -120,9 +131,9 @@ def desk(tmp_path, sqlite_url):
     office.book.close()
 
 
-def _house(tmp_path, url, pack=HOUSE):
+def _house(tmp_path, url, pack=HOUSE, **more):
     (tmp_path / "house.toml").write_text(pack)
-    return an_office(tmp_path, url=url, policy={"pack": "house", "folder": "."}, letters={"undo_seconds": 0})
+    return an_office(tmp_path, url=url, policy={"pack": "house", "folder": "."}, letters={"undo_seconds": 0}, **more)
 
 
 def an_open_case(office):
@@ -517,3 +528,26 @@ def test_a_handlers_word_that_the_letter_had_left_hides_no_breach(desk):
     handling.resume(desk, case_id, actor=AMARA, now=last_day + timedelta(days=4))
     assert clock(desk, case_id).state == "breached"
     assert sound(desk)
+
+
+def test_a_change_of_the_calendar_that_waits_moves_no_date_by_a_pause(tmp_path):
+    desk = _house(tmp_path, None)
+    with desk.book.write() as session:
+        policychange.first_look(desk, session, now=NOW)
+    case_id = an_open_case(desk)
+    desk.book.close()
+    closed = {"closures": ["2026-12-01", "2026-12-22"]}
+    changed = _house(tmp_path, None, organisation=closed)
+    pause(changed, case_id)
+    post_all(changed, now=DAY_3)
+    found = clock(changed, case_id)
+    assert (found.due_date, found.pauses[0].until.date()) == ("2027-01-07", date(2026, 12, 10))
+    answer(changed, case_id, now=NOW + timedelta(days=7, hours=1))
+    assert clock(changed, case_id).due_date == "2026-12-23"
+    new = open_case(changed, a_mail(sender="new@example.org"), now=DAY_3)
+    post_all(changed, now=DAY_3)
+    assert clock(changed, new).due_date == "2026-12-30", "a new case goes by the new calendar at once"
+    changed.wall = lambda: NOW + timedelta(days=8)
+    policychange.apply(changed, "We are closed", actor=SAM)
+    assert clock(changed, case_id).due_date == "2026-12-29"
+    changed.book.close()
