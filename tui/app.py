@@ -24,7 +24,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from amends.casework.actors import Actor
-from amends.casework.office import open_office
+from amends.casework.office import Office
 from amends.config import Settings
 from amends.kernel.errors import AmendsError, Refused
 from amends.ledger.shapes import LetterView
@@ -38,6 +38,7 @@ from tui.widgets.bar import Part
 
 if TYPE_CHECKING:
     from amends.casework.correspondence import Finding
+    from tui.firstlook import FirstLook
 
 SAID_SECONDS: Final = 8.0  # a sentence about what has just been done is not true for ever
 ALARM_SECONDS: Final = 60.0
@@ -46,6 +47,8 @@ ALARM_SECONDS: Final = 60.0
 
 KEY_PATIENCE: Final = 0.25
 """Seconds after which a key counts as done, though its end was not seen."""
+LOADED_SECONDS: Final = 3.0
+"""Seconds after which all that the program always uses is loaded."""
 OPENING_PATIENCE: Final = 3.0
 """Seconds for which keys wait for a screen whose data are being fetched."""
 
@@ -81,15 +84,23 @@ class AmendsApp(App[None]):
     class KeyDone(Message):
         """Follows a key to the app: everything that the key set off on the event loop has begun."""
 
-    def __init__(self, desk: Desk, *, chosen: prefs.Prefs | None = None, watch: float | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        chosen: prefs.Prefs | None = None,
+        watch: float | None = None,
+        look: FirstLook | None = None,
+    ) -> None:
         self._guard = EscGuard()
         self._colourless = NoColor()
         self._ascii: LineFilter | None = None if _speaks_utf8() else AsciiOnly()
         super().__init__()
         self.desk = desk
+        self.first_look = look
         self.prefs = chosen if chosen is not None else prefs.load()
-        for look in theme.LOOKS.values():
-            self.register_theme(look)
+        for one in theme.LOOKS.values():
+            self.register_theme(one)
         self.look = theme.look_for(os.environ, wanted=self.prefs.look)
         self.theme = theme.LOOKS[self.look].name
         self.animation_level = "none"
@@ -149,7 +160,7 @@ class AmendsApp(App[None]):
             self._driver.write("\x1b[?25h")  # the terminal's own cursor follows the row
         self.set_interval(1.0, self._tick)
         self.set_timer(1.5, self.watch_the_store)  # at the latest: the first rows come first
-        self.call_after_refresh(self._settled)
+        self.set_timer(LOADED_SECONDS, self._settled)
 
     def watch_the_store(self) -> None:
         """Begin to look for changes, if nobody has yet."""
@@ -157,8 +168,10 @@ class AmendsApp(App[None]):
             self._pulse.start()
 
     def _settled(self) -> None:
-        gc.enable()
-        gc.freeze()
+        """What was made till now stays, and is not looked through again; nothing where the collector never rested."""
+        if not gc.isenabled():
+            gc.enable()
+            gc.freeze()
 
     def exit(self, *args: Any, **more: Any) -> None:
         """Leave; a draft that is not saved yet is saved first."""
@@ -214,6 +227,15 @@ class AmendsApp(App[None]):
         # It goes the way of the key, behind it; where the way is gone by then, the clock ends the waiting.
         (self.focused or self.screen).post_message(self.KeyDone())
         self._patience = self.set_timer(KEY_PATIENCE, self._key_done)
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that no widget took: say so where it is none of this screen's either."""
+        screen = self.screen
+        if isinstance(screen, DeskScreen) and event.key not in screen.active_bindings:
+            verb = any(key.writes and event.key in key.keys for key in keys.keys_of(screen.PLACE))
+            words = self.why_not_write() if verb else keys.elsewhere(screen.PLACE, event.key)
+            if words:
+                self.say(words)
 
     def opening(self, by: int) -> None:
         """Something is being fetched that opens a screen (1), or has come (-1): keys wait for it."""
@@ -522,18 +544,24 @@ def why_no_screens(environment: dict[str, str]) -> str:
     return ""
 
 
-def run(settings: Settings, actor: Actor) -> int:
-    """Open the screens; returns the exit status (0 left, 1 ended by a fault, 2 no terminal to draw on)."""
+def run(settings: Settings, actor: Actor, look: FirstLook | None = None) -> int:
+    """Open the screens; returns the exit status (0 left, 1 ended by a fault, 2 no terminal to draw on).
+
+    Raises ConfigError and NeedsOperator for a store that cannot be there; `look` may know already that it can.
+    """
     why = why_no_screens(dict(os.environ))
     if why:
         sys.stderr.write(f"{why}\n")
         return 2
-    desk = Desk(open_office(settings), actor)
-    app = AmendsApp(desk)
+    office = Office(settings)
+    if look is None or not look.opened():
+        _ = office.book
+    app = AmendsApp(Desk(office, actor), look=look)
     try:
         app.run()
     finally:
-        desk.office.book.close()
+        if office.has_opened:
+            office.book.close()
     if app.farewell:
         sys.stderr.write(f"{app.farewell}\n")
         return 1

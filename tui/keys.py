@@ -129,7 +129,7 @@ TABLE: Final = (
     _key(_W, "f6", "beside", "Their mail", "The complainant's mail beside the letter", 20),
     _key(_W, "f4 ctrl+t", "decision", "Decision", "Outcome, remedy and root cause of a final response", 45),
     _key(_W, "f7", "counts_as", "Counts as", "Which letter of the rules it is", 50),
-    _key(_W, "f9", "promise", "Promise", "Promise something by a day; it becomes a deadline of ours", 47),
+    _key(_W, "f9", "promise", "Promise", "Promise something by a day; it becomes a deadline of ours", 25),
     _key(_W, "ctrl+s", "keep", "Save", "Save the draft now; it also saves itself", 30),
     _key(_W, "f8", "throw_away", "Throw away", "Throw the draft away", 40),
     _key(_W, "escape", "leave", "Leave", "Leave; the draft is kept", 15),
@@ -200,6 +200,31 @@ def bindings(screen: str, *, without: Iterable[Where] = (_M,)) -> list[BindingTy
 def moving() -> list[BindingType]:
     """The bindings of a list or a page."""
     return [Binding(one, key.action, key.short, show=False) for key in TABLE if key.where is _M for one in key.keys]
+
+
+_PLACES: Final = {
+    _V: "a case, and in lists of cases",
+    _L: "a list of cases",
+    _Q: "the queue",
+    _C: "a case",
+    _K: "a case",
+    _W: "a letter that is being written",
+    _R: "a letter that is looked over",
+    _O: "the outbox",
+    _T: "the tray",
+    _H: "the status",
+}
+
+
+def elsewhere(screen: str, key: str) -> str:
+    """What a key that does nothing on this screen is for and where, in a sentence; empty where it is for nothing."""
+    if any(key in one.keys for one in keys_of(screen)):
+        return ""
+    one = next((one for one in TABLE if key in one.keys and one.where in _PLACES), None)
+    if one is None:
+        return ""
+    first = " Open it first: Enter." if screen in ("queue", "search") and one.where in (_C, _K) else ""
+    return f"{shown(key)}={one.short} works in {_PLACES[one.where]}.{first}"
 
 
 def clashes(screen: str) -> Iterator[str]:

@@ -78,3 +78,19 @@ def _rewrite() -> bool:
     import os
 
     return bool(os.environ.get("AMENDS_REWRITE"))
+
+
+@pytest.mark.parametrize(
+    ("screen", "key", "said"),
+    [
+        ("queue", "W", "W=Pause works in a case. Open it first: Enter."),
+        ("search", "plus", "+=More time works in a case. Open it first: Enter."),
+        ("case", "x", "x=Mark works in a list of cases."),
+        ("tray", "n", "n=Note works in a case, and in lists of cases."),
+        ("queue", "f9", "F9=Promise works in a letter that is being written."),
+        ("case", "W", ""),
+        ("queue", "ctrl+y", ""),
+    ],
+)
+def test_a_key_that_does_nothing_here_says_where_it_works(screen, key, said):
+    assert keys.elsewhere(screen, key) == said

@@ -36,6 +36,21 @@ async def test_what_is_due_first_stands_first_with_signs_and_words(tmp_path):
         assert lines[-1].startswith(" ?=Help")
 
 
+@pytest.mark.parametrize(
+    ("actor", "keys", "said"),
+    [
+        (AMARA, ["W"], "W=Pause works in a case. Open it first: Enter."),
+        (AMARA, ["d", "o"], "o=Files works in a case."),
+        (AUDREY, ["n"], "audrey is an auditor: you may read everything and change nothing."),
+        (AUDREY, ["j"], ""),
+    ],
+)
+async def test_a_key_that_does_nothing_says_why_in_the_status_line(tmp_path, actor, keys, said):
+    async with at(a_desk(tmp_path, actor=actor)) as pilot:
+        await press(pilot, *keys)
+        assert pilot.app.said == said and (not said or said in lines_of(pilot)[-2])
+
+
 async def test_a_wide_window_shows_the_case_beside_the_list(tmp_path):
     async with at(a_desk(tmp_path), size=(140, 40)) as pilot:
         await press(pilot, "down")
