@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import smtplib
 import threading
+import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.header import Header
@@ -23,6 +24,7 @@ from daemon.demo.mailserver import HOST, Hands
 from daemon.demo.photos import photo
 
 DECISION: Final = "Our answer to your complaint"  # in the subject of a final response
+THINKS: Final = 5  # so many times as long as between two mails somebody takes to answer a letter
 QUICK: Final = 8  # so many write in the first seconds, the rest one at a time
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -209,8 +211,8 @@ class Cast(threading.Thread):
     """Plays `script` against the mail server on `smtp_port`, one mail `every` seconds after the first few.
 
     A mail that answers an acknowledgement waits until that has come.  `tell` hears of each mail as it goes.
-    Meanwhile, and when the script has been played, they answer handlers: each person the first letter and the decision,
-    once each, and nothing after the decision.
+    Meanwhile, and when the script has been played, they answer handlers: each person, and each of the `neighbours` who
+    wrote in before, the first letter and the decision, once each, and nothing after the decision.
     """
 
     def __init__(
@@ -222,6 +224,7 @@ class Cast(threading.Thread):
         to: str,
         every: float,
         tell: Callable[[str], None] = lambda line: None,
+        neighbours: Sequence[Mail] = (),
     ) -> None:
         super().__init__(name="demo-cast", daemon=True)
         self.script = script
@@ -235,9 +238,12 @@ class Cast(threading.Thread):
         self._to = to
         self._every = every
         self._tell = tell
+        self._people = (*script.people, *neighbours)
         self._leave = threading.Event()
         self._answered: set[tuple[str, bool]] = set()
         """Who has answered, and whether it was the decision."""
+        self._read_at: dict[tuple[str, bool], float] = {}
+        """When each had their letter, by the monotonic clock."""
 
     def stop(self) -> None:
         self._leave.set()
@@ -289,12 +295,14 @@ class Cast(threading.Thread):
         seen = 0
         while not self._leave.is_set():
             seen = self._hands.wait(seen, timeout=0.5)
-            if any(self._unanswered()) and not self._leave.wait(min(self._every, 10)):
-                self._answer_handlers()
+            self._answer_handlers()
 
     def _answer_handlers(self) -> None:
         for person, letter, decides in list(self._unanswered()):
-            self._answered.add((person.address, decides))
+            mine, now = (person.address, decides), time.monotonic()
+            if now - self._read_at.setdefault(mine, now) < THINKS * self._every:
+                continue
+            self._answered.add(mine)
             thread = reply_to(letter)
             text = self.script.answer_of(person, to_decision=decides)
             self._post(Mail(name="answer", sender=person.sender, address=person.address, text=text), thread)
@@ -302,7 +310,7 @@ class Cast(threading.Thread):
 
     def _unanswered(self) -> Iterator[tuple[Mail, bytes, bool]]:
         """Each person who has something to answer, the letter that they answer now, and whether it is the decision."""
-        for person in self.script.people:
+        for person in self._people:
             if (person.address, True) in self._answered:
                 continue
             letters = [letter for letter in self._hands.of(person.address) if not is_automatic(letter)]

@@ -1,10 +1,11 @@
-"""The demonstration's own amends.toml, written into its scratch folder."""
+"""The demonstration's own amends.toml and its policy pack, written into its scratch folder."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from daemon.demo.mailserver import HOST
 ORGANISATION: Final = "Northwind Homes"
 ADDRESS: Final = "complaints@northwind.example"
 USERNAME: Final = "complaints"
+PACKS: Final = "policies"
 
 _PEOPLE: Final = (
     ("priya", "Priya Sharma", "priya.sharma@northwind.example", "handler"),
@@ -35,7 +37,12 @@ class Wiring:
 
 
 def write_configuration(folder: Path, wiring: Wiring) -> Path:
-    """Write `folder`/amends.toml, readable by its owner alone, and return its path."""
+    """Write `folder`/amends.toml, readable by its owner alone, with the pack it names; return its path."""
+    packs = folder / PACKS
+    packs.mkdir(mode=0o700)
+    pack = packs / "northwind.toml"
+    pack.touch(mode=0o600)
+    pack.write_bytes(files("daemon.demo").joinpath("northwind.toml").read_bytes())
     path = folder / "amends.toml"
     path.touch(mode=0o600)
     path.write_text(configuration(wiring), encoding="utf-8")
@@ -62,6 +69,14 @@ demonstration = true
 
 [policy]
 pack = "iso-10002"
+packs = ["house-promise"]
+folder = {q(PACKS)}
+
+# Our own, shorter promise beside the twenty working days of the general pack: a clock of its own.
+[[policy.own_target]]
+deadline = "response"
+amount = 15
+unit = "working_days"
 
 [database]
 url = "sqlite:///amends.db"

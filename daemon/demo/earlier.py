@@ -46,6 +46,11 @@ def read_earlier() -> list[Earlier]:
     return [_earlier(entry) for entry in tree["earlier"]]
 
 
+def still_open() -> list[Mail]:
+    """The mails of those who wrote in those weeks and have had no decision."""
+    return [earlier.mail for earlier in read_earlier() if "answer" not in earlier.entry]
+
+
 def _earlier(entry: dict[str, Any]) -> Earlier:
     name, address = parseaddr(entry["from"])
     mail = Mail(name=name, sender=name, address=address, subject=entry["subject"], text=entry["text"].strip() + "\n")
@@ -149,6 +154,8 @@ class _History:
         if "handler" in entry:
             handling.assign(self._office, case_id, entry["handler"], actor=actor, now=now)
         handling.note(self._office, case_id, entry["note"].strip(), actor=actor, now=now)
+        for fact, answer in entry.get("facts", {}).items():
+            handling.set_fact(self._office, case_id, fact, answer, actor=actor, now=now)
         if entry.get("investigating"):
             handling.investigate(self._office, case_id, actor=actor, now=now)
         if "waiting" in entry:

@@ -93,6 +93,7 @@ class _Show:
     def run(self) -> int:
         from daemon.demo.cast import Cast, read_script
         from daemon.demo.configuration import ADDRESS, USERNAME, Wiring, login_of, write_configuration
+        from daemon.demo.earlier import still_open
         from daemon.demo.mailserver import MailServer
 
         options, script, password = self._options, read_script(), secrets.token_urlsafe(16)
@@ -127,6 +128,7 @@ class _Show:
                 to=ADDRESS,
                 every=options.every,
                 tell=self._tell,
+                neighbours=still_open(),
             )
             closing.callback(cast.stop)
             cast.start()
