@@ -135,7 +135,7 @@ def _running(
     if clock is not None and clock.own:
         yield from _lines("", "OURS: nobody but us set this number.", width, "accent")
     yield from derivation(one, width)
-    for pause in one.pauses:
+    for pause in (each for each in one.pauses if each.ends_at is None):  # the way to the day tells of the others
         yield from _lines("", pause_words(pause, at), width, "accent")
     if clock is None:
         yield from _fact("Basis", one.basis, width)

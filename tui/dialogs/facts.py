@@ -40,7 +40,7 @@ class QuestionList(RowList):
         answer, role = answer_of(one)
         room = max(10, width - 34)
         return (
-            ("  " if one.known is not None else "? ", "warn"),
+            ("  " if one.known is not None else "? ", "muted" if one.taken else "warn"),
             (fit(cut(prose(one.name.replace("_", " ")), 30), 31), "strong"),
             (fit(answer, room), role),
         )

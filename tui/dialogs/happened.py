@@ -43,9 +43,9 @@ class HappeningList(RowList):
 
     def row(self, key: int, width: int) -> Line:
         one = self.found[key]
-        does = ", ".join(
-            [*(f"starts {each.partition(':')[0]}" for each in one.starts), *(f"meets {m}" for m in one.meets)]
-        )
+        starts = [each.partition(":")[0] for each in one.starts]
+        some = (("starts", starts), ("meets", one.meets))
+        does = "; ".join(f"{verb} {', '.join(labels)}" for verb, labels in some if labels)
         room = max(0, min(26, width // 3)) if does else 0
         tick: Span = ("✓ " if one.before is not None else "  ", "done")
         return (

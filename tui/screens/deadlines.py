@@ -104,7 +104,8 @@ class DeadlinesScreen(ClockVerbs):
         right = [Part(f"  {len(late)} late", "late")] if late else []
         asked = [one for one in dial.face.questions if one.known is None]
         if asked:
-            right.append(Part(f"  {plural(len(asked), 'open question')}: f ", "warn", "facts"))
+            role = "muted" if all(one.taken for one in asked) else "warn"
+            right.append(Part(f"  {plural(len(asked), 'open question')}: f ", role, "facts"))
         right.append(Part(f"  {len(owed)} running ", "muted"))
         self.show_title(left, right)
         heading = dials.head_line(self.size.width, tags=dials.tags_of(case))

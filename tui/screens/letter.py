@@ -104,12 +104,13 @@ class LetterScreen(DeskScreen):
 
     def _draw(self) -> None:
         kind = letter_name(self.draft.kind)
-        left = [Part(f" {kind}", "strong"), Part(f"  {self.draft.reference or ''} {name(self.draft.to_name)}", "text")]
+        left = [Part(f" {kind}", "strong")]
         if self.draft.counts_as:
-            left.insert(1, Part(f"  as {prose(self.draft.counts_as.replace('_', ' '))}", "accent", "counts_as"))
+            left.append(Part(f"  as {prose(self.draft.counts_as.replace('_', ' '))}", "accent", "counts_as"))
         promised = _promised(self.draft)
         if promised is not None and promised.day is not None:
             left.append(Part(f"  promises {promised.day.day} {promised.day:%b}", "accent", "promise"))
+        left.append(Part(f"  {self.draft.reference or ''} {name(self.draft.to_name)}", "text"))
         self.show_title(left, [Part(f" {self._state} ", "muted")])
         left_to_write = gaps(self.body.text)
         if left_to_write:
