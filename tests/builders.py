@@ -32,11 +32,9 @@ from amends.casework.office import Office
 from amends.config import Settings
 from amends.kernel.errors import NotFound
 from amends.kernel.instants import wall_clock
-from amends.kernel.share import templates_folder
 from amends.ledger import views
 from amends.ledger.book import Book
 from amends.ledger.schema import migrate
-from amends.letters.render import Templates
 from amends.mail.facts import Attachment, Kind, Mailbox, Reading
 
 NOW: Final = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -93,15 +91,7 @@ def some_settings(tmp_path: Path, *, url: str | None = None, **sections: Any) ->
 def an_office(tmp_path: Path, *, url: str | None = None, wall: Any = wall_clock, **sections: Any) -> Office:
     """An office on a new SQLite store, or on `url`; its handlers are Amara, Sam (supervisor) and Audrey (auditor)."""
     settings = some_settings(tmp_path, url=url, **sections)
-    office = Office(settings, Book(settings.database_url()), wall=wall)
-    if settings.letters.templates_folder is None:  # to compile the letters costs more than most tests
-        office.__dict__["templates"] = _shipped_letters(settings.organisation.languages)
-    return office
-
-
-@cache
-def _shipped_letters(languages: tuple[str, ...]) -> Templates:
-    return Templates.load([templates_folder()], languages)
+    return Office(settings, Book(settings.database_url()), wall=wall)
 
 
 def a_mail(

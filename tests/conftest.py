@@ -16,6 +16,7 @@ from tests.servers import need
 from tests.servers.dovecot import Account, Dovecot
 from tests.servers.postgres import Postgres
 from tests.servers.smtp import SmtpServer
+from tests.shipped import read_once
 from tests.statements import compile_once
 
 MEMORY: Final = Path("/dev/shm")  # a file system of Linux that never touches a disk
@@ -31,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Requiring AUTH while not requiring TLS:UserWarning")
     _work_in_memory()
     compile_once()
+    read_once()
 
 
 def _work_in_memory() -> None:

@@ -60,7 +60,6 @@ class Postgres:
             "port": self.port,
             "unix_socket_directories": "",
             "fsync": "off",
-            "full_page_writes": "off",
             "wal_level": "minimal",
             "max_wal_senders": 0,
             "max_connections": 100,
