@@ -11,7 +11,7 @@ from datetime import date
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -26,10 +26,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from amends.kernel.errors import ConfigError
 from amends.kernel.toml import text_of, tree_of
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings, SettingsError
 
 DAEMON_LOGIN: Final = "amends"
 """In whose name the daemon acts; nobody else may have it."""
@@ -500,12 +502,9 @@ class Handler(Section):
         return _address(value) if value else ""
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """The whole configuration.  `folder` is where the file stands: relative paths start there."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix=_PREFIX, env_nested_delimiter="__", env_ignore_empty=True
-    )
     organisation: Organisation
     policy: Policy = Policy()
     database: Database = Database()
@@ -519,17 +518,6 @@ class Settings(BaseSettings):
     escalation: Escalation = Escalation()
     handler: tuple[Handler, ...] = ()
     folder: Annotated[Path, Field(exclude=True)] = Path()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (env_settings, init_settings)
 
     @model_validator(mode="after")
     def _whole(self, info: ValidationInfo) -> Self:
@@ -704,11 +692,8 @@ def load(given: Path | None = None) -> Settings:
         raise ConfigError(f"{path}:{at_line}: not valid TOML: {said} (column {column})") from fault
     if "folder" in tree:
         raise ConfigError(f"{path}:{line_of(text, ['folder'])}: folder: unknown key")
-    _refuse_unknown_variables()
     try:
-        return Settings(**tree, folder=path.resolve().parent)
-    except SettingsError as fault:
-        raise ConfigError(_unreadable_variable(fault)) from None
+        return Settings(**_with_variables(tree), folder=path.resolve().parent)
     except ValidationError as fault:
         raise ConfigError(_sentence(path, text, fault)) from None
 
@@ -722,12 +707,45 @@ def _place_in_toml(text: str, fault: str) -> tuple[str, int, int]:
     return said or fault, len(lines), len(lines[-1]) + 1
 
 
-def _refuse_unknown_variables() -> None:
+def _with_variables(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree with what the environment says instead, if anything (`AMENDS_SECTION__KEY`)."""
+    named = [
+        variable
+        for variable, value in sorted(os.environ.items())
+        if variable.upper().startswith(_PREFIX) and variable.upper() not in _NO_SETTINGS and value
+    ]
+    if not named:
+        return tree
+    _refuse_unknown(named)
+    from pydantic_settings import EnvSettingsSource, SettingsError  # 50 ms, which most starts need not wait for
+
+    try:
+        source = EnvSettingsSource(
+            cast("type[BaseSettings]", Settings),  # it asks for the names and kinds of its fields alone
+            case_sensitive=False,
+            env_prefix=_PREFIX,
+            env_nested_delimiter="__",
+            env_ignore_empty=True,
+        )
+        return _merged(tree, source())
+    except SettingsError as fault:
+        raise ConfigError(_unreadable_variable(fault)) from None
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both trees as one; where both say something `above` counts."""
+    both = {
+        name: _merged(below[name], above[name])
+        for name in below.keys() & above.keys()
+        if isinstance(below[name], Mapping) and isinstance(above[name], Mapping)
+    }
+    return {**below, **above, **both}
+
+
+def _refuse_unknown(variables: Sequence[str]) -> None:
     """A misspelt section would be ignored silently; misspelt keys of a known one are told by the model."""
     sections = [name for name in Settings.model_fields if name != "folder"]
-    for variable, value in sorted(os.environ.items()):
-        if not variable.upper().startswith(_PREFIX) or variable.upper() in _NO_SETTINGS or not value:
-            continue
+    for variable in variables:
         section = variable[len(_PREFIX) :].partition("__")[0].lower()
         if section not in sections:
             near = get_close_matches(section, sections, n=1)

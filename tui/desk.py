@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 from amends.casework.actors import Actor
 from amends.casework.office import Office
 from amends.kernel.errors import NeedsHandler, NotFound
-from amends.ledger import views
 from amends.ledger.shapes import ArrivalView, CaseView, Counts, LetterView, MessageView, QueueRow, View
 from tui import signs
+from tui.later import Later
 from tui.packs import tags
 from tui.signs import Bounds
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from amends.casework.clockface import Candidate, Face
     from amends.casework.correspondence import Check, Finding
     from amends.deadlines.model import Pack, RequiredLetter
+    from amends.ledger import views
     from amends.letters.kinds import LetterKind
+else:
+    views = Later("amends.ledger.views")
 
 FIRST_ROWS: Final = 128
 PUT_AWAY: Final = 20
@@ -39,6 +42,9 @@ class Kind:
     name: str
     title: str
     make: Callable[[Bounds, str], View]
+
+    def __reduce__(self) -> tuple[Callable[[str], Kind], tuple[str]]:
+        return kind_named, (self.name,)  # between processes it goes by its name
 
 
 KINDS: Final = (

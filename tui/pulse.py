@@ -6,14 +6,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
-
-from sqlmodel import Session
+from typing import TYPE_CHECKING, Final
 
 from amends.kernel.errors import AmendsError
-from amends.ledger import views
 from amends.ledger.shapes import DutyView, LetterView, Tally
 from tui.desk import Desk
+from tui.later import Later
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from amends.ledger import views
+else:
+    views = Later("amends.ledger.views")
 
 LOOK_SECONDS: Final = 0.25
 """How often SQLite is asked for its change counter: 0.05 ms each."""
@@ -47,7 +52,7 @@ class Pulse(threading.Thread):
         super().__init__(name="pulse", daemon=True)
         self._desk = desk
         self._tell = tell
-        self._every = every or (LOOK_SECONDS if desk.office.book.sqlite else POLL_SECONDS)
+        self._every = every
         self._ended = threading.Event()
         self._wake = threading.Event()
         self._mark: object = None
@@ -80,7 +85,7 @@ class Pulse(threading.Thread):
             now = self._desk.office.wall()
             if changed() or self._told_at is None or now - self._told_at >= HEALTH:
                 self._look(now)
-            self._pause(self._every)
+            self._pause(self._every or (LOOK_SECONDS if self._desk.office.book.sqlite else POLL_SECONDS))
 
     def _look(self, now: datetime) -> None:
         with self._desk.office.book.read() as session:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import update
-from sqlmodel import Session, col
-
 from amends.config import Settings
 from amends.kernel.errors import NeedsOperator
 from amends.kernel.instants import wall_clock
-from amends.ledger.book import Book, add_missing
-from amends.ledger.legible import MISREAD, is_misread
-from amends.ledger.tables import Case, Meta
 
-if TYPE_CHECKING:  # holidays and Jinja cost 150 ms together; a list of cases needs neither
+# SQL costs 300 ms and holidays and Jinja 150 ms: a screen is drawn without the one, a list of cases without the others.
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
     from amends.deadlines.calendar import WorkingCalendar
     from amends.deadlines.packs import Pack, Regime
+    from amends.ledger.book import Book
+    from amends.ledger.tables import Case
     from amends.letters.render import Templates
 
 Kept = TypeVar("Kept")
@@ -28,12 +28,30 @@ Kept = TypeVar("Kept")
 class Office:
     """Settings, store, policy pack, calendar, templates and keys.  Cheap to open; the rest is lazy."""
 
-    def __init__(self, settings: Settings, book: Book, *, wall: Callable[[], datetime] = wall_clock) -> None:
+    def __init__(
+        self, settings: Settings, book: Book | None = None, *, wall: Callable[[], datetime] = wall_clock
+    ) -> None:
         self.settings = settings
-        self.book = book
+        self._book = book
+        self._opening = threading.Lock()
         self.wall = wall
         """The machine's clock; leases and health live by it."""
         self._former: dict[str, Regime | None] = {}
+
+    @property
+    def book(self) -> Book:
+        """The store; raises ConfigError or NeedsOperator where the configuration names none that could be opened."""
+        with self._opening:
+            if self._book is None:
+                from amends.ledger.book import Book
+
+                self._book = Book(self.settings.database_url())
+            return self._book
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether `book` has been asked for."""
+        return self._book is not None
 
     def now(self) -> datetime:
         """The business clock: the machine's, or in a demonstration one that runs `clock.speed` times as fast."""
@@ -139,11 +157,15 @@ class Office:
 
 
 def open_office(settings: Settings, *, wall: Callable[[], datetime] = wall_clock) -> Office:
-    """The office of these settings.  Touches the store only when something is asked of it."""
-    return Office(settings, Book(settings.database_url()), wall=wall)
+    """The office of these settings.  Touches the store only when something is asked of it.  Raises as `book`."""
+    office = Office(settings, wall=wall)
+    _ = office.book
+    return office
 
 
 def read_meta(session: Session, name: str) -> str | None:
+    from amends.ledger.tables import Meta
+
     row = session.get(Meta, name)
     return None if row is None else row.value
 
@@ -153,6 +175,8 @@ def remembered(session: Session, name: str, read: Callable[[str], Kept]) -> Kept
 
     For what is found anew when it is not known: nothing waits because somebody wrote there behind our back.
     """
+    from amends.ledger.legible import MISREAD, is_misread
+
     try:
         kept = read_meta(session, name)
         return None if kept is None else read(kept)
@@ -164,6 +188,12 @@ def remembered(session: Session, name: str, read: Callable[[str], Kept]) -> Kept
 
 def write_meta(session: Session, name: str, value: str) -> None:
     """Set it, whoever else does so at the same time."""
+    from sqlalchemy import update
+    from sqlmodel import col
+
+    from amends.ledger.book import add_missing
+    from amends.ledger.tables import Meta
+
     add_missing(session, Meta, [{"name": name, "value": value}])
     session.connection().execute(update(Meta).where(col(Meta.name) == name).values(value=value))
     session.get(Meta, name, populate_existing=True)

@@ -75,6 +75,9 @@ class QueueScreen(CaseListing):
 
     def _open(self) -> None:
         def opening() -> Snapshot:
+            look, self.house.first_look = self.house.first_look, None
+            if look is not None and (seen := look.take()) is not None and seen.kind.name == self.kind.name:
+                return seen
             self.desk.require_store()
             return self.desk.snapshot(self.kind)
 

@@ -470,7 +470,7 @@ def test_money_without_form_is_wrong_usage(shell, ref):
 
 def test_without_a_command_the_screens_open_for_whoever_acts(shell, monkeypatch):
     opened = []
-    monkeypatch.setattr("tui.app.run", lambda settings, actor: opened.append((settings.folder, actor.login)) or 3)
+    monkeypatch.setattr("tui.app.run", lambda settings, actor, look: opened.append((settings.folder, actor.login)) or 3)
     assert shell(login="sam").status == 3
     assert opened == [(shell.config.parent.resolve(), "sam")]
 
