@@ -195,9 +195,10 @@ def _enter(session: Session, change: Change | None, actor: Actor, reason: str, *
 
 @dataclass(slots=True)
 class Applied:
-    """What applying a change did; `change` is its number in the store's ledger."""
+    """What applying a change did; `change` is its number in the store's ledger, `looked_at` counts the open cases."""
 
     change: int
+    looked_at: int = 0
     cases: int = 0
     moved: int = 0
     earlier: int = 0
@@ -238,6 +239,7 @@ def apply(office: Office, reason: str, *, actor: Actor, after_each: Callable[[Ap
     for looked in look_through(office, clock=office.now, chunk=TOGETHER):
         if wanted := {one.difference.case_id for one in looked.found if _mends(one)}:
             _apply_to(office, wanted, reason, done, actor=actor)
+        done.looked_at += looked.cases
         if after_each is not None:
             after_each(done)
     with office.book.write() as session:

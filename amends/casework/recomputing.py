@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import BindParameter, Select, bindparam, select
+from sqlalchemy import BindParameter, Select, bindparam, func, select
 from sqlmodel import Session, col
 
 from amends.casework import course
@@ -155,6 +155,12 @@ class Sum:
         }
 
 
+def open_cases(office: Office) -> int:
+    """How many open cases there are to look through."""
+    with office.book.read() as session:
+        return session.connection().execute(_HOW_MANY).scalar_one()
+
+
 def look_through(
     office: Office, *, clock: Callable[[], datetime], chunk: int = CHUNK, after: int = 0
 ) -> Iterator[Looked]:
@@ -215,6 +221,7 @@ _OPEN: Final[Select[*tuple[Any, ...]]] = (
     .where(col(Case.is_open).is_not(False))
     .order_by(col(Case.id))
 )
+_HOW_MANY: Final = select(func.count()).select_from(Case).where(col(Case.is_open))
 _STANDING: Final = tuple(
     col(getattr(Deadline, name))
     for name in (

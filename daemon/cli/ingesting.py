@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +9,9 @@ from amends.casework.office import Office
 from amends.ledger.schema import require_current
 from daemon import logs
 from daemon.cli import say
+from daemon.cli.progress import Progress
 from daemon.ingest import Tally, ingest
 from daemon.reading.pool import ReadingPool
-
-_WIDTH = 30
 
 
 def take_in(office: Office, paths: Sequence[Path], *, letters: bool) -> int:
@@ -23,7 +21,7 @@ def take_in(office: Office, paths: Sequence[Path], *, letters: bool) -> int:
     end_of_log = logs.configure(level="warning")
     pool = ReadingPool(office.settings)
     try:
-        tally = ingest(office, pool, paths, letters=letters, progress=_bar if sys.stderr.isatty() else _no_bar)
+        tally = ingest(office, pool, paths, letters=letters, progress=_bar)
     finally:
         pool.close()
         office.book.close()
@@ -43,16 +41,9 @@ def _summary(tally: Tally) -> None:
 
 
 def _bar(done: int, total: int) -> None:
-    """One line on standard error, written over and over, and gone when all is done."""
+    """Both in bytes; it is gone when all is done."""
+    progress = Progress(total)
     if done >= total:
-        sys.stderr.write("\r\x1b[K")
+        progress.hide()
     else:
-        share = done / total
-        full = round(share * _WIDTH)
-        size = f"{done / 1_000_000:.1f} of {total / 1_000_000:.1f} MB"
-        sys.stderr.write(f"\r[{'#' * full}{' ' * (_WIDTH - full)}] {share:4.0%}  {size} ")
-    sys.stderr.flush()
-
-
-def _no_bar(done: int, total: int) -> None:
-    """Nobody is looking."""
+        progress.show(done, f"{done / 1_000_000:.1f} of {total / 1_000_000:.1f} MB")

@@ -9,7 +9,7 @@ from amends.casework import policychange
 from amends.casework.actors import SYSTEM, Actor
 from amends.casework.office import Office
 from amends.casework.policychange import Applied
-from amends.casework.recomputing import Difference, Sum, look_through
+from amends.casework.recomputing import Difference, Sum, look_through, open_cases
 from amends.config import Settings
 from amends.deadlines.recount import ALARMING, OF_A_CHANGE, Sort
 from amends.deadlines.words import a_day, counted
@@ -18,6 +18,7 @@ from amends.kernel.instants import iso
 from amends.kernel.text import clean
 from amends.ledger.schema import require_current
 from daemon.cli import say
+from daemon.cli.progress import Progress
 
 _SHOWN_AS_CHANGES = frozenset({*OF_A_CHANGE, Sort.STANDS})
 
@@ -51,19 +52,29 @@ def check_deadlines(office: Office, *, as_json: bool) -> int:
 
 def _tell(office: Office, sorts: frozenset[Sort], *, as_json: bool) -> Sum:
     """Say each difference of these sorts as it is found; with JSON an object a line, and the sum of all last."""
-    total = Sum()
-    for looked in look_through(office, clock=office.now):
-        total.add(looked)
-        for one in (found.difference for found in looked.found):
-            if one.sort not in sorts:
-                continue
-            if as_json:
-                say.record(one.as_json())
-            else:
-                say.line(_line(one))
+    total, cases = Sum(), open_cases(office)
+    with Progress(cases) as progress:
+        for looked in look_through(office, clock=office.now):
+            total.add(looked)
+            progress.hide()
+            for one in (found.difference for found in looked.found):
+                if one.sort in sorts:
+                    _say(one, as_json=as_json)
+            progress.show(total.cases, _of_all(total.cases, cases))
     if as_json:
         say.record({"summary": total.as_json()})
     return total
+
+
+def _of_all(done: int, cases: int) -> str:
+    return f"{done:,} of {_number(max(done, cases), 'open cases')}"
+
+
+def _say(one: Difference, *, as_json: bool) -> None:
+    if as_json:
+        say.record(one.as_json())
+    else:
+        say.line(_line(one))
 
 
 def _line(one: Difference) -> str:
@@ -124,9 +135,15 @@ def _unmoved(total: Sum) -> int:
 
 
 def apply(office: Office, reason: str, *, login: str | None, as_json: bool) -> int:
-    """Move what the calendar and the packs of now would move; each case in a transaction of its own."""
+    """Move what the calendar and the packs of now would move, a few cases in a transaction."""
     require_current(office.book)
-    done = policychange.apply(office, reason, actor=_operator(office.settings, login))
+    actor, cases = _operator(office.settings, login), open_cases(office)
+    with Progress(cases) as progress:
+
+        def tell(done: Applied) -> None:
+            progress.show(done.looked_at, _of_all(done.looked_at, cases))
+
+        done = policychange.apply(office, reason, actor=actor, after_each=tell)
     if as_json:
         say.document(done.as_json())
     else:

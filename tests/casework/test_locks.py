@@ -82,6 +82,16 @@ def test_filing_locks_its_cases_in_the_order_of_the_outbox(office):
     assert [case_of(office, case).row.unread for case in cases] == [2, 2]
 
 
+def test_a_change_that_is_applied_locks_its_cases_in_the_order_of_the_outbox(office):
+    cases, moved = two_cases(office), []
+    with office.book.write() as session:  # what is damaged is mended too
+        session.execute(text("UPDATE deadlines SET tick_at = NULL"))
+    while_another_locks_in_order(
+        office, cases, lambda: moved.append(policychange.apply(office, "We are closed.", actor=SAM))
+    )
+    assert moved[0].cases == len(cases)
+
+
 def test_a_change_that_is_applied_and_the_nightly_check_that_settles_one(office):
     open_case(office)
     holds, faults = threading.Event(), []

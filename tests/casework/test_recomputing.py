@@ -122,6 +122,18 @@ def test_the_row_of_the_queue_goes_by_the_new_date(on_sqlite, tmp_path):
     assert case_of(changed, case_id).row.due_at == before + timedelta(days=1)
 
 
+def test_a_case_that_was_closed_meanwhile_is_left_alone_and_those_beside_it_move(on_sqlite, tmp_path, monkeypatch):
+    cases = [open_case(on_sqlite, a_mail(sender=f"{name}@example.org")) for name in ("a", "b", "c")]
+    post_all(on_sqlite)
+    changed = closed_on(on_sqlite, tmp_path, "2026-12-01")
+    looked = list(look_through(changed, clock=lambda: NOW))
+    with on_sqlite.book.write() as session:
+        session.connection().execute(update(Case).where(col(Case.id) == cases[1]).values(is_open=False))
+    monkeypatch.setattr(policychange, "look_through", lambda *_, **__: iter(looked))
+    assert applied(changed).cases == 2
+    assert [len(events(changed, case_id, "deadline-recounted")) > 0 for case_id in cases] == [True, False, True]
+
+
 def test_applying_twice_moves_nothing_twice(on_sqlite, tmp_path):
     case_id = open_case(on_sqlite)
     changed = closed_on(on_sqlite, tmp_path, "2026-12-01")

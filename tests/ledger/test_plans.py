@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from amends.casework import clockwork
+from amends.casework import clockwork, recomputing
 from amends.ledger import views
 from tests.builders import NOW, open_case
 
@@ -51,6 +51,12 @@ def test_the_queue_is_read_in_its_order_and_sorted_for_nobody(office, ask):
     plan = plan_of(office, ask)
     assert "ix_cases_listed" in plan, plan
     assert "SORT" not in plan.upper() and "ORDER BY" not in plan, plan
+
+
+def test_the_next_open_cases_to_count_again_are_found_without_sorting_all(office):
+    open_case(office)
+    plan = plan_of(office, lambda _: list(recomputing.look_through(office, clock=lambda: NOW)))
+    assert "ix_cases" not in plan, plan
 
 
 def test_the_clock_looks_only_at_what_has_a_tick(office):

@@ -104,6 +104,14 @@ def test_it_is_not_applied_without_a_reason_or_a_name(
     assert told.status == 1 and said in told.sentence
 
 
+def test_somebody_at_a_terminal_sees_how_far_it_is(amendsd: Run, closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.cli.progress._is_looked_at", lambda: True)
+    for words in (("changes",), ("apply", "--reason", "We are closed", "--as", "sam")):
+        told = amendsd("policy", *words, "--config", closed)
+        assert told.status == 0 and "100%  1 of 1 open case " in told.err
+        assert told.err.endswith("\r\x1b[K"), "the bar is left behind"
+
+
 def test_a_reason_is_asked_for(amendsd: Run, closed: Path) -> None:
     told = amendsd("policy", "apply", "--config", closed)
     assert told.status == 2 and "--reason" in told.sentence
