@@ -112,6 +112,7 @@ def sentence(kind: str, data: Mapping[str, Any]) -> str:
         "extension-granted": f"more time granted for {clock}, until {said('to')}",
         "extension-lapsed": f"no more time for {clock}: {said('because')}",
         "deadline-recounted": f"{clock} counted anew, as the calendar or its rules had changed",
+        "deadline-put-back": f"{clock} is as it was before: {said('because')}",
         "deadline-extended": f"{clock} moved, approved by {said('approver')}",
         "involvement-allowed": f"{said('login')} may decide the review although involved before",
         "promised": f"promised until {said('to')}",

@@ -14,7 +14,7 @@ from amends.cases.stages import Stage, step
 from amends.casework.actors import SYSTEM, Actor
 from amends.casework.ahead import of_case
 from amends.casework.office import Office
-from amends.casework.plans import Footing, begins_at, following_row, is_paused, rows_of, stands_on, with_pauses
+from amends.casework.plans import Footing, begins_at, following_row, is_paused, is_void, rows_of, stands_on, with_pauses
 from amends.deadlines.clocks import PlannedTick, TickKind, left_since, meets
 from amends.deadlines.compute import Due
 from amends.deadlines.model import RequiredLetter
@@ -328,6 +328,54 @@ class CaseFile:
         deadline.tick_no, deadline.tick_at = 0, left[0].at if left else None
         self.session.add(deadline)
         self._due_changed = True
+
+    def put_back(
+        self,
+        deadline: Deadline,
+        found: Due,
+        ticks: Sequence[PlannedTick],
+        *,
+        moved: int,
+        pauses: Sequence[Mapping[str, Any]],
+        because: str,
+    ) -> None:
+        """The deadline, owed or not any more, falls when it would without a change that did not hold."""
+        before, lasts = deadline.due_at, bool(pauses) and pauses[-1]["ends_at"] is None
+        since = datetime.fromisoformat(pauses[-1]["until"]) if lasts else self.now
+        left = left_since(ticks, since)
+        if lasts:
+            left.insert(0, PlannedTick(since, TickKind.RESUME, "", "handler"))
+        elif deadline.state == "paused":
+            deadline.state = "breached" if deadline.breached_at else "open"
+        deadline.due_at, deadline.due_date = found.due_at, found.due_date.isoformat()
+        deadline.derivation, deadline.moved = list(found.derivation), moved
+        deadline.pauses = [dict(one) for one in pauses]
+        deadline.ticks, deadline.tick_no = rows_of(left), 0
+        deadline.tick_at = left[0].at if left and deadline.settled_at is None else None
+        if deadline.breached_at is not None:
+            deadline.breached_at = min(deadline.breached_at, found.due_at)
+        self.session.add(deadline)
+        self._due_changed = True
+        self.record(
+            "deadline-put-back",
+            **self.which(deadline),
+            due_at=iso(found.due_at),
+            before_at=iso(before),
+            void=[one["begins_at"] for one in pauses if is_void(one)],
+            because=because,
+        )
+        self.touch()
+
+    def miss_what_passed(self, deadline: Deadline) -> None:
+        """Put the breach on the record if it has passed, or was met or given up after it had."""
+        if is_paused(deadline):
+            return  # the end of the pause is the clock's to find, and what follows from it
+        settled = deadline.settled_at
+        answered = self.row.responded_at
+        if settled is not None and answered is not None and deadline.starts_at <= answered < settled:
+            settled = answered  # when the answer left, and not when we learned that it had
+        if (deadline.met_at or settled or self.now) > deadline.due_at:
+            self.breach(deadline)
 
     def cancel_deadlines(
         self,

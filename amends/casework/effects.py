@@ -37,6 +37,17 @@ def begin(letter: Letter, effect: str) -> Mapping[str, Any] | None:
     return word
 
 
+def has_begun(word: Mapping[str, Any]) -> bool:
+    """Whether the letter left with its effect."""
+    return bool(word.get(_BEGUN))
+
+
+def keep(letter: Letter, effect: str, more: Mapping[str, Any]) -> None:
+    """Let the letter keep this of its effect besides."""
+    if (word := of(letter, effect)) is not None:
+        letter.facts = {**letter.facts, effect: {**word, **more}}
+
+
 def take_back(letter: Letter, effect: str) -> None:
     """The letter came back; sent again, to this address or another, it has its effect then."""
     if (word := of(letter, effect)) is not None:

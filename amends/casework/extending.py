@@ -128,7 +128,7 @@ def must_still_be_possible(file: CaseFile, letter: Letter, *, leaves_at: datetim
 def must_be_in_time(file: CaseFile, deadline: Deadline, *, at: datetime) -> None:
     """Raises Refused where they must be told before the old date, and a notice that leaves at `at` would be late."""
     _, rule = rule_of(file, deadline)
-    if at > deadline.due_at and (rule.extension is None or rule.extension.notice_by != "none"):
+    if at > deadline.due_at and not rule.may_be_told_late:
         due = iso(deadline.due_at)
         raise Refused(f"The old date of '{deadline.kind}', {due}, comes before the notice; it is too late for it.")
 
@@ -139,6 +139,7 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
     deadline = None if word is None else effects.deadline_of(file, word)
     if word is None or deadline is None:
         return
+    before = {"before": deadline.due_date, "before_at": deadline.due_at.isoformat(), "why": list(deadline.derivation)}
     try:
         must_be_in_time(file, deadline, at=at)
         move(
@@ -150,5 +151,6 @@ def notice_left(file: CaseFile, letter: Letter, *, at: datetime) -> None:
             because="the notice was sent",
             told_at=at,
         )
+        effects.keep(letter, effects.MORE_TIME, before)
     except Refused as late:
         file.record("extension-lapsed", **file.which(deadline), because=str(late).rstrip("."))

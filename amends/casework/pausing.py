@@ -136,17 +136,9 @@ def wrote_since(file: CaseFile, since: datetime, *, address: str | None = None) 
     return file.session.connection().execute(wrote).scalar()
 
 
-def notice_came_back(file: CaseFile, letter: Letter) -> None:
-    """The letter of a pause came back: the complainant was never asked, and the clock never stood still."""
-    if (word := effects.of(letter, effects.PAUSE)) is None:
-        return
-    effects.take_back(letter, effects.PAUSE)
-    because = "the letter that told of it came back"
-    for deadline in file.unmet():
-        if is_paused(deadline) and deadline.pauses[-1]["letter"] == letter.id:
-            since = datetime.fromisoformat(deadline.pauses[-1]["begins_at"])
-            file.end_pause(deadline, at=since, because=because)
-    row, asked = file.row, (str(Waiting.COMPLAINANT), word["reason"])
+def wait_no_more(file: CaseFile, reason: str, *, because: str) -> None:
+    """The case waits no more for what the letter of a pause asked, unless another clock stands still."""
+    row, asked = file.row, (str(Waiting.COMPLAINANT), reason)
     if (row.waiting, row.waiting_reason) == asked and not any(map(is_paused, file.unmet())):
         file.record("resumed", waited=row.waiting, because=because)
         row.waiting = row.waiting_reason = None

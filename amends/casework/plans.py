@@ -165,10 +165,11 @@ def pauses_of(deadline: Deadline) -> list[Paused]:
 
     One whose letter came back is none: it was over when it began.
     """
-    return _stops(deadline.pauses)
+    return paused_times(deadline.pauses)
 
 
-def _stops(pauses: Iterable[Mapping[str, Any]]) -> list[Paused]:
+def paused_times(pauses: Iterable[Mapping[str, Any]]) -> list[Paused]:
+    """The same of entries of its `pauses`."""
     return [_paused(one) for one in pauses if not is_void(one)]
 
 
@@ -218,6 +219,10 @@ class Footing:
             pauses=pauses,
         )
 
+    def of_a_set_date(self) -> Footing:
+        """The same for a date that an extension set."""
+        return replace(self, whole=False)
+
     def ticks(self, due: Due) -> list[PlannedTick]:
         """What the clock does about it when it falls then; where the rule is gone, so is all but the breach."""
         if self.pack is None or self.rule is None:
@@ -247,7 +252,7 @@ def footing(
 def stands_on(office: Office, session: Session, deadline: Deadline) -> Footing:
     """The same of a deadline as it is stored."""
     found = footing(office, session, deadline, stood_at=deadline.due_at, pauses=pauses_of(deadline))
-    return replace(found, whole=found.whole and not deadline.moved)
+    return found.of_a_set_date() if deadline.moved else found
 
 
 def with_pauses(deadline: Deadline, pauses: Sequence[Mapping[str, Any]], on: Footing) -> tuple[Due, list[PlannedTick]]:
@@ -255,7 +260,7 @@ def with_pauses(deadline: Deadline, pauses: Sequence[Mapping[str, Any]], on: Foo
 
     A date that an extension set is the later by that pause.
     """
-    planned = on.planned(deadline, _stops(pauses)) if on.whole else None
+    planned = on.planned(deadline, paused_times(pauses)) if on.whole else None
     if planned is not None:
         return Due(planned.due_at, planned.due_date, planned.derivation), list(planned.ticks)
     last = pauses[-1]

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
-from amends.casework import course, doubts, extending, gate, pausing, promising
+from amends.casework import course, doubts, extending, gate, pausing, promising, takingback
 from amends.casework.actors import SYSTEM
 from amends.casework.casefile import CaseFile, CaseFiles
 from amends.casework.office import Office
@@ -477,7 +477,7 @@ def note_bounce(file: CaseFile, letter: Letter, *, permanent: bool, bad_address:
     if permanent and letter.state != "cancelled":  # what was given up, or written anew to another address, stays so
         letter.state, letter.error = "bounced", "the address could not be delivered to (see the report on the case)"
         file.row.undelivered = file.row.undelivered or not letter.staff
-        pausing.notice_came_back(file, letter)
+        takingback.letter_came_back(file, letter)
         file.touch()
         file.session.add(letter)
     if permanent and bad_address:

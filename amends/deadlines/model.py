@@ -206,6 +206,11 @@ class Rule(_Part):
         return self
 
     @property
+    def may_be_told_late(self) -> bool:
+        """Whether more time may be announced after the old date."""
+        return self.extension is not None and self.extension.notice_by == "none"
+
+    @property
     def numberless(self) -> bool:
         return self.unit in NUMBERLESS
 

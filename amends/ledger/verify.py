@@ -375,6 +375,10 @@ class _Told:
             case "deadline-resumed":
                 self.due[_which(data)] = data["due_at"]
                 self.paused[_which(data)][-1][1] = data["ends_at"]
+            case "deadline-put-back":
+                self.due[_which(data)] = data["due_at"]
+                for pause in self.paused.get(_which(data), []):
+                    pause[1] = pause[0] if pause[0] in data["void"] else pause[1]
             case "deadline-breached":
                 self.breached.add(_which(data))
             case "deadline-breach-corrected":

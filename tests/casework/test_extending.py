@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from amends.casework import clockwork, correspondence, moretime, undelivered
+from amends.casework import clockwork, correspondence, handling, moretime, undelivered
 from amends.kernel.errors import Refused
 from amends.ledger.verify import verify
 from amends.letters.kinds import LetterKind
@@ -186,25 +186,6 @@ def test_a_notice_that_was_called_back_leaves_only_while_it_can_still_give_more_
     assert response_of(office, case_id).due_date == "2027-01-04"
 
 
-def test_a_notice_that_came_back_and_is_sent_again_gives_nothing_twice(office, case_id):
-    post_all(office, now=extend(office, case_id))
-    notice = the_notice(office, case_id)
-    bounce = a_mail(
-        sender="mailer-daemon@mx.example.org",
-        kind=Kind.BOUNCE,
-        failed_message_ids=(notice.message_id,),
-        gave_up=True,
-        permanent_failure=True,
-    )
-    file_mail(office, bounce, now=LATER + timedelta(hours=2))
-    leaves = LATER + timedelta(hours=3)
-    undelivered.send_to(office, notice.id, "edith@example.com", actor=AMARA, now=leaves)
-    post_all(office, now=leaves + timedelta(hours=1))
-    kinds = [event.kind for event in case_of(office, case_id).events]
-    assert "extension-lapsed" not in kinds and kinds.count("deadline-extended") == 1
-    assert verify(office.book).problems == ()
-
-
 def test_where_nobody_need_be_told_before_more_time_can_be_given_after_the_old_date(tmp_path):
     told_with_it = 'repeatable = true\nnotice_by = "none"'
     (tmp_path / "house.toml").write_text(HOUSE.replace("repeatable = true", told_with_it))
@@ -216,4 +197,88 @@ def test_where_nobody_need_be_told_before_more_time_can_be_given_after_the_old_d
     post_all(office, now=extend(office, case_id, actor=SAM, now=day))
     late = response_of(office, case_id)
     assert (late.due_date, late.state, late.breached_at.date()) == ("2027-01-08", "breached", date(2026, 12, 21))
+    assert verify(office.book).problems == ()
+
+
+def came_back(office, letter, *, now, **how):
+    """A report that the letter will not be delivered (or only that it is late)."""
+    report = a_mail(
+        sender="mailer-daemon@mx.example.org",
+        kind=Kind.BOUNCE,
+        failed_message_ids=(letter.message_id,),
+        **{"gave_up": True, "permanent_failure": True, **how},
+    )
+    return file_mail(office, report, now=now)
+
+
+def test_a_notice_that_came_back_gave_no_more_time_until_it_is_sent_again(office, case_id):
+    before = response_of(office, case_id)
+    post_all(office, now=extend(office, case_id))
+    notice = the_notice(office, case_id)
+    came_back(office, notice, gave_up=False, permanent_failure=None, now=LATER + timedelta(hours=1))
+    assert response_of(office, case_id).due_date == "2027-01-08", "it is only late"
+    for hours in (2, 3):
+        came_back(office, notice, now=LATER + timedelta(hours=hours))
+        found = response_of(office, case_id)
+        assert (found.due_date, found.derivation, found.state) == (before.due_date, before.derivation, "open")
+    kinds = [event.kind for event in case_of(office, case_id).events]
+    assert kinds.count("deadline-put-back") == 1 and verify(office.book).problems == ()
+    leaves = LATER + timedelta(hours=4)
+    undelivered.send_to(office, notice.id, "edith@example.com", actor=AMARA, now=leaves)
+    post_all(office, now=leaves + timedelta(hours=1))
+    assert response_of(office, case_id).due_date == "2027-01-08"
+    lived(office, NOW + timedelta(days=30))
+    assert response_of(office, case_id).breached_at is None and verify(office.book).problems == ()
+
+
+def test_a_notice_that_came_back_after_the_old_date_leaves_a_breach_and_comes_too_late_when_it_is_sent_again(
+    office, case_id
+):
+    post_all(office, now=extend(office, case_id))
+    late = NOW + timedelta(days=30)
+    lived(office, late)
+    came_back(office, the_notice(office, case_id), now=late)
+    found = response_of(office, case_id)
+    assert (found.due_date, found.state, found.breached_at) == ("2026-12-21", "breached", found.due_at)
+    told = len([one for one in case_of(office, case_id).letters if one.kind == LetterKind.STAFF_ESCALATION])
+    lived(office, late)
+    staff = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.STAFF_ESCALATION]
+    assert len(staff) > told and "2026" in staff[-1].body
+    undelivered.send_to(office, the_notice(office, case_id).id, "edith@example.com", actor=AMARA, now=late)
+    post_all(office, now=late + timedelta(hours=1))
+    (lapsed,) = [one for one in case_of(office, case_id).events if one.kind == "extension-lapsed"]
+    assert "it is too late for it" in lapsed.data["because"]
+    assert response_of(office, case_id).due_date == "2026-12-21" and verify(office.book).problems == ()
+
+
+def test_an_answer_that_came_between_the_old_date_and_the_one_that_nobody_was_told_of_was_late(office, case_id):
+    post_all(office, now=extend(office, case_id))
+    late = NOW + timedelta(days=30)
+    answer(office, case_id, now=late)
+    assert response_of(office, case_id).state == "met"
+    came_back(office, the_notice(office, case_id), now=late + timedelta(hours=2))
+    found = response_of(office, case_id)
+    assert (found.state, found.breached_at) == ("breached", found.due_at) and found.met_at is not None
+    assert verify(office.book).problems == ()
+
+
+def test_what_they_were_told_later_counts_on_top_of_the_old_date_as_far_as_it_came_in_time(tmp_path):
+    (tmp_path / "house.toml").write_text(HOUSE)
+    office = an_office(tmp_path, policy={"pack": "house", "folder": "."}, letters={"undo_seconds": 0})
+    made = open_case(office)
+    post_all(office)
+    extend(office, made, date(2027, 1, 4), actor=SAM, now=NOW + timedelta(days=2))
+    post_all(office, now=NOW + timedelta(days=2))
+    first = the_notice(office, made)
+    moretime.pause(office, made, "response", "A statement.", actor=SAM, now=NOW + timedelta(days=3))
+    post_all(office, now=NOW + timedelta(days=3))
+    handling.resume(office, made, actor=SAM, now=NOW + timedelta(days=5))  # two working days
+    extend(office, made, date(2027, 1, 20), actor=SAM, now=NOW + timedelta(days=7))
+    post_all(office, now=NOW + timedelta(days=7))
+    second = next(one for one in case_of(office, made).letters if one.kind == LetterKind.HOLDING and one.id != first.id)
+    came_back(office, first, now=NOW + timedelta(days=8))
+    assert response_of(office, made).due_date == "2027-01-20", "of this one they were told"
+    came_back(office, second, now=NOW + timedelta(days=9))
+    found = response_of(office, made)
+    assert (found.due_date, found.paused_days) == ("2026-12-23", 2)
     assert verify(office.book).problems == ()

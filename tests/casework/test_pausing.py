@@ -551,3 +551,46 @@ def test_a_change_of_the_calendar_that_waits_moves_no_date_by_a_pause(tmp_path):
     policychange.apply(changed, "We are closed", actor=SAM)
     assert clock(changed, case_id).due_date == "2026-12-29"
     changed.book.close()
+
+
+def the_letter_comes_back(office, case_id, *, now):
+    (notice,) = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.PAUSE]
+    report = a_mail(
+        sender="mailer-daemon@mx.example.org",
+        kind=Kind.BOUNCE,
+        failed_message_ids=(notice.message_id,),
+        gave_up=True,
+        permanent_failure=True,
+    )
+    file_mail(office, report, now=now)
+
+
+@pytest.mark.parametrize("days", [8, 40])
+def test_a_letter_that_comes_back_after_the_pause_has_given_no_days_either(desk, days):
+    case_id = paused(desk)
+    handling.resume(desk, case_id, actor=AMARA, now=NOW + timedelta(days=7))
+    assert clock(desk, case_id).due_date == "2026-12-23"
+    tick(desk, NOW + timedelta(days=days))
+    the_letter_comes_back(desk, case_id, now=NOW + timedelta(days=days))
+    found = clock(desk, case_id)
+    assert (found.due_date, found.paused_days, found.breached_at) == (
+        ("2026-12-21", 0, None) if days == 8 else ("2026-12-21", 0, found.due_at)
+    )
+    assert not any("stood still" in words for words in found.derivation)
+    tick(desk, NOW + timedelta(days=days))
+    assert sound(desk)
+
+
+def test_an_answer_that_was_in_time_by_a_pause_of_which_nobody_was_told_was_late(desk):
+    case_id = paused(desk)
+    handling.resume(desk, case_id, actor=AMARA, now=NOW + timedelta(days=7))
+    at = NOW + timedelta(days=29)  # Tuesday 22 December
+    words = Words(outcome="upheld", reasons="The engineer came late.", remedy="", next_steps="")
+    letter = correspondence.draft(desk, case_id, LetterKind.FINAL_RESPONSE, words=words, actor=AMARA, now=at)
+    correspondence.respond(desk, letter, Finding(Outcome.UPHELD), actor=AMARA, now=at)
+    post_all(desk, now=at)
+    assert clock(desk, case_id).state == "met"
+    the_letter_comes_back(desk, case_id, now=at + timedelta(days=1))
+    found = clock(desk, case_id)
+    assert (found.state, found.due_date, found.breached_at) == ("breached", "2026-12-21", found.due_at)
+    assert sound(desk)
