@@ -22,7 +22,8 @@ from sqlmodel import SQLModel, col
 
 from amends.casework import clockwork, handling, intake, post
 from amends.casework.actors import SYSTEM
-from amends.casework.office import Office
+from amends.casework.doubts import HIGH_WATER
+from amends.casework.office import Office, write_meta
 from amends.casework.plans import planned_rows
 from amends.deadlines.clocks import meets
 from amends.kernel.instants import iso
@@ -65,6 +66,7 @@ def make(office: Office, *, cases: int, due: int, now: datetime) -> Made:
     )
     with office.book.write() as session:
         session.connection().execute(update(Counter).values(value=cases))
+        write_meta(session, HIGH_WATER, now.isoformat())  # it was at work until now
     return Made(cases, due, time.monotonic() - began, path.stat().st_size)
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 import structlog
 
-from amends.casework import doubts
 from amends.casework import duty as rows
 from amends.casework.office import Office, open_office
 from amends.config import Settings
@@ -125,7 +124,7 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
     duties: list[Duty] = []
     wake: Wake = _nobody
     if settings.smtp is not None:
-        outbox = OutboxDuty(office, owner=owner, in_doubt=lambda: doubt.sentence() or _held(office))
+        outbox = OutboxDuty(office, owner=owner, in_doubt=doubt.sentence)
         duties.append(outbox)
         wake = outbox.wake
     else:
@@ -149,12 +148,6 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
         duties.append(ListenerDuty(office, settings.listener, Filer(office, pool, outbox=wake)))
     _forget_others(office, {duty.name for duty in duties})
     return duties
-
-
-def _held(office: Office) -> str | None:
-    """Why the store itself is in doubt, and nobody has said yet that letters may leave."""
-    with office.book.read() as session:
-        return doubts.why_held(session)
 
 
 def _forget_others(office: Office, names: set[str]) -> None:

@@ -1,4 +1,6 @@
-"""Why the store itself is in doubt.  While it is, automatic letters wait for an operator's word; a handler's do not.
+"""Why the store itself is in doubt.  While it is, automatic letters wait for an operator's word.
+
+A handler's do not, nor do those to staff: to hear of a deadline twice costs a minute, not to hear of it the deadline.
 
 Three things raise such a doubt: the store was restored, or is older than what was seen of it; and the messages of a
 mailbox were numbered anew, and many of them are unknown.  (A clock in doubt is the clock's own concern.)
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import delete, func, select
@@ -24,6 +26,11 @@ _SHOWN, _RELEASED = "behind_shown:", "behind_released:"
 """How many messages a mailbox showed that the store lacks, and of how many of them an operator knows."""
 _RESTORED: Final = "restored_at"
 LIFT: Final = "amendsd doubt --release"
+HIGH_WATER: Final = "clock_high_water"
+"""The name of the latest instant, by a wall clock that was believed, at which this store was at work."""
+EARLIEST: Final = datetime(2024, 1, 1, tzinfo=UTC)
+"""Before this program was written: what a machine without a battery says."""
+BEHIND: Final = timedelta(minutes=5)
 _LIFT_RESTORED: Final = "amendsd restore --release"
 
 
@@ -108,9 +115,17 @@ def release(office: Office) -> int | None:
 
 
 def count_waiting(session: Session) -> int:
-    """How many automatic letters wait to leave."""
-    waiting = select(func.count()).where(col(Letter.state) == "queued", col(Letter.automatic).is_(True))
+    """How many automatic letters wait to leave; those to staff wait for nobody's word."""
+    waiting = select(func.count()).where(
+        col(Letter.state) == "queued", col(Letter.automatic).is_(True), col(Letter.staff).is_(False)
+    )
     return session.connection().execute(waiting).scalar() or 0
+
+
+def behind(session: Session, *, now: datetime) -> datetime | None:
+    """The latest hour that this store has seen, if the clock stands before it; None if not."""
+    seen = remembered(session, HIGH_WATER, _instant_of) or EARLIEST
+    return seen if now < seen - BEHIND else None
 
 
 # A store that was restored

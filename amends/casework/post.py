@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlmodel import Session, col
 
 from amends.cases.stages import Stage
@@ -183,9 +183,11 @@ def doubt_all(office: Office, why: str, *, now: datetime) -> int:
     """Make every letter that was to leave, or was leaving, uncertain; returns how many.
 
     What is known of them is not to be trusted (the store was restored).  They are not queued again by themselves: a
-    copy that came home earlier is not seen again.  A copy that is seen, or a person, settles them.
+    copy that came home earlier is not seen again.  A copy that is seen, or a person, settles them.  What waits for
+    staff leaves: told twice is better than not told.
     """
-    statement = select(key(Letter.id)).where(col(Letter.state).in_(("queued", "sending")))
+    to_others = (col(Letter.state) == "queued") & col(Letter.staff).is_(False)
+    statement = select(key(Letter.id)).where(to_others | (col(Letter.state) == "sending"))
     with office.book.read() as session:
         ids = list(session.connection().execute(statement).scalars())
     with _at_work(office, ids, now=now) as (files, letters):
@@ -196,18 +198,27 @@ def doubt_all(office: Office, why: str, *, now: datetime) -> int:
     return len(doubted)
 
 
-def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = False, now: datetime) -> list[Claimed]:
+def claim(
+    office: Office,
+    owner: str,
+    *,
+    limit: int = 50,
+    by_hand_only: bool = False,
+    store_in_doubt: bool = False,
+    now: datetime,
+) -> list[Claimed]:
     """Make up to `limit` letters whose time has come ours, oldest first; nobody else can claim them.
 
-    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt), and so does a doubt about the
-    store; the gate's breaker leaves those that may belong to a loop.
+    `by_hand_only` leaves the automatic ones where they are (the clock is in doubt).  A doubt about the store leaves
+    those of them that go to others than staff; who knows of it already says `store_in_doubt`, so that the others have
+    their turn.  The gate's breaker leaves those that may belong to a loop.
     """
     with office.book.write() as session:
         if tripped := gate.is_tripped(office, session, now=now):
             gate.mark_held(session, now=now)
         statement = (
             select(Letter)
-            .where(*_waiting(by_hand_only, tripped), col(Letter.next_try_at) <= now)
+            .where(*_waiting(by_hand_only, store_in_doubt, tripped), col(Letter.next_try_at) <= now)
             .order_by(col(Letter.next_try_at), col(Letter.id))
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -215,7 +226,7 @@ def claim(office: Office, owner: str, *, limit: int = 50, by_hand_only: bool = F
         letters = list(session.scalars(statement))
         # Asked after the letters were seen: whatever put the store in doubt stands before it lets one be written.
         if any(letter.automatic for letter in letters) and doubts.why_held(session) is not None:
-            letters = [letter for letter in letters if not letter.automatic]
+            letters = [letter for letter in letters if letter.staff or not letter.automatic]
         if not letters:
             return []
         session.connection().execute(
@@ -509,17 +520,21 @@ def settle_uncertain(office: Office, *, last_complete_poll: datetime | None, now
     return len(doubtful)
 
 
-def _waiting(by_hand_only: bool, tripped: bool) -> list[Any]:
+def _waiting(by_hand_only: bool, store_in_doubt: bool, tripped: bool) -> list[Any]:
     waiting: list[Any] = [col(Letter.state) == "queued"]
     if by_hand_only:
         waiting.append(col(Letter.automatic).is_(False))
+    if store_in_doubt:
+        waiting.append(or_(col(Letter.automatic).is_(False), col(Letter.staff).is_(True)))
     if tripped:
         waiting.append(col(Letter.again).is_(False))
     return waiting
 
 
-def next_leaving(office: Office, *, by_hand_only: bool = False, tripped: bool = False) -> datetime | None:
+def next_leaving(
+    office: Office, *, by_hand_only: bool = False, store_in_doubt: bool = False, tripped: bool = False
+) -> datetime | None:
     """When the next queued letter may leave, or None; `tripped` passes over those that the breaker holds."""
-    statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only, tripped))
+    statement = select(func.min(col(Letter.next_try_at))).where(*_waiting(by_hand_only, store_in_doubt, tripped))
     with office.book.read() as session:
         return session.connection().execute(statement).scalar()

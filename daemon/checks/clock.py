@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
-from pathlib import Path
 
-from daemon.checks.finding import Finding, ok, warning
+from amends.casework.office import open_office
+from amends.config import Settings
+from amends.kernel.errors import AmendsError
+from daemon.checks.finding import Finding, ok, warning, wrong
+from daemon.clock.doubt import ClockDoubt
+from daemon.clock.witnesses import kept_by_ntp
 
-_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 
-
-def check() -> Iterator[Finding]:
+def check(settings: Settings) -> Iterator[Finding]:
+    if (doubt := _doubt(settings)) is not None:
+        yield wrong("clock", doubt)
     kept = kept_by_ntp()
     if kept is None:
         return
@@ -23,11 +26,14 @@ def check() -> Iterator[Finding]:
         )
 
 
-def kept_by_ntp() -> bool | None:
-    """Whether the kernel believes its clock is synchronised; None where it does not say."""
+def _doubt(settings: Settings) -> str | None:
+    """Why the daemon does not believe it, or would not; None also where there is no store to ask."""
+    office = open_office(settings)
     try:
-        adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
-    except (OSError, AttributeError):
+        if office.book.path is not None and not office.book.path.exists():
+            return None
+        return ClockDoubt(office).judge()
+    except AmendsError:  # said where the database is tried
         return None
-    answer = adjtimex(ctypes.create_string_buffer(512))  # a struct timex of zeros asks and changes nothing
-    return None if answer < 0 else answer != _UNSYNCHRONISED or Path("/run/systemd/timesync/synchronized").exists()
+    finally:
+        office.book.close()

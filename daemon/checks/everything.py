@@ -25,7 +25,7 @@ def check_everything(settings: Settings, config: Path, *, now: datetime) -> list
         ("letters", lambda: rules.check_letters(settings)),
         ("policy", lambda: rules.check_policy(settings, now=now)),
         ("deadlines", lambda: deadlines.check(settings)),
-        ("clock", clock.check),
+        ("clock", lambda: clock.check(settings)),
     ]
     for box in settings.mailbox:
         checks.append((f"mailbox {box.name}", lambda box=box: mailserver.check(settings, box, now=now)))  # type: ignore[misc]

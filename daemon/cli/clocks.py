@@ -6,6 +6,7 @@ from amends.casework.office import Office
 from amends.kernel.instants import iso
 from amends.ledger.schema import require_current
 from daemon.cli import say
+from daemon.clock.doubt import ClockDoubt
 from daemon.clock.doubt import confirm as confirm_clock
 
 
@@ -17,4 +18,6 @@ def clock(office: Office, *, confirm: bool) -> int:
     say.line(f"This machine says {iso(office.wall())}.")
     if office.settings.clock.speed != 1.0:
         say.line(f"The demonstration's clock says {iso(office.now())}.")
+    if (doubt := ClockDoubt(office).judge()) is not None:
+        say.line(doubt)
     return 0

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from amends.casework import gate, post
+from amends.casework import doubts, gate, post
 from amends.casework.office import Office
 from amends.casework.post import Accepted, Carried, Claimed, Deferred, Rejected, Result, Unknown
 from daemon.outbox.courier import Away, Courier, CutOff, Ready
@@ -99,15 +99,22 @@ class OutboxDuty:
         self._kept_house_at = None
         while not pulse.stopping.is_set():
             self._keep_house()
-            doubt, loop = self._in_doubt(), gate.why_held(self._office, now=self._office.now())
+            clock, store, loop = self._in_doubt(), self._held(), gate.why_held(self._office, now=self._office.now())
             self._alarm(loop)
-            wait = self._seconds_to_next(by_hand_only=doubt is not None, tripped=loop is not None)
+            which = {"by_hand_only": clock is not None, "store_in_doubt": store is not None}
+            wait = self._seconds_to_next(**which, tripped=loop is not None)
             if wait <= 0:
-                self._round(pulse, by_hand_only=doubt is not None)
+                self._round(pulse, **which)
             else:
+                doubt = clock or store
                 self._say(pulse, f"Automatic letters are held. {doubt}" if doubt is not None else loop)
                 self._rest(pulse, wait)
         self._close()
+
+    def _held(self) -> str | None:
+        """Why the store itself is in doubt, and nobody has said yet that letters may leave."""
+        with self._office.book.read() as session:
+            return doubts.why_held(session)
 
     def _close(self) -> None:
         for courier in self._couriers:
@@ -125,9 +132,9 @@ class OutboxDuty:
             log.error("outbox.breaker", error=loop)
         self._alarmed = loop is not None
 
-    def _seconds_to_next(self, *, by_hand_only: bool, tripped: bool) -> float:
+    def _seconds_to_next(self, *, tripped: bool, **which: bool) -> float:
         """Real seconds until the next letter may leave; many if there is none."""
-        leaves = post.next_leaving(self._office, by_hand_only=by_hand_only, tripped=tripped)
+        leaves = post.next_leaving(self._office, tripped=tripped, **which)
         if leaves is None:
             return _KEEP_HOUSE_EVERY
         return (leaves - self._office.now()) / timedelta(seconds=1) / self._office.settings.clock.speed
@@ -137,9 +144,9 @@ class OutboxDuty:
             self._close()
         pulse.wait(min(seconds, _LOOK_EVERY), woken_by=self.bell)
 
-    def _round(self, pulse: Pulse, *, by_hand_only: bool) -> None:
+    def _round(self, pulse: Pulse, **which: bool) -> None:
         """One batch: claim, carry, write down."""
-        claimed = post.claim(self._office, self._owner, limit=_BATCH, by_hand_only=by_hand_only, now=self._office.now())
+        claimed = post.claim(self._office, self._owner, limit=_BATCH, now=self._office.now(), **which)
         backlog = len(claimed) >= _BACKLOG
         hold = False
         while claimed and not hold and not pulse.stopping.is_set():

@@ -54,6 +54,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return doubt.Reading(wall, wall.timestamp(), "the boot of the town")
 
     monkeypatch.setattr(doubt, "read_clock", in_town)
+    monkeypatch.setattr(doubt, "kept_by_ntp", lambda: True)
 
 
 @pytest.fixture

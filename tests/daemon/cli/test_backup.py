@@ -169,17 +169,6 @@ def test_after_a_restore_no_letter_leaves_until_somebody_says_so(
     assert amendsd("restore", "--release", "--config", config).status == 1
 
 
-def test_the_house_of_a_restored_store_holds_automatic_letters(
-    amendsd: Run, config: Path, office: Office, copy: Path, reopened: Callable[[], Office]
-) -> None:
-    from daemon.house import _held
-
-    amendsd("backup", copy, "--config", config)
-    office.book.close()
-    amendsd("restore", copy, "--force", "--config", config)
-    assert "was restored" in str(_held(reopened()))
-
-
 def test_a_store_that_a_daemon_works_on_is_not_replaced_even_by_force(
     amendsd: Run, config: Path, office: Office, copy: Path
 ) -> None:

@@ -51,6 +51,7 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(clock_duty, "_LOOK_EVERY", 0.05)
     monkeypatch.setattr(doubts, "_KEEP_EVERY", 0.0)
+    monkeypatch.setattr(doubts, "kept_by_ntp", lambda: True)
     return Machine(monkeypatch)
 
 

@@ -10,15 +10,16 @@ from datetime import timedelta
 import pytest
 import structlog
 
-from amends.casework import correspondence, gate
+from amends.casework import clockwork, correspondence, gate
 from amends.casework import post as casework_post
+from amends.casework.doubts import mark_restored
 from amends.kernel.errors import NeedsOperator
 from amends.letters.kinds import LetterKind
 from daemon.outbox import duty as outbox_duty
 from daemon.outbox.courier import Courier
 from daemon.outbox.duty import pause_after
 from daemon.outbox.wire import Wire
-from tests.builders import AMARA, a_mail, file_mail
+from tests.builders import AMARA, HANDLERS, a_mail, file_mail
 from tests.daemon.outbox.conftest import Killed, Post
 from tests.servers import until
 from tests.servers.smtp import (
@@ -398,6 +399,22 @@ def test_while_the_clock_is_in_doubt_automatic_letters_wait(post: Post) -> None:
         assert post.server.letters == []
         post.doubt = None
         until(lambda: post.states() == ["sent", "sent"])
+
+
+def test_while_the_store_is_in_doubt_staff_are_told_all_the_same(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_duty, "_BATCH", 1)  # what is held must not stand in front of what leaves
+    post.complaints(2)
+    with post.office.book.write() as session:
+        mark_restored(session, now=post.office.now())
+    post.clock.ahead += timedelta(days=40)
+    while clockwork.tick(post.office, now=post.office.now()):
+        pass
+    with post.at_work(post.outbox()) as heart:
+        until(lambda: "The database was restored" in (heart.error or ""))
+    told = {letter.rcpt_to[0] for letter in post.server.letters}
+    assert told and told <= {one.get("address") for one in HANDLERS}
+    assert {one.state for one in post.letters() if one.staff} == {"sent"}
+    assert {one.state for one in post.letters() if not one.staff} == {"queued"}
 
 
 def test_letters_that_look_like_a_loop_wait_alone_and_the_duty_says_so(post: Post) -> None:
