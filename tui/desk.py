@@ -136,6 +136,10 @@ class Desk:
         """The bands of urgency now; with holidays once `warm` has loaded them."""
         return signs.bounds(self.now(), self.zone, self.office.__dict__.get("calendar"))
 
+    def load(self) -> None:
+        """Load what every question to the store needs, where a child process has asked the first."""
+        import amends.ledger.views  # noqa: F401
+
     def warm(self) -> None:
         """Load what the first screen does without, so that the next ones need not wait."""
         import amends.casework.correspondence

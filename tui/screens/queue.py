@@ -102,8 +102,16 @@ class QueueScreen(CaseListing):
         self.cases.show_cases(snapshot.ids, snapshot.rows, snapshot.bounds)
         self._titles()
         if first:
-            self.call_after_refresh(self.house.watch_the_store)
-            self.call_after_refresh(lambda: self.ask("warm", self._warm, lambda _: self.minute()))
+            self.opening(1)  # any key may lead to a question, and the event loop would stand still while SQL is loaded
+            self.call_after_refresh(self._load)
+
+    def _load(self) -> None:
+        self.ask("load", self.desk.load, self._loaded, opens=True)
+        self.opening(-1)
+
+    def _loaded(self, _: None) -> None:
+        self.house.watch_the_store()
+        self.ask("warm", self._warm, lambda _: self.minute())
 
     def _warm(self) -> None:
         time.sleep(0.3)  # the first picture goes out first
