@@ -18,6 +18,7 @@ import pyte
 import pytest
 
 from tests.house import ROOT
+from tui.health import UNKNOWN
 
 
 class Terminal:
@@ -82,10 +83,10 @@ class Terminal:
         os.write(self._fd, data.encode() if isinstance(data, str) else data)
 
     def quiet(self, seconds: float = 0.4) -> None:
-        """Wait until nothing has come for so long."""
-        last = time.monotonic()
+        """Wait until nothing has come for so long, and the program has looked at the store: until then keys may wait."""
+        began = last = time.monotonic()
         size = len(self.raw)
-        while time.monotonic() - last < seconds:
+        while time.monotonic() - last < seconds or (UNKNOWN.words in self.text and time.monotonic() - began < 60.0):
             if not self.pump():
                 return
             if len(self.raw) != size:
