@@ -110,11 +110,11 @@ class House:
         return [event for event in list(self.log) if event.get("event") == name]
 
     def stop(self) -> int:
-        """SIGTERM, and its exit status; it has promised to end within ten seconds."""
+        """SIGTERM, and its exit status."""
         daemon = self._forget()
         daemon.send_signal(signal.SIGTERM)
         try:
-            return daemon.wait(15)
+            return daemon.wait(60)
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()
@@ -166,7 +166,7 @@ class House:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
 
 

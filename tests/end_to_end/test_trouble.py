@@ -22,7 +22,7 @@ from bench.mails import a_mailbox
 pytestmark = pytest.mark.server("dovecot")
 
 MAILS = a_mailbox(complaints=5, replies=0, seed=11)
-PATIENCE = 60.0
+PATIENCE = 180.0
 until = partial(until_seen, every=0.1)  # a look into the store takes its time from the daemon
 PLAIN = {"plus_addressing": False}
 

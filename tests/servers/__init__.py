@@ -35,7 +35,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(seen: Callable[[], object], *, seconds: float = 60.0, what: str = "it") -> None:
+def until(seen: Callable[[], object], *, seconds: float = 180.0, what: str = "it") -> None:
     """Return as soon as `seen()` is true; fail the test after so many seconds."""
     end = time.monotonic() + seconds
     while not seen():

@@ -110,7 +110,7 @@ class Account:
     @contextmanager
     def client(self, folder: str | None = None) -> Iterator[IMAPClient]:
         """A logged-in client of its own, with `folder` selected."""
-        client = IMAPClient("127.0.0.1", self.server.port, ssl=False, timeout=SocketTimeout(10, 30))
+        client = IMAPClient("127.0.0.1", self.server.port, ssl=False, timeout=SocketTimeout(60, 180))
         try:
             client.normalise_times = False
             client.login(self.username, self.password)

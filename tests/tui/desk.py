@@ -37,7 +37,7 @@ from tui.desk import Desk
 from tui.health import UNKNOWN
 from tui.prefs import Prefs
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 180.0  # seconds
 A_MOMENT = 0.25  # seconds: the longest of our pauses after which a screen follows a key
 COMPLAINTS = (
     ("Edith Kowalski", "No heating since Friday", 33, "The boiler has been off since Friday and I am 81."),

@@ -70,13 +70,13 @@ class Terminal:
         self._stream.feed(data)
         return True
 
-    def wait(self, seen: Callable[[], object], *, seconds: float = 30.0) -> None:
+    def wait(self, seen: Callable[[], object], *, seconds: float = 180.0) -> None:
         end = time.monotonic() + seconds
         while not seen():
             if not self.pump() or time.monotonic() > end:
                 pytest.fail(f"waited in vain; the screen shows:\n{self.text}")
 
-    def wait_for(self, words: str, *, seconds: float = 30.0) -> None:
+    def wait_for(self, words: str, *, seconds: float = 180.0) -> None:
         self.wait(lambda: words in self.text, seconds=seconds)
 
     def send(self, data: str | bytes) -> None:
@@ -92,7 +92,7 @@ class Terminal:
             if len(self.raw) != size:
                 last, size = time.monotonic(), len(self.raw)
 
-    def status(self, seconds: float = 15.0) -> int:
+    def status(self, seconds: float = 120.0) -> int:
         """The exit status, once it has ended by itself."""
         end = time.monotonic() + seconds
         while not self._ended and time.monotonic() < end:

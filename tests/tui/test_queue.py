@@ -283,7 +283,7 @@ async def test_times_are_shown_as_what_is_left_on_request(tmp_path, monkeypatch)
         assert "1d 14h" in row_of(pilot, "Dana Yilmaz")
 
 
-async def wait_for(pilot, seen, seconds=60.0):
+async def wait_for(pilot, seen, seconds=180.0):
     import time
 
     end = time.monotonic() + seconds

@@ -28,7 +28,7 @@ class Tmux:
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["tmux", "-L", self._name, *arguments], env=self._env, capture_output=True, text=True, timeout=20
+            ["tmux", "-L", self._name, *arguments], env=self._env, capture_output=True, text=True, timeout=120
         )
         return done.stdout
 
@@ -43,7 +43,7 @@ class Tmux:
         self._run("send-keys", "-l", words)
 
     def wait_for(self, words: str) -> None:
-        until(lambda: words in self.text, seconds=60, what=f"'{words}' on:\n{self.text}")
+        until(lambda: words in self.text, seconds=180, what=f"'{words}' on:\n{self.text}")
 
     def close(self) -> None:
         self._run("kill-server")

@@ -30,20 +30,20 @@ def server(monkeypatch):
 
 @pytest.fixture
 def box(server):
-    with IMAPClient(HOST, server.imap_port, ssl=False, timeout=20) as client:
+    with IMAPClient(HOST, server.imap_port, ssl=False, timeout=120) as client:
         client.login("complaints", "pw")
         yield client
 
 
 def _told(box):
     """What the server tells whoever idles, once a whole line is there: imapclient takes half of one for broken."""
-    assert select.select([box.socket()], [], [], 20)[0]
+    assert select.select([box.socket()], [], [], 120)[0]
     time.sleep(0.2)
-    return box.idle_check(timeout=20)
+    return box.idle_check(timeout=120)
 
 
 def _send(server, recipient, sender="a@x.example", raw=MAIL):
-    with smtplib.SMTP(HOST, server.smtp_port, timeout=20) as smtp:
+    with smtplib.SMTP(HOST, server.smtp_port, timeout=120) as smtp:
         smtp.sendmail(sender, [recipient], raw)
 
 
@@ -87,7 +87,7 @@ def test_a_letter_to_nobody_comes_back_to_its_return_path_and_a_report_never_doe
 
 
 def test_a_wrong_password_opens_nothing(server):
-    with IMAPClient(HOST, server.imap_port, ssl=False, timeout=20) as client, pytest.raises(client.Error):
+    with IMAPClient(HOST, server.imap_port, ssl=False, timeout=120) as client, pytest.raises(client.Error):
         client.login("complaints", "wrong")
 
 

@@ -100,7 +100,7 @@ class Desk:
         return pulse
 
     @staticmethod
-    def until(seen: Callable[[], object], pulse: HandPulse, seconds: float = 60.0) -> None:
+    def until(seen: Callable[[], object], pulse: HandPulse, seconds: float = 180.0) -> None:
         until(
             lambda: seen() or pulse.raised, seconds=seconds, what=f"the intake; it says {pulse.error!r} {pulse.detail}"
         )

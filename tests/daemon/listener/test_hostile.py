@@ -241,7 +241,7 @@ def test_a_client_that_does_not_read_is_cut_off(office, monkeypatch):
     monkeypatch.setattr("daemon.listener.session._LINGER", 0.2)
     with (
         listening(office, lmtp="unix:amends-lmtp.sock", timeout_seconds=1) as network,
-        Client(socket_of(office), timeout=8) as client,
+        Client(socket_of(office), timeout=120) as client,
     ):
         client.greet().say(f"MAIL FROM:<{HER}>")
         with pytest.raises((BrokenPipeError, ConnectionResetError)):

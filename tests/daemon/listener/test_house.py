@@ -72,7 +72,7 @@ def deliver(config: Path, number: int) -> bool:
     her = f"edith{number}@example.org"
     raw = b"Message-ID: <%d@example.org>\r\n" % number + MAIL.replace(b"edith@example.org", her.encode())
     try:
-        with smtplib.LMTP(str(config.parent / "amends-lmtp.sock"), timeout=20) as client:
+        with smtplib.LMTP(str(config.parent / "amends-lmtp.sock"), timeout=120) as client:
             return client.sendmail(her, [US], raw) == {}
     except (OSError, smtplib.SMTPException):
         return False
