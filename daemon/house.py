@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from amends.casework import duty as rows
+from amends.casework.actors import missing_supervisor
 from amends.casework.office import Office, open_office
 from amends.config import Settings
 from amends.kernel.errors import ConfigError, NeedsOperator, TryLater
@@ -129,6 +130,8 @@ def build(office: Office, pool: ReadingPool) -> list[Duty]:
         wake = outbox.wake
     else:
         log.warning("house.no-smtp", why="The configuration has no [smtp]: letters are written, and wait.")
+    if nobody := missing_supervisor(settings, office.packs_at(office.now())):
+        log.warning("house.no-supervisor", why=nobody)
     duties.append(ClockDuty(office, doubt, owner=owner, wake_outbox=wake))
     duties.append(SelfCheckDuty(office, doubt, owner=owner))
     if settings.mailbox:

@@ -253,6 +253,23 @@ def stage_words(case: CaseView, at: Bounds, me: str = "") -> str:
     }.get(final.state, row.stage)
 
 
+def not_told(case: CaseView, at: Bounds) -> str:
+    """What no longer holds since the letter that told of it came back; "" where nothing hangs on such a letter."""
+    for one in sorted(case.letters, key=lambda one: one.id, reverse=True):
+        for effect, what in (("extends", "More time for"), ("pauses", "The pause of")):
+            word = one.facts.get(effect) if one.state == "bounced" else None
+            deadline = next((each for each in case.deadlines if word and _is_meant(each, word["of"], case)), None)
+            if deadline is not None and deadline.met_at is None and deadline.state != "cancelled":
+                due = moment(deadline.due_at, at.now, at.zone)
+                return f"{what} {short_label(case, deadline)} is off: its letter came back (3, then C); due {due}"
+    return ""
+
+
+def _is_meant(deadline: DeadlineView, of: Sequence[str | int], case: CaseView) -> bool:
+    kind, occurrence, *pack = of
+    return (deadline.kind, deadline.occurrence, deadline.pack) == (kind, occurrence, pack[0] if pack else case.pack)
+
+
 def clocks(case: CaseView, at: Bounds) -> list[Span]:
     """Every deadline with its sign: what is owed first, then what was met."""
     spans: list[Span] = []

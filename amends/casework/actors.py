@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from amends.config import DAEMON_LOGIN, Settings
 from amends.kernel.errors import Refused
+
+if TYPE_CHECKING:  # who acts is asked where no pack is read
+    from amends.deadlines.model import Pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,35 @@ def address_of(settings: Settings, login: str | None) -> str:
 
 def supervisors(settings: Settings) -> list[str]:
     return [person.login for person in settings.handler if person.role == "supervisor"]
+
+
+def whom_to_ask(settings: Settings) -> str:
+    """Where a supervisor's word is wanted: `ask sam`, or what to do where nobody is one."""
+    if them := ", ".join(supervisors(settings)):
+        return f"ask {them}"
+    return 'nobody is one, so let the operator give a [[handler]] of the configuration role = "supervisor"'
+
+
+def missing_supervisor(settings: Settings, packs: Iterable[Pack]) -> str | None:
+    """In a sentence: that these packs want a supervisor's word, and that none of the handlers is one; else None.
+
+    Without any handlers in the configuration everybody is a supervisor (`identify`).
+    """
+    if not settings.handler or supervisors(settings):
+        return None
+    wanted = [
+        f"{rule.id} of {pack.id}"
+        for pack in packs
+        for rule in pack.deadline
+        if any(part is not None and part.by == "supervisor" for part in (rule.extension, rule.pause))
+    ]
+    if not wanted:
+        return None
+    others = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
+    return (
+        f"More time or a pause for {wanted[0]}{others} is a supervisor's word, and no [[handler]] has "
+        'role = "supervisor", so nobody can give it; give that role to one.'
+    )
 
 
 def is_here(settings: Settings, login: str) -> bool:

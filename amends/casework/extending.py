@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from amends.casework import effects
-from amends.casework.actors import Actor, supervisors
+from amends.casework.actors import Actor, whom_to_ask
 from amends.casework.casefile import CaseFile
 from amends.casework.plans import is_paused, pauses_of, rule_behind
 from amends.deadlines.clocks import counting, ticks_of
@@ -49,8 +49,8 @@ def grant(file: CaseFile, deadline: Deadline, *, to: date, reason: str, actor: A
     effects.must_not_change_already(file, deadline)
     extension = rule.extension
     if extension is not None and extension.by == "supervisor" and actor.role != "supervisor":
-        them = ", ".join(supervisors(file.office.settings)) or "a supervisor"
-        raise Refused(f"More time for '{deadline.kind}' is a supervisor's word ({rule.basis}); ask {them}.")
+        whom = whom_to_ask(file.office.settings)
+        raise Refused(f"More time for '{deadline.kind}' is a supervisor's word ({rule.basis}); {whom}.")
     if extension is not None and extension.notice_by != "none" and file.now > deadline.due_at:
         raise Refused(f"'{deadline.kind}' has passed, and more time must be announced before; answer it late.")
     file.record(

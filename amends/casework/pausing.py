@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from amends.cases.stages import Waiting
 from amends.casework import effects
-from amends.casework.actors import Actor, supervisors
+from amends.casework.actors import Actor, whom_to_ask
 from amends.casework.casefile import CaseFile
 from amends.casework.extending import rule_of
 from amends.casework.plans import is_paused, pauses_of, stands_on
@@ -39,8 +39,8 @@ def grant(file: CaseFile, deadline: Deadline, *, reason: str, actor: Actor) -> d
     if not reason.strip():
         raise Refused("A pause needs a reason that stands on the record; write one.")
     if pause.by == "supervisor" and actor.role != "supervisor":
-        them = ", ".join(supervisors(file.office.settings)) or "a supervisor"
-        raise Refused(f"To stop the clock of '{deadline.kind}' is a supervisor's word ({pause.basis}); ask {them}.")
+        whom = whom_to_ask(file.office.settings)
+        raise Refused(f"To stop the clock of '{deadline.kind}' is a supervisor's word ({pause.basis}); {whom}.")
     effects.must_not_change_already(file, deadline)
     until = _until(file, deadline, pack, pause, at=file.now)
     file.record("pause-granted", **file.which(deadline), approver=actor.login, digest=words_seal(file.row, reason))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 
+from amends.casework.actors import missing_supervisor
 from amends.config import Settings
 from amends.deadlines.calendar import calendar_of
 from amends.deadlines.packs import regimes_of
@@ -41,8 +42,10 @@ def check_policy(settings: Settings, *, now: datetime) -> Iterator[Finding]:
             "policy", f"policy.folder: there is no folder {settings.path(own)}; make it or take the setting out."
         )
     today = now.astimezone(organisation.zone).date()
-    for regime in regimes_of(settings):
-        pack = regime.at(now, organisation.zone)
+    packs = [regime.at(now, organisation.zone) for regime in regimes_of(settings)]
+    if nobody := missing_supervisor(settings, packs):
+        yield warning("policy", nobody)
+    for pack in packs:
         yield from _age(pack.id, pack.effective_from, pack.effective_to, today)
         if pack.verified:
             yield ok("policy", f"{pack.name}, version {pack.version}, {len(pack.deadline)} deadlines.")

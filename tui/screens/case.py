@@ -165,7 +165,8 @@ class CaseScreen(ClockVerbs):
 
     def _banner(self, case: CaseView) -> str:
         if case.row.undelivered:
-            return "A letter did not arrive: the outbox (3) says why, and C there mends it."
+            lost = thread.not_told(case, self._at) if self._at is not None else ""
+            return lost or "A letter did not arrive: the outbox (3) says why, and C there mends it."
         if case.merged_into:
             return f"Merged into {case.merged_into}: answers arrive there. m=Take it back"
         if self._blocked is not None:
