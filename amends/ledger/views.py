@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from array import array
 from collections.abc import Iterable, Sequence
@@ -86,7 +87,12 @@ def _ordered(statement: Select[*tuple[Any, ...]], view: View) -> Select[*tuple[A
 def queue_ids(session: Session, view: View) -> array[int]:
     """The ids of the cases in `view`, most urgent first: a snapshot of 8 bytes a case."""
     statement = _ordered(select(key(Case.id)).where(*_where(view)), view)
-    return array("q", session.connection().execute(statement).scalars())
+    connection = session.connection()
+    if connection.dialect.name != "sqlite":
+        return array("q", connection.execute(statement).scalars())
+    # One text of them all, which SQLite keeps in the order of the inner SELECT: a row each takes four times as long.
+    told = connection.execute(select(func.group_concat(statement.subquery().c.id))).scalar()
+    return array("q", json.loads(f"[{told or ''}]"))
 
 
 def queue_rows(session: Session, ids: Sequence[int], *, now: datetime) -> dict[int, QueueRow]:

@@ -18,6 +18,7 @@ from tui.screens.cases import CaseListing
 
 STILL_SECONDS: Final = 30.0
 """After so long without a key, on the first row and with no marks, what is new is shown by itself."""
+_BLOCK: Final = 512
 EMPTY: Final = {
     "open": "No open cases. New mail appears here by itself.",
     "mine": "Nothing of yours is open. Press v for another view, or A on a case to take it.",
@@ -40,9 +41,25 @@ def look_again(desk: Desk, kind: Kind, before: Sequence[int], seen: Sequence[int
     """What became of the list `before`; rows are read for `seen` alone."""
     snapshot = desk.snapshot(kind)
     rows = desk.rows(seen)
-    now, then = set(snapshot.ids), set(before)
+    now, then = map(set, _but_for_ends(snapshot.ids, before))
     gone = {key: _why_gone(rows.get(key)) for key in seen if key in then and key not in now}
     return Refreshed(snapshot, rows, len(now - then), gone)
+
+
+def _but_for_ends(one: Sequence[int], other: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """Both without most of what they begin and end with alike: a set of a million ids takes long to make."""
+    start = _alike(one, other)
+    one, other = one[start:], other[start:]
+    end = _alike(one[::-1], other[::-1])
+    return one[: len(one) - end], other[: len(other) - end]
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many are the same at the start of both; a few of them may be left out."""
+    same = 0
+    while same < len(one) and one[same : same + _BLOCK] == other[same : same + _BLOCK]:
+        same += _BLOCK
+    return min(same, len(one))
 
 
 def _why_gone(row: QueueRow | None) -> str:

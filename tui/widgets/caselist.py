@@ -57,7 +57,8 @@ class CaseList(RowList):
         self.gone.clear()
         self.bounds = bounds
         self._keep(rows.values())
-        self.marked = {key: None for key in self.marked if key in set(ids)} if self.marked else {}
+        shown = set(ids) if self.marked else ()
+        self.marked = {key: None for key in self.marked if key in shown}
         self.show(ids, on=on)
 
     def fill(self, rows: Mapping[int, QueueRow], *, asked: Iterable[int] = ()) -> None:
