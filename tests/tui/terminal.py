@@ -83,7 +83,7 @@ class Terminal:
         os.write(self._fd, data.encode() if isinstance(data, str) else data)
 
     def quiet(self, seconds: float = 0.4) -> None:
-        """Wait until nothing has come for so long, and the program has looked at the store: until then keys may wait."""
+        """Wait until nothing has come for so long, and it has looked at the store: until then keys may wait."""
         began = last = time.monotonic()
         size = len(self.raw)
         while time.monotonic() - last < seconds or (UNKNOWN.words in self.text and time.monotonic() - began < 60.0):

@@ -152,8 +152,7 @@ def test_hostile_mail_is_harmless_on_every_screen(office, opened):
     terminal.wait_for("gap left")
     terminal.send("\x1b[15~")
     terminal.wait_for("Review")
-    terminal.quiet()
-    assert "[bold]x[/bold] x[/y]" in terminal.text or "[@click" in terminal.text
+    terminal.wait(lambda: "[bold]x[/bold] x[/y]" in terminal.text or "[@click" in terminal.text)
     assert not unclean(terminal.raw)
     for sequence in (b"\x1b]52", b"\x1b]0;title", b"\x1b]8;", b"evil.example\x07"):
         assert sequence not in terminal.raw
@@ -172,8 +171,7 @@ def test_the_terminals_own_cursor_follows_the_row(opened):
     first = terminal.screen.cursor.y
     assert terminal.screen.display[first].startswith(">")
     terminal.send("j")
-    terminal.quiet()
-    assert terminal.screen.cursor.y == first + 1 and not terminal.screen.cursor.hidden
+    terminal.wait(lambda: terminal.screen.cursor.y == first + 1 and not terminal.screen.cursor.hidden)
 
 
 def test_a_paste_with_control_codes_presses_no_keys(office, opened):
