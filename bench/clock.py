@@ -89,7 +89,7 @@ def _idle(office: Office) -> dict[str, Any]:
         assert clockwork.tick(office, now=now, failed={}) == 0, "there is something due"
 
     def look() -> None:
-        assert clockwork.next_instant(office) is not None
+        assert clockwork.next_instant(office, now=office.now()) is not None
 
     return {"tick": _timed(tick), "look": _timed(look)}
 
@@ -143,7 +143,7 @@ def _work(office: Office) -> list[dict[str, Any]]:
     """All instants of the cases that fall due together, one after another; what they write leaves in between."""
     _ = office.key, office.calendar, office.templates, office.packs_at(office.now())  # as in a daemon that runs
     rounds = []
-    while (at := clockwork.next_instant(office)) is not None:
+    while (at := clockwork.next_instant(office, now=office.now())) is not None:
         what = _wanted(office, at)
         rounds.append(_round(office, what, at))
         _leave(office, at)
@@ -288,7 +288,7 @@ def _moved(office: Office) -> _Pace:
             raise _Enough
 
     with _paced(office) as pace, suppress(_Enough):
-        policychange.apply(office, "We are closed.", actor=actor, after_each=until_enough)
+        policychange.apply(office, "We are closed.", actor=actor, clock=office.now, after_each=until_enough)
     return pace
 
 

@@ -84,7 +84,7 @@ def _file_due(office: Office, due: int, now: datetime) -> datetime:
     for start in range(1, due + 1, _BATCH):
         _file(office, range(start, min(start + _BATCH, due + 1)), received, evening)
         _post(office, evening)
-    while (at := clockwork.next_instant(office)) is not None and at <= now:
+    while (at := clockwork.next_instant(office, now=office.now())) is not None and at <= now:
         while clockwork.tick(office, now=at):
             pass
         _post(office, at)

@@ -39,8 +39,10 @@ NOT_LATE: Final[Mapping[str, int]] = {}
 LATE: Final = timedelta(minutes=5)  # a tick found later than this is marked late in the ledger
 
 
-def next_instant(office: Office, *, failed: Collection[int] = (), unwritten: Collection[str] = ()) -> datetime | None:
-    """The next instant at which there is something to do.
+def next_instant(
+    office: Office, *, now: datetime, failed: Collection[int] = (), unwritten: Collection[str] = ()
+) -> datetime | None:
+    """The next instant, seen from `now`, at which there is something to do.
 
     The deadlines in `failed` are passed over, and the daily letters to the logins in `unwritten`.
     """
@@ -50,7 +52,6 @@ def next_instant(office: Office, *, failed: Collection[int] = (), unwritten: Col
         .order_by(col(Deadline.tick_at))
         .limit(len(failed) + 1)
     )
-    now = office.now()  # first: the first look at a fast clock may write, and a reader would keep itself from it
     with office.book.read() as session:
         rows = session.connection().execute(statement)
         planned = next((at for number, at in rows if number not in failed), None)

@@ -220,32 +220,40 @@ class Applied:
         }
 
 
-def apply(office: Office, reason: str, *, actor: Actor, after_each: Callable[[Applied], None] | None = None) -> Applied:
+def apply(
+    office: Office,
+    reason: str,
+    *,
+    actor: Actor,
+    clock: Callable[[], datetime],
+    after_each: Callable[[Applied], None] | None = None,
+) -> Applied:
     """Let every open deadline be what the calendar and the packs of now make of it, a few cases in a transaction.
 
     Between two of them, while the next cases are counted, others can write.  What was breached, met or has passed stays
-    as it is; a date given by an extension stands.  Broken off, it is gone on with by doing it again.  Raises Refused
-    without a reason, and for who may only read.
+    as it is; a date given by an extension stands.  Broken off, it is gone on with by doing it again.  `clock` is asked
+    before each of them, as by `look_through`: a million cases take minutes.  Raises Refused without a reason, and for
+    who may only read.
     """
     actor.may_write()
     reason = one_line(reason, 500)
     if not reason:
         raise Refused("A change of dates needs a reason that can be read years later; write one: --reason WHY.")
-    now = office.now()
+    now = clock()
     with office.book.write() as session:
         first_look(office, session, now=now)
         change = seen(office, session)
         done = Applied(_enter(session, change, actor, reason, at=now))
-    for looked in look_through(office, clock=office.now, chunk=TOGETHER):
+    for looked in look_through(office, clock=clock, chunk=TOGETHER):
         if wanted := {one.difference.case_id for one in looked.found if _mends(one)}:
-            _apply_to(office, wanted, reason, done, actor=actor)
+            _apply_to(office, wanted, reason, done, actor=actor, clock=clock)
         done.looked_at += looked.cases
         if after_each is not None:
             after_each(done)
     with office.book.write() as session:
         # The ledger first, as in `settle`: else the two wait for each other.
-        storewide.enter(session, at=office.now(), actor=actor.login, kind="policy-applied", data=done.as_json())
-        _renew(office, session, now=office.now())
+        storewide.enter(session, at=clock(), actor=actor.login, kind="policy-applied", data=done.as_json())
+        _renew(office, session, now=clock())
         session.connection().execute(delete(Meta).where(col(Meta.name) == CHECKED))
     return done
 
@@ -254,10 +262,18 @@ def _mends(found: Found) -> bool:
     return found.recount is not None or found.row is not None or found.difference.sort is Sort.NEXT
 
 
-def _apply_to(office: Office, case_ids: Collection[int], reason: str, done: Applied, *, actor: Actor) -> None:
+def _apply_to(
+    office: Office,
+    case_ids: Collection[int],
+    reason: str,
+    done: Applied,
+    *,
+    actor: Actor,
+    clock: Callable[[], datetime],
+) -> None:
     """The same of these cases, which are counted again under their locks: meanwhile one may have been answered."""
     with office.book.write() as session:
-        files = CaseFiles(office, session, actor=actor, now=office.now())
+        files = CaseFiles(office, session, actor=actor, now=clock())
         files.open_all(case_ids)
         with files.together():
             found = _mend(files, reason, done.change)

@@ -143,7 +143,7 @@ def apply(office: Office, reason: str, *, login: str | None, as_json: bool) -> i
         def tell(done: Applied) -> None:
             progress.show(done.looked_at, _of_all(done.looked_at, cases))
 
-        done = policychange.apply(office, reason, actor=actor, after_each=tell)
+        done = policychange.apply(office, reason, actor=actor, clock=office.now, after_each=tell)
     if as_json:
         say.document(done.as_json())
     else:

@@ -103,10 +103,11 @@ class ClockDuty:
         longest = min(_LOOK_EVERY, max(clockwork.LATE / timedelta(seconds=2) / speed, _SHORTEST * 10))
         if not busy:
             return longest
-        upcoming = clockwork.next_instant(self._office, failed=self._failed, unwritten=self._unwritten)
+        now = self._office.now()
+        upcoming = clockwork.next_instant(self._office, now=now, failed=self._failed, unwritten=self._unwritten)
         if upcoming is None:
             return longest
-        seconds = (upcoming - self._office.now()) / timedelta(seconds=1) / speed
+        seconds = (upcoming - now) / timedelta(seconds=1) / speed
         return min(max(seconds, _SHORTEST), longest)
 
 

@@ -74,7 +74,7 @@ class SelfCheckDuty:
 
     def _clock_is_behind(self) -> bool:
         """Whether deadlines wait for the clock after a time in which it stood; they would all look missed."""
-        upcoming = clockwork.next_instant(self._office)
+        upcoming = clockwork.next_instant(self._office, now=self._office.now())
         behind = upcoming is not None and upcoming < self._office.now() - clockwork.LATE
         if not behind:
             self._waits_since = None

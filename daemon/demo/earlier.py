@@ -106,7 +106,10 @@ class _History:
         while True:
             due = [
                 instant
-                for instant in (clockwork.next_instant(self._office), post.next_leaving(self._office))
+                for instant in (
+                    clockwork.next_instant(self._office, now=self._office.now()),
+                    post.next_leaving(self._office),
+                )
                 if instant is not None and instant <= until
             ]
             if not due:

@@ -53,7 +53,7 @@ class Verbs:
     def run_to(self, now: datetime) -> None:
         """Let the clock and the outbox do what falls due until now, each at its instant."""
         while True:
-            coming = (clockwork.next_instant(self._office), post.next_leaving(self._office))
+            coming = (clockwork.next_instant(self._office, now=self._office.now()), post.next_leaving(self._office))
             due = [instant for instant in coming if instant is not None and instant <= now]
             if not due:
                 break

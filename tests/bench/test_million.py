@@ -34,7 +34,7 @@ def test_nothing_is_due_now_and_then_the_same_thing_for_all_that_fall_due_togeth
     assert clockwork.tick(office, now=NOW + timedelta(hours=1)) == 0
     fired = Counter()
     while "breach" not in fired:
-        at = clockwork.next_instant(office)
+        at = clockwork.next_instant(office, now=office.now())
         action = _action_at(office, at)
         while done := clockwork.tick(office, now=at):
             fired[action] += done

@@ -87,7 +87,7 @@ def test_a_change_that_is_applied_locks_its_cases_in_the_order_of_the_outbox(off
     with office.book.write() as session:  # what is damaged is mended too
         session.execute(text("UPDATE deadlines SET tick_at = NULL"))
     while_another_locks_in_order(
-        office, cases, lambda: moved.append(policychange.apply(office, "We are closed.", actor=SAM))
+        office, cases, lambda: moved.append(policychange.apply(office, "We are closed.", actor=SAM, clock=office.now))
     )
     assert moved[0].cases == len(cases)
 
@@ -112,6 +112,6 @@ def test_a_change_that_is_applied_and_the_nightly_check_that_settles_one(office)
         thread.start()
         assert holds.wait(20)
 
-    policychange.apply(office, "We are closed.", actor=SAM, after_each=before_the_end)
+    policychange.apply(office, "We are closed.", actor=SAM, clock=office.now, after_each=before_the_end)
     thread.join(60)
     assert not thread.is_alive() and faults == []

@@ -548,7 +548,7 @@ def test_a_change_of_the_calendar_that_waits_moves_no_date_by_a_pause(tmp_path):
     post_all(changed, now=DAY_3)
     assert clock(changed, new).due_date == "2026-12-30", "a new case goes by the new calendar at once"
     changed.wall = lambda: NOW + timedelta(days=8)
-    policychange.apply(changed, "We are closed", actor=SAM)
+    policychange.apply(changed, "We are closed", actor=SAM, clock=changed.now)
     assert clock(changed, case_id).due_date == "2026-12-29"
     changed.book.close()
 

@@ -436,7 +436,7 @@ def test_a_letter_that_left_in_time_is_no_breach_however_late_we_learn_of_it(off
     (mine,) = claim(office)
     assert post.before_dot(office, "one", mine.letter_id, now=NOW)
     late = NOW + timedelta(days=9)
-    while (due := clockwork.next_instant(office)) is not None and due <= late:
+    while (due := clockwork.next_instant(office, now=office.now())) is not None and due <= late:
         clockwork.tick(office, now=late)
     assert [d.state for d in case_of(office, case_id).deadlines if d.kind == "ack"] == ["breached"]
     if by == "release":

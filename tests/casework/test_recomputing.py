@@ -86,7 +86,7 @@ def at(office, when):
 
 
 def applied(office, when=NOW, reason="We are closed on 1 December.", actor=SAM):
-    return policychange.apply(at(office, when), reason, actor=actor)
+    return policychange.apply(at(office, when), reason, actor=actor, clock=office.now)
 
 
 def test_applying_moves_each_deadline_with_an_event_of_its_case(office, tmp_path):
@@ -231,7 +231,7 @@ def test_a_warning_that_was_given_is_not_given_again_for_the_new_date(on_sqlite,
 def test_whose_word_and_why_are_asked_for(on_sqlite):
     for reason, actor, said in (("  ", SAM, "needs a reason"), ("why", AUDREY, "auditor")):
         with pytest.raises(Refused, match=said):
-            policychange.apply(on_sqlite, reason, actor=actor)
+            policychange.apply(on_sqlite, reason, actor=actor, clock=on_sqlite.now)
 
 
 @pytest.mark.parametrize(

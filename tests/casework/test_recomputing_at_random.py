@@ -143,7 +143,7 @@ def test_after_a_change_was_applied_nothing_differs(pack: str, steps: list[Step]
         days = [f"{NOW.date() + timedelta(days=dice.randint(1, 60))}" for _ in range(5)]
         changed = an_office_of(Path(folder), pack, closures=days[:4], openings=days[4:], opens="08:00")
         changed.wall = lambda: now
-        policychange.apply(changed, "We are closed", actor=SAM)
+        policychange.apply(changed, "We are closed", actor=SAM, clock=changed.now)
         assert differences(changed, now) == []
         work(changed, now + timedelta(minutes=1))
         assert differences(changed, now + timedelta(minutes=2)) == []

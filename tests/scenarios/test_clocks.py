@@ -163,7 +163,9 @@ def _everything_that_could_hide_it(town: Town, case: CaseView) -> Iterator[Calla
     yield lambda: at_work(lambda: town.respond(case))
     yield lambda: town.do(handling.close, case)
     yield lambda: town.do(handling.reopen, case, "she disagrees")
-    yield lambda: policychange.apply(_with_longer_limits(town), "we give ourselves more time", actor=SAM)
+    yield lambda: policychange.apply(
+        _with_longer_limits(town), "we give ourselves more time", actor=SAM, clock=town.desk.now
+    )
     yield lambda: town.do(handling.close, case, outcome=Outcome.WITHDRAWN, reason="she lets it rest")
 
 

@@ -290,7 +290,7 @@ class Town:
         """The clock has nothing more to do at this hour either, and all that it wrote has left."""
 
         def rests() -> bool:
-            upcoming = clockwork.next_instant(self.desk)
+            upcoming = clockwork.next_instant(self.desk, now=self.desk.now())
             return upcoming is None or upcoming > self.now
 
         self.until(rests, what="the clock to be done")

@@ -105,7 +105,11 @@ def _receive(office: Office, name: str, subject: str, text: str, at: datetime) -
 def _catch_up(office: Office, now: datetime) -> None:
     """Let the clock and the outbox do what fell due until now, each at its instant."""
     while True:
-        due = [at for at in (clockwork.next_instant(office), post.next_leaving(office)) if at is not None and at <= now]
+        due = [
+            at
+            for at in (clockwork.next_instant(office, now=office.now()), post.next_leaving(office))
+            if at is not None and at <= now
+        ]
         if not due:
             return
         clockwork.tick(office, now=min(due))

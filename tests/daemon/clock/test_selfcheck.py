@@ -140,7 +140,7 @@ def test_what_is_wrong_is_an_incident_with_the_first_references_until_it_is_righ
             "amendsd policy check-deadlines names them"
         )
         assert heart.error == f"{words}."
-        policychange.apply(office, "To mend it", actor=SAM)
+        policychange.apply(office, "To mend it", actor=SAM, clock=office.now)
         until(lambda: incidents_of(office) == [] and last(office) is not None)
         until(lambda: heart.state == "running")
 
@@ -158,7 +158,7 @@ def test_a_change_of_the_calendar_is_counted_at_the_start_and_is_no_incident(
         (warning,) = heart.detail["warnings"]
         assert warning.startswith("The calendar changed; ") and "open deadlines would move: amendsd policy" in warning
         assert heart.state == "running" and incidents_of(changed) == []
-        policychange.apply(changed, "We are closed on 1 December", actor=SAM)
+        policychange.apply(changed, "We are closed on 1 December", actor=SAM, clock=changed.now)
         until(lambda: heart.detail.get("warnings") == [])
     changed.book.close()
     with checking(office) as heart:  # the old calendar again
