@@ -74,11 +74,10 @@ def _run(settings: Settings, systemd: Systemd, bell: Bell) -> int:
     office = open_office(settings)
     pool = ReadingPool(settings)
     try:
-        if not _store_is_ready(office, systemd, bell):
+        duties = _begin(office, pool, systemd, bell)
+        if duties is None:
             return DONE
-        require_whole(office)
-        Witness(office).check()
-        unfinished = Supervisor(office, build(office, pool), systemd=systemd).run(bell)
+        unfinished = Supervisor(office, duties, systemd=systemd).run(bell)
     finally:
         pool.close()
         office.book.close()
@@ -86,21 +85,26 @@ def _run(settings: Settings, systemd: Systemd, bell: Bell) -> int:
     return DONE
 
 
-def _store_is_ready(office: Office, systemd: Systemd, bell: Bell) -> bool:
-    """Bring the store up to date; a database that is not there yet is waited for.  False: told to stop meanwhile."""
+def _begin(office: Office, pool: ReadingPool, systemd: Systemd, bell: Bell) -> list[Duty] | None:
+    """Bring the store up to date, and have the duties; None: told to stop meanwhile.
+
+    A database that is not there yet is waited for, and so is one that goes away again before all is done.
+    """
     failures = 0
     while True:
         try:
             if migrate(office.book):
                 log.info("house.migrated")
-            return True
+            require_whole(office)
+            Witness(office).check()
+            return build(office, pool)
         except TryLater as away:
             failures += 1
             pause = pause_after(failures, spread=0.0)
             log.warning("house.waits-for-store", why=str(away), again_in_s=round(pause))
             systemd.status("waiting for the database")
             if bell.wait(pause):
-                return False
+                return None
 
 
 def require_whole(office: Office) -> None:
