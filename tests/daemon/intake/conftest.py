@@ -26,7 +26,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingPool]:
 
 
 @pytest.fixture(autouse=True)
-def _ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is a moment lost that only spares a server."""
     monkeypatch.setattr("daemon.intake.line.ASK_EVERY", 0.02)
     monkeypatch.setattr("daemon.intake.duty.STAND_BY", 0.02)

@@ -94,10 +94,11 @@ def test_it_ends_at_once_while_a_token_server_does_not_answer(office_with, token
     [(30, "warning", "ends in 30 days"), (7, "warning", "ends in 7 days"), (1, "error", "ends in 1 day,")],
 )
 def test_the_end_of_a_secret_is_told_in_the_row_and_once_in_the_log(
-    office_with, token_server, days_before, level, words
+    office_with, token_server, days_before, level, words, monkeypatch
 ):
+    monkeypatch.setattr("daemon.oauth.duty._AT_LEAST", 0.05)
     now = datetime(END.year, END.month, END.day, 12, tzinfo=UTC) - timedelta(days=days_before)
-    token_server.life = 1
+    token_server.life = 0.2
     with structlog.testing.capture_logs() as lines, at_work(office_with(now=now, secret_expires=END)) as pulse:
         until(lambda: len(token_server.asked) >= 3 and "warnings" in pulse.detail, what="some looks and the row")
     [warning] = pulse.detail["warnings"]

@@ -15,7 +15,7 @@ from daemon.oauth.login import credentials
 from daemon.reading.pool import ReadingPool
 from tests.builders import an_office
 from tests.daemon.intake.bench import Desk, a_complaint
-from tests.daemon.intake.conftest import pool  # noqa: F401
+from tests.daemon.intake.conftest import ends_at_once, pool  # noqa: F401
 from tests.servers.dovecot import Account, Dovecot
 from tests.servers.tokens import CLIENT_SECRET, TokenServer
 
