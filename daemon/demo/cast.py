@@ -24,7 +24,7 @@ from daemon.demo.mailserver import HOST, Hands
 from daemon.demo.photos import photo
 
 DECISION: Final = "Our answer to your complaint"  # in the subject of a final response
-THINKS: Final = 5  # so many times as long as between two mails somebody takes to answer a letter
+THINKS: Final = 15  # so many times as long as between two mails somebody takes to answer a letter
 QUICK: Final = 8  # so many write in the first seconds, the rest one at a time
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -25,6 +25,7 @@ def test_the_desk_has_cases_in_hand_in_every_state(tmp_path, sqlite_url, now):
     with office.book.read() as session:
         rows = views.queue(session, views.View(), now=now)
         closed = views.queue(session, views.View(closed=True), now=now)
+        cases = {row.complainant_name: views.case(session, row.id, now=now) for row in rows}
     assert not verify(office.book).problems
     writers = {earlier.mail.address for earlier in read_earlier()}
     told = [to for to, letter in delivered if is_automatic(letter) and "We have received" in _subject(letter)]
@@ -33,6 +34,9 @@ def test_the_desk_has_cases_in_hand_in_every_state(tmp_path, sqlite_url, now):
     assert {row.handler for row in rows} > {None} and {row.severity for row in rows} >= {"high"}
     assert any(row.waiting for row in rows) and [row.stage for row in closed] == ["closed"]
     assert now - timedelta(days=32) < min(row.received_at for row in rows) < now
+    clocks = {name: {one.label for one in case.deadlines} for name, case in cases.items()}
+    assert clocks["Graham Tull"] >= {"FINAL", "FINAL*", "REPAIR"} and "REPAIR" not in clocks["Bernadette Quinn"]
+    assert [row.complainant_name for row in rows if row.due_at and row.due_at < now] == ["Walter Strickland"]
     office.book.close()
 
 
