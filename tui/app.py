@@ -397,7 +397,7 @@ class AmendsApp(App[None]):
         self.push_screen(LetterScreen(letter))
 
     def action_find(self) -> None:
-        self.go("search")
+        self.action_go("search")
 
     def action_go_to_case(self) -> None:
         from tui.dialogs.ask import AskLine

@@ -78,7 +78,7 @@ def row_line(row: Row, at: Bounds, width: int, *, tags: Mapping[str, str], left:
         (fit(label, 6) + " ", "strong" if owed else "muted"),
     ]
     if tags:
-        spans.append((fit(tags.get(row.pack, row.pack), CELLS) + " ", "muted"))
+        spans.append((fit(tags.get(row.pack, ""), CELLS) + " ", "muted"))
     spans.append((fit(whose, 4) + " ", "accent"))
     taken = sum(len(words) for words, _ in spans)
     spans.append((fit(prose(f"{action}{number}"), max(8, width - taken)), "text" if owed else "muted"))

@@ -39,7 +39,7 @@ def _harmless(segment: Segment) -> Segment:
     return Segment(text, style, control)
 
 
-_PLAIN: Final = str.maketrans("▲·✓–—…┄│─╭╮╰╯‹›→←↑↓•", "^.v--~-|-++++<>><^v*")
+_PLAIN: Final = str.maketrans("▲▾·✓–—…┄│─╭╮╰╯‹›→←↑↓•▏▎▌┃▔▁▂▃▄▅▆▇█", "^v.v--~-|-++++<>><^v*||||-___#####")
 
 
 class AsciiOnly(LineFilter):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
-from amends.casework import correspondence
+from amends.casework import correspondence, moretime
+from amends.casework.promising import Promise
 from amends.letters.kinds import LetterKind
+from amends.mail.facts import Kind
 from tests.builders import AMARA, NOW, SAM, a_mail, an_office, case_of, file_mail, post_all
 from tests.tui.desk import a_desk, at, id_of_complainant, lines_of, press, ready, screen_of, words_of, write
-from tui.desk import Desk
+from tui.desk import KINDS, Desk
 
 HOUSING = {
     "pack": "uk-housing-ombudsman-2024",
@@ -25,10 +27,10 @@ def state(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-def a_house(tmp_path, policy=HOUSING, *, actor=AMARA, days=3):
+def a_house(tmp_path, policy=HOUSING, *, actor=AMARA, days=3, name="Edith Kowalski"):
     """A desk with one case under these packs, received `days` ago."""
     office = an_office(tmp_path, wall=lambda: NOW, policy=policy)
-    mail = a_mail(sender="kowalski@example.org", name="Edith Kowalski", subject="No heating")
+    mail = a_mail(sender="kowalski@example.org", name=name, subject="No heating")
     file_mail(office, mail, now=NOW - timedelta(days=days))
     post_all(office, now=NOW - timedelta(days=days))
     ready(office)
@@ -243,23 +245,53 @@ async def test_closing_without_a_letter_of_the_rules_names_it_and_helps(tmp_path
         assert the_case(desk).row.stage == "closed"
 
 
-async def test_names_of_strangers_and_reasons_come_clean_to_the_screen(tmp_path):
-    office = an_office(tmp_path, wall=lambda: NOW)
-    file_mail(office, a_mail(name="\x1b]0;x\x07Evil[/]", sender="evil@example.org"), now=NOW)
-    ready(office)
-    async with at(Desk(office, AMARA)) as pilot:
-        for key in ("d", "t"):
-            await press(pilot, key)
-            assert "\x1b" not in screen_of(pilot)
+NASTY = "\x1b]0;x\x07[red]\u202eevil[/] [@click=app.quit] \u3042\U0001f600 " + "long words " * 200
+DANGEROUS = set("\x1b\x07\x9b\u202e\u200b")
 
 
-def a_pausing_house(tmp_path, *, actor=SAM):
+async def test_names_reasons_and_promises_of_strangers_are_harmless_in_every_dialog(tmp_path):
+    desk = a_pausing_house(tmp_path, name=NASTY[:60])
+    office, (case_id,) = desk.office, desk.snapshot(KINDS[0]).ids
+    reply = correspondence.draft(office, case_id, LetterKind.REPLY, actor=SAM, now=NOW)
+    correspondence.promise(office, reply, Promise(date(2026, 11, 26), NASTY[:200]), actor=SAM, now=NOW)
+    correspondence.save(office, reply, "Thursday, 26 November 2026 " + NASTY, actor=SAM, now=NOW)
+    correspondence.send(office, reply, actor=SAM, now=NOW)
+    moretime.extend(office, case_id, "response", date(2026, 12, 24), NASTY, actor=SAM, now=NOW)
+    moretime.pause(office, case_id, "visit", NASTY, text=NASTY, actor=SAM, now=NOW)
+    post_all(office, now=NOW + timedelta(minutes=2))
+    correspondence.draft(office, case_id, LetterKind.REPLY, actor=SAM, now=NOW)
+    async with at(desk) as pilot:
+        await press(pilot, "enter")
+        await harmless(pilot, "i", "H")
+        await press(pilot, "d")
+        await harmless(pilot, "f", "t", "plus", "W", "P")
+        pages = []
+        for _ in pilot.app.screen.query_one("#dials").keys:
+            pages.append(why(pilot))
+            await press(pilot, "down")
+        assert not DANGEROUS & set("".join(pages))
+        assert sum("[red]evil[/] [@click=app.quit]" in one for one in pages) == 3
+        await press(pilot, "r", "1", "f9")
+        assert not DANGEROUS & set(screen_of(pilot))
+
+
+async def harmless(pilot, *keys):
+    """Each of these opens something with strangers' words in it, and escape closes it."""
+    place = pilot.app.screen
+    for key in keys:
+        await press(pilot, key)
+        assert not DANGEROUS & set(screen_of(pilot)), key
+        if pilot.app.screen is not place:
+            await press(pilot, "escape")
+
+
+def a_pausing_house(tmp_path, *, actor=SAM, name="Edith Kowalski"):
     """A desk whose own pack lets a supervisor stop one clock, and a handler another."""
     from tests.casework.test_pausing import HOUSE
 
     (tmp_path / "packs").mkdir(exist_ok=True)
     (tmp_path / "packs" / "house.toml").write_text(HOUSE, encoding="utf-8")
-    return a_house(tmp_path, {"pack": "house", "folder": "packs"}, actor=actor, days=1)
+    return a_house(tmp_path, {"pack": "house", "folder": "packs"}, actor=actor, days=1, name=name)
 
 
 async def test_a_clock_is_paused_by_a_letter_that_was_read_and_goes_on_by_the_same_key(tmp_path):
@@ -526,3 +558,22 @@ async def test_what_was_said_on_one_screen_is_not_said_on_the_next(tmp_path):
         assert "these rules stop none" in lines_of(pilot)[-2]
         await press(pilot, "5")
         assert "these rules stop none" not in lines_of(pilot)[-2]
+
+
+async def test_a_pause_whose_letter_came_back_is_told_at_the_top_of_the_case(tmp_path):
+    desk = a_pausing_house(tmp_path)
+    case_id = the_case(desk).row.id
+    moretime.pause(desk.office, case_id, "response", "A statement.", actor=SAM, now=NOW)
+    post_all(desk.office, now=NOW + timedelta(minutes=1))
+    (notice,) = [one for one in the_case(desk).letters if one.kind == LetterKind.PAUSE]
+    report = a_mail(
+        sender="mailer-daemon@mx.example.org",
+        kind=Kind.BOUNCE,
+        failed_message_ids=(notice.message_id,),
+        gave_up=True,
+        permanent_failure=True,
+    )
+    file_mail(desk.office, report, now=NOW + timedelta(minutes=2))
+    async with at(desk) as pilot:
+        await press(pilot, "enter")
+        assert "The pause of FINAL is off: its letter came back (3, then C); due " in words_of(pilot)

@@ -138,9 +138,9 @@ def about(one: Question, width: int) -> Sheet:
     lines.append(())
     for number, value in enumerate(one.values):
         now = (
-            "  as it stands"
+            "  the answer now"
             if value == one.known
-            else "  as it is taken"
+            else "  taken until somebody answers"
             if one.known is None and value == one.taken
             else ""
         )

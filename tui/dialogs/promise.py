@@ -43,7 +43,7 @@ class PromiseBy(Dialog[Promised]):
 
     def content(self) -> Iterator[Widget]:
         before = self._before
-        yield note("It becomes a deadline of ours when the letter has left; your next letter with an answer keeps it.")
+        yield note("When the letter has left it is a deadline of ours. Your next letter keeps it, or P in the case.")
         yield label("By when" + (" (empty: the letter promises nothing)" if before is not None else ""))
         yield Field(before.day.isoformat() if before is not None and before.day else "", id="day")
         yield Static("", id="understood", classes="hint", markup=False)
@@ -93,8 +93,8 @@ class PromiseBy(Dialog[Promised]):
             return
         try:
             day = day_said(said, self._today)
-        except Refused as no:
-            self.error(str(no))
+        except Refused:
+            self.error("That is no day. An example stands above.")
             self.query_one("#day", Input).focus()
             return
         if day < self._today:
