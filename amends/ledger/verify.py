@@ -295,6 +295,7 @@ class _Told:
     breached: set[_Which] = field(default_factory=set)
     paused: dict[_Which, list[list[str | None]]] = field(default_factory=dict)
     met: set[_Which] = field(default_factory=set)
+    settled: set[_Which] = field(default_factory=set)  # met, or owed no more
     packs: list[list[str]] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
     happened: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -385,6 +386,11 @@ class _Told:
                 self.breached.discard(_which(data))
             case "deadline-met":
                 self.met.add(_which(data))
+                self.settled.add(_which(data))
+            case "deadline-cancelled":
+                self.settled.add(_which(data))
+            case "deadline-restored":
+                self.settled.discard(_which(data))
 
 
 def _row_problems(session: Session, row: Case, events: list[Any], kin: _Kin) -> Iterator[str]:
@@ -522,7 +528,8 @@ def _letter_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
     for letter_id, letter in letters.items():
         if letter_id not in told.letters and letter.state not in ("draft", "cancelled"):
             yield f"letter {letter_id} is {letter.state}, but the ledger does not know it"
-        if (letter.sent_at is not None) != (letter_id in told.sent):
+        said_sent = letter.sent_at is not None
+        if said_sent != (letter_id in told.sent) or (letter.state == "sent" and not said_sent):
             yield f"the ledger and the store do not agree on whether letter {letter_id} was sent"
 
 
@@ -548,6 +555,8 @@ def _deadline_problems(session: Session, row: Case, told: _Told) -> Iterator[str
             yield f"the breach of {name} does not agree with the ledger"
         elif (found.met_at is not None) != (which in told.met):
             yield f"the ledger and the store do not agree on whether {name} was met"
+        elif (found.settled_at is not None or found.state in ("met", "cancelled")) and which not in told.settled:
+            yield f"{name} stands as settled, but the ledger says that it is owed"
         elif _pauses(row, found) != told.paused.get(which, []):
             yield f"the times in which {name} stood still are not those of the ledger"
 

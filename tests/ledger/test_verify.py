@@ -151,6 +151,8 @@ TAMPERINGS = [
     ("UPDATE deadlines SET kind = 'x' WHERE case_id = 2 AND kind = 'status'", "deadline x 1 is not in the ledger"),
     ("UPDATE deadlines SET breached_at = due_at WHERE case_id = 2 AND kind = 'status'", "the breach of deadline st"),
     ("UPDATE deadlines SET met_at = NULL WHERE case_id = 2 AND kind = 'response'", "whether deadline response 1 was"),
+    ("UPDATE deadlines SET state = 'met' WHERE case_id = 1 AND kind = 'response'", "response 1 stands as settled"),
+    ("UPDATE deadlines SET settled_at = due_at WHERE case_id = 1 AND kind = 'status'", "status 1 stands as settled"),
     # whole cases
     ("UPDATE counters SET value = 2", "a case or the counter was removed"),
     ("DELETE FROM counters", "a case or the counter was removed"),
@@ -187,6 +189,11 @@ def test_every_tampering_is_found(on_file, statement, found):
 @pytest.mark.parametrize(("statement", "found"), TAMPERINGS[::7])
 def test_tampering_is_found_on_postgresql_too(on_server, statement, found):
     expect(on_server, statement, found)
+
+
+def test_a_letter_that_never_left_cannot_be_called_sent(on_file):
+    open_case(on_file)
+    expect(on_file, "UPDATE letters SET state = 'sent' WHERE state = 'queued'", "do not agree on whether letter")
 
 
 def expect(office, statement, found):
