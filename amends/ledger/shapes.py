@@ -318,7 +318,7 @@ class CaseView:
                         {"name": a.name, "media_type": a.media_type, "size": a.size, "sha256": a.sha256}
                         for a in m.attachments
                     ],
-                    "match": dict(m.match) or None,
+                    "match": _said_on(m.match, self.row.reference),
                 }
                 for m in self.messages
             ],
@@ -329,6 +329,11 @@ class CaseView:
                 for e in self.events
             ],
         }
+
+
+def _said_on(match: Mapping[str, Any], reference: str) -> dict[str, Any] | None:
+    """Why a message stands on its case; one that opened it was matched with none, and was filed on it all the same."""
+    return {**match, "case": match.get("case") or reference} if match else None
 
 
 def _with_instants(data: Any) -> Any:

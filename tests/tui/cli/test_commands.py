@@ -132,6 +132,7 @@ def test_show_as_json_has_the_case_whole(shell, office, ref):
     assert {*case["messages"][0]} == {
         *("message_id", "direction", "at", "from", "to", "subject", "kind", "text", "new_text", "attachments", "match"),
     }
+    assert case["messages"][0]["match"]["case"] == ref  # also of the message that opened it
     assert case["letters"][0]["state"] == "sent"
     assert set(case["events"][0]) == {"at", "actor", "kind", "data", "hash"}
 
