@@ -98,8 +98,9 @@ async def test_an_auditor_reads_every_reason_and_is_offered_no_verb(tmp_path):
         assert pilot.app.screen.PLACE == "deadlines"
 
 
-async def test_a_question_of_the_rules_is_answered_with_a_digit_and_says_what_that_starts(tmp_path):
-    desk = a_house(tmp_path, {"pack": "uk-fca-disp"})
+@pytest.mark.parametrize(("days", "late"), [(3, False), (40, True)])
+async def test_a_question_of_the_rules_is_answered_with_a_digit_and_says_what_that_starts(tmp_path, days, late):
+    desk = a_house(tmp_path, {"pack": "uk-fca-disp"}, days=days)
     async with at(desk) as pilot:
         await press(pilot, "enter", "f")
         text = words_of(pilot)
@@ -109,6 +110,7 @@ async def test_a_question_of_the_rules_is_answered_with_a_digit_and_says_what_th
         await press(pilot, "1")
         assert the_case(desk).facts == {"payment_service": "yes"}
         assert "PSD15 counts now" in pilot.app.said and "FINAL ends" in pilot.app.said
+        assert ("Late already: PSD15" in pilot.app.said) is late
         await press(pilot, "escape", "d")
         assert any("PSD15" in line and "not on" not in line for line in lines_of(pilot))
 

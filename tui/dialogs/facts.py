@@ -11,6 +11,7 @@ from textual.widget import Widget
 from tui.columns import short_reference
 from tui.desk import Desk, Dial
 from tui.dialogs.working import Working
+from tui.dials import is_owed
 from tui.widgets.lineview import LineView, Sheet
 from tui.widgets.rowlist import RowList
 from tui.words import Line, cut, fit, name, prose, wrap
@@ -106,11 +107,15 @@ class Facts(Working[bool]):
             return desk.dial(case_id)
 
         def answered(dial: Dial) -> None:
+            before = {one.id for one in self._dial.case.deadlines if is_owed(one)}
+            new = [one for one in dial.case.deadlines if is_owed(one) and one.id not in before]
+            late = prose(", ".join(one.label for one in new if one.due_at < dial.at.now))
             self._dial = dial
             self.listed.show_questions(dial.face.questions)
             self._tell()
             self.error("")
-            self.house.say(f"Noted: {prose(asked.name.replace('_', ' '))} is {prose(value)}. {changed(asked, value)}")
+            said = f"Noted: {prose(asked.name.replace('_', ' '))} is {prose(value)}. {changed(asked, value)}"
+            self.house.say(f"{said} Late already: {late}." if late else said, "late" if late else "text")
 
         self.do(answer, answered)
 
