@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,14 +12,19 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
-from amends.casework import clockwork, course, handling, moretime, policychange
+from amends.casework import clockwork, course, handling, moretime, policychange, undelivered
 from amends.casework.office import Office
+from amends.casework.plans import pauses_of
 from amends.casework.recomputing import Difference, look_through
+from amends.deadlines.clocks import replanned
 from amends.deadlines.recount import Sort
 from amends.kernel.errors import AmendsError
+from amends.ledger.tables import Deadline, Letter
 from amends.ledger.verify import verify
-from tests.builders import NOW, SAM, a_mail, an_office, case_of, open_case, post_all
+from amends.mail.facts import Kind
+from tests.builders import NOW, SAM, a_mail, an_office, case_of, file_mail, open_case, post_all
 from tests.casework.test_course import answer, write
 from tests.casework.test_pausing import HOUSE
 
@@ -78,6 +83,30 @@ def take_it_up_again(office: Office, case_id: int, now: datetime, dice: random.R
     handling.reopen(office, case_id, "They do not agree", actor=SAM, now=now)
 
 
+def they_write(office: Office, case_id: int, now: datetime, dice: random.Random) -> None:
+    newest = [one for one in case_of(office, case_id).letters if one.message_id][-1]
+    file_mail(office, a_mail(in_reply_to=newest.message_id or "", text="Here it is."), now=now)
+
+
+def a_letter_comes_back(office: Office, case_id: int, now: datetime, dice: random.Random) -> None:
+    """One that changed a clock, however long ago; sometimes it is sent again, to where they are reached."""
+    letter = dice.choice([one for one in case_of(office, case_id).letters if one.state == "sent" and _word(one.facts)])
+    report = a_mail(
+        sender="mailer-daemon@mx.example.org",
+        kind=Kind.BOUNCE,
+        failed_message_ids=(letter.message_id or "",),
+        gave_up=True,
+        permanent_failure=True,
+    )
+    file_mail(office, report, now=now)
+    if dice.random() < 0.5:
+        undelivered.send_to(office, letter.id, f"edith{dice.random()}@example.org", actor=SAM, now=now)
+
+
+def _word(facts: Mapping[str, Any]) -> Any:
+    return facts.get("extends") or facts.get("pauses")
+
+
 def nothing(office: Office, case_id: int, now: datetime, dice: random.Random) -> None:
     pass
 
@@ -85,6 +114,10 @@ def nothing(office: Office, case_id: int, now: datetime, dice: random.Random) ->
 STEPS: tuple[Step, ...] = (
     *(say_something, something_happens, write_a_letter, give_an_answer, give_more_time, stop_the_clock),
     *(let_it_go_on, take_it_up_again, nothing),
+)
+CLOCKS: tuple[Step, ...] = (
+    *(give_more_time, give_more_time, stop_the_clock, stop_the_clock, let_it_go_on, they_write),
+    *(a_letter_comes_back, a_letter_comes_back, give_an_answer, take_it_up_again, nothing),
 )
 
 
@@ -130,6 +163,48 @@ def test_what_the_verbs_leave_is_what_is_counted_again(pack: str, steps: list[St
             assert differences(office, now) == [], step.__name__
         assert verify(office.book).problems == ()
         office.book.close()
+
+
+@given(st.lists(st.sampled_from(CLOCKS), min_size=2, max_size=9), seeds)
+@settings(max_examples=8, deadline=None)
+def test_no_clock_is_moved_by_a_letter_that_did_not_arrive(steps: list[Step], seed: int) -> None:
+    dice, breached = random.Random(seed), set[Any]()
+    with tempfile.TemporaryDirectory() as folder:
+        office = an_office_of(Path(folder), "house")
+        for step, now in live(office, steps, dice):
+            assert differences(office, now) == [], step.__name__
+            with office.book.read() as session:
+                deadlines, letters = session.scalars(select(Deadline)).all(), session.scalars(select(Letter)).all()
+                session.expunge_all()
+            missed = {(one.kind, one.occurrence) for one in deadlines if one.breached_at is not None}
+            assert breached <= missed, step.__name__
+            breached = missed
+            assert len({one.natural_key for one in letters}) == len(letters)
+            for one in deadlines:
+                assert _is_as_told(office, one, letters), (step.__name__, one)
+        assert verify(office.book).problems == ()
+        office.book.close()
+
+
+def _is_as_told(office: Office, one: Deadline, letters: Sequence[Letter]) -> bool:
+    """Every change of it is in a letter that arrived; without any it falls when its rule says."""
+    told = [each for each in letters if (word := _word(each.facts)) and word.get("begun") and _is_of(word, one)]
+    stops = pauses_of(one)
+    moves = sum("extends" in each.facts for each in told)
+    assert all(each.state == "sent" for each in told)
+    assert len(told) - moves >= len(stops)
+    if moves or stops:
+        return True
+    planned = replanned(office.pack, office.calendar, rule_id=one.kind, occurrence=1, starts_at=one.starts_at)
+    assert planned is not None
+    late = (one.met_at or planned.due_at) > planned.due_at
+    return (one.due_at, tuple(one.derivation)) == (planned.due_at, planned.derivation) and bool(
+        one.breached_at or not late
+    )
+
+
+def _is_of(word: Mapping[str, Any], one: Deadline) -> bool:
+    return bool(word["of"] == [one.kind, one.occurrence, one.pack])
 
 
 @given(st.sampled_from(PACKS), st.lists(st.sampled_from(STEPS), min_size=1, max_size=5), seeds)
