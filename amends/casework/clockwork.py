@@ -202,7 +202,7 @@ def _key(file: CaseFile, deadline: Deadline) -> str:
 def _changes(deadline: Deadline) -> Iterator[str]:
     """By what its date is another than it was."""
     if deadline.moved:
-        yield f"moved-{deadline.moved}"
+        yield f"moved-{deadline.moved}-{deadline.due_date}"  # one may be taken back, and given anew to another day
     if deadline.pauses:
         yield f"paused-{len(deadline.pauses)}"
 
