@@ -85,7 +85,7 @@ def test_a_thousand_mails_become_six_hundred_cases_and_a_second_run_changes_noth
         before = _whole(house)
         _prove(house, mails, writers, smtp.letters)
         with house:  # the same again, with everything already in the store
-            until(lambda: len(house.events("intake.connected")) > 1, seconds=60, what=lambda: f"{house.log[-5:]}")
+            until(lambda: len(house.events("intake.connected")) > 1, seconds=180, what=lambda: f"{house.log[-5:]}")
             time.sleep(1)
         assert _whole(house) == before and len(smtp.letters) == COMPLAINTS
     assert not [event for event in house.log if event["level"] in ("error", "critical")] and not house.rest
@@ -126,7 +126,7 @@ def test_kill_nine_at_twenty_random_moments_loses_nothing_and_doubles_nothing(fi
         with house:
             _until_all_is_done(house, box, smtp, post)
         _prove(house, mails, writers, smtp.letters)
-    until(lambda: not house.orphans(), seconds=60, what=lambda: f"the workers of the dead to end: {house.orphans()}")
+    until(lambda: not house.orphans(), seconds=180, what=lambda: f"the workers of the dead to end: {house.orphans()}")
     assert not [line for line in house.rest if "Traceback" in line]
 
 

@@ -52,7 +52,7 @@ def amendsd(config: Path) -> Iterator[subprocess.Popen[bytes]]:
     with (config.parent / "log").open("ab") as log:
         process = subprocess.Popen(command, stderr=log, stdout=log, cwd=Path(__file__).parents[3])
     try:
-        until(lambda: answers(config), seconds=60, what="the socket")
+        until(lambda: answers(config), seconds=180, what="the socket")
         yield process
     finally:
         process.kill()
@@ -89,7 +89,7 @@ def letters(config: Path) -> dict[str, str]:
 def test_a_complaint_by_lmtp_is_acknowledged_and_the_daemon_ends_cleanly(config, smtp):
     with amendsd(config) as process:
         assert deliver(config, 1)
-        (letter,) = smtp.wait_for(1, seconds=60)
+        (letter,) = smtp.wait_for(1, seconds=180)
         assert letter.rcpt_to == ("edith1@example.org",)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

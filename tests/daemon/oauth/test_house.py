@@ -72,7 +72,7 @@ def test_a_complaint_comes_in_and_its_acknowledgement_leaves_by_tokens_and_no_se
         text=True,
     )
     try:
-        [letter] = post.wait_for(1, seconds=60)
+        [letter] = post.wait_for(1, seconds=180)
         told = amendsd("status", "--config", config)
         for _ in range(60):  # the duties report in their own time
             if "oauth" in told.out and "The client secret ends in" in told.out:

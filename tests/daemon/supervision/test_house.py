@@ -51,7 +51,7 @@ class House:
             command = [sys.executable, "-m", "daemon", "run", "--config", str(self.config)]
             self.process = subprocess.Popen(command, stderr=log, cwd=Path(__file__).parents[3])
         if ready:
-            until(lambda: "house.ready" in self.log.read_text(), seconds=90, what="the daemon to be ready")
+            until(lambda: "house.ready" in self.log.read_text(), seconds=180, what="the daemon to be ready")
         return self.process
 
     def complaints(self, count: int) -> None:
@@ -90,14 +90,14 @@ def test_a_signal_in_the_middle_of_letters_leaves_none_uncertain(house: House, s
     house.complaints(8)
     smtp.script("dot", Slow(0.3), times=8)
     process = house.start(ready=False)
-    until(lambda: len(smtp.letters) >= 2, seconds=90)
+    until(lambda: len(smtp.letters) >= 2, seconds=180)
     process.terminate()
     assert process.wait(60) == 0
     assert set(house.states()) == {"sent", "queued"}
     assert house.states().count("sent") == len(smtp.letters)
     smtp.behave()
     house.start(ready=False)
-    until(lambda: house.states() == ["sent"] * 8, seconds=90)
+    until(lambda: house.states() == ["sent"] * 8, seconds=180)
     assert len(smtp.letters) == 8
 
 
@@ -105,18 +105,18 @@ def test_a_server_that_never_answers_does_not_keep_the_daemon_from_ending(house:
     house.complaints(1)
     smtp.script("dot", KEEP_AND_HANG)
     process = house.start(ready=False)
-    until(lambda: len(smtp.letters) == 1, seconds=90)
+    until(lambda: len(smtp.letters) == 1, seconds=180)
     process.terminate()
     assert process.wait(60) == 0
     house.start(ready=False)
-    until(lambda: house.states() == ["uncertain"], seconds=90)
+    until(lambda: house.states() == ["uncertain"], seconds=180)
 
 
 def test_the_second_signal_ends_it_at_once(house: House, smtp: SmtpServer) -> None:
     house.complaints(1)
     smtp.script("dot", KEEP_AND_HANG)
     process = house.start(ready=False)
-    until(lambda: len(smtp.letters) == 1, seconds=90)
+    until(lambda: len(smtp.letters) == 1, seconds=180)
     process.terminate()
     until(lambda: "house.stopping" in house.log.read_text())
     process.terminate()
@@ -135,11 +135,11 @@ def test_killed_at_random_while_it_sends_it_loses_and_doubles_nothing(house: Hou
     smtp.script("dot", Slow(0.02), times=float("inf"))
     for goal in (3, 8, 13):
         process = house.start(ready=False)
-        until(lambda goal=goal: len(smtp.letters) >= goal, seconds=90)
+        until(lambda goal=goal: len(smtp.letters) >= goal, seconds=180)
         process.kill()
         process.wait()
     house.start(ready=False)
-    until(lambda: not {"queued", "sending"} & set(house.states()), seconds=90)
+    until(lambda: not {"queued", "sending"} & set(house.states()), seconds=180)
     went = [letter.rcpt_to[0] for letter in smtp.letters]
     assert len(went) == len(set(went)), "no letter went twice"
     uncertain = house.states().count("uncertain")
@@ -183,7 +183,7 @@ def test_a_killed_daemon_is_told_at_once_and_since_when(house: House) -> None:
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
 
     process = house.start()
-    until(lambda: status().stdout.startswith("Ready.\n"), seconds=90, what="the daemon's rows")
+    until(lambda: status().stdout.startswith("Ready.\n"), seconds=180, what="the daemon's rows")
     process.kill()
     process.wait()
     said = status()
