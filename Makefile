@@ -31,7 +31,7 @@ help:
 demo: $(VENV)/.installed
 	@$(PY) -m daemon demo --open $(ARGS)
 
-# One worker more than cores: the tests wait for servers and screens a third of their time.
+# One worker more than cores: a part of the time the tests wait for servers and processes.
 test: $(VENV)/.installed
 	@$(PY) -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
 
