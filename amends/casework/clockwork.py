@@ -370,20 +370,34 @@ def _missed(file: CaseFile, deadline: Deadline, to: str, late: Mapping[str, int]
     """The breach goes on the record and its handler is told; unless the rule leaves it at that, it is escalated.
 
     That is: supervisors are told, and at the first one the case becomes somebody else's where the settings say so.
+    Of one that recurs, and was missed again meanwhile, only what raises the case and the last are told by letter.
     """
     file.breach(deadline)
     told, before = _recipients(file, "handler"), file.row.handler
+    raised = to != "handler" and not file.row.escalated
+    if raised:
+        file.row.escalated = True
+        file.record("escalated", **file.which(deadline), to=to or "supervisor", due_at=iso(deadline.due_at))
+        _reassign(file)
+    others = _recurring(file, deadline)
+    if not raised and any(one.occurrence > deadline.occurrence and one.due_at < file.now for one in others):
+        return  # the next is missed too: after a long silence of the clock, the letter about the last tells of them all
     if to != "handler":
-        if not file.row.escalated:
-            file.row.escalated = True
-            file.record("escalated", **file.which(deadline), to=to or "supervisor", due_at=iso(deadline.due_at))
-            _reassign(file)
         told += [*([file.row.handler] if file.row.handler else ()), *supervisors(file.office.settings)]
     former = name_of(file.office.settings, before) if file.row.handler != before else ""
-    facts = _staff_facts(file, deadline, late, former=former)
+    earlier = sum(one.occurrence < deadline.occurrence and one.breached_at is not None for one in others)
+    facts = _staff_facts(file, deadline, late, former=former, more=str(earlier or ""))
     for login in dict.fromkeys(told):
         key = f"breach/{_key(file, deadline)}"
         queue_staff(file, LetterKind.STAFF_ESCALATION, login=login, key=key, n=_letter_number(file), facts=facts)
+
+
+def _recurring(file: CaseFile, deadline: Deadline) -> list[Deadline]:
+    """Every occurrence of a recurring deadline that is owed; none where it does not recur."""
+    found = rule_behind(file.office, deadline)
+    if found is None or not found[1].recurring:
+        return []
+    return [one for one in file.unmet() if (one.kind, one.pack) == (deadline.kind, deadline.pack)]
 
 
 def _reassign(file: CaseFile) -> None:

@@ -107,6 +107,19 @@ def test_what_one_case_has_due_is_done_in_the_order_of_its_instants(on_sqlite):
     assert late == sorted(late, reverse=True) and min(late) > 3600
 
 
+def test_of_all_that_was_missed_in_a_row_the_first_and_the_last_are_told(on_sqlite):
+    case_id = open_case(on_sqlite)
+    post_all(on_sqlite)
+    tick_until(on_sqlite, datetime(2027, 7, 1, 12, tzinfo=UTC))
+    missed = [
+        one["occurrence"] for one in events_of(on_sqlite, case_id, "deadline-breached") if one["deadline"] == "status"
+    ]
+    assert missed == list(range(1, 16))
+    told = [one.body for one in letters_of(on_sqlite, case_id, "staff-escalation") if '"UPDATE"' in one.body]
+    assert len(told) == 2 and "before as well" not in told[0]
+    assert "It was missed 14 times before as well; the case shows each." in told[1]
+
+
 # Letters that leave by themselves
 
 

@@ -38,18 +38,19 @@ ISO_BY_HAND = {
         AMARA: ["Missed: UPDATE", "Due soon: FINAL", "Due soon: FINAL"],  # 5 and 2 working days: 25 and 28 March
         SAM_AT: ["Missed: UPDATE"],
     },
-    # FINAL and UPDATE 2 are missed since 3 April, UPDATE 3 since 17 April (30): one update stands for both.
+    # FINAL and UPDATE 2 are missed since 3 April, UPDATE 3 since 17 April (30): one update stands for both, and so does
+    # what staff are told of them.
     APRIL: {
         EDITH: ["Where your complaint stands"],
-        AMARA: ["Missed: FINAL", "Missed: UPDATE", "Missed: UPDATE"],
-        SAM_AT: ["Missed: FINAL", "Missed: UPDATE", "Missed: UPDATE"],
+        AMARA: ["Missed: FINAL", "Missed: UPDATE"],
+        SAM_AT: ["Missed: FINAL", "Missed: UPDATE"],
     },
 }
 ISO_IN_ONE = {
     APRIL: {
         EDITH: ["Where your complaint stands"],  # for 18 March, 3 April and 17 April together
-        AMARA: ["Missed: UPDATE", "Missed: FINAL", "Missed: UPDATE", "Missed: UPDATE"],
-        SAM_AT: ["Missed: UPDATE", "Missed: FINAL", "Missed: UPDATE", "Missed: UPDATE"],
+        AMARA: ["Missed: UPDATE", "Missed: FINAL", "Missed: UPDATE"],  # the first raises the case, the last tells of all
+        SAM_AT: ["Missed: UPDATE", "Missed: FINAL", "Missed: UPDATE"],
     },
 }
 IRELAND_BY_HAND = {
