@@ -397,7 +397,12 @@ class AmendsApp(App[None]):
         self.push_screen(LetterScreen(letter))
 
     def action_find(self) -> None:
+        """To the line of the search, also where its results had the keys: what is typed next is searched for."""
+        from tui.screens.search import SearchScreen
+
         self.action_go("search")
+        if isinstance(self.screen, SearchScreen):
+            self.screen.begin()
 
     def action_go_to_case(self) -> None:
         from tui.dialogs.ask import AskLine

@@ -409,6 +409,21 @@ async def test_search_finds_by_number_name_and_words_as_you_type(desk):
         assert pilot.app.screen is pilot.app.get_screen("queue")
 
 
+async def test_a_search_that_begins_anew_takes_letters_as_letters_and_in_place_of_the_old_ones(desk):
+    async with at(desk) as pilot:
+        await press(pilot, "slash")
+        await write(pilot, "kowalski")
+        await wait_for(pilot, lambda: "1 case found" in screen_of(pilot))
+        await press(pilot, "tab", "1", "slash")  # the results had the keys when the search was left
+        await write(pilot, "yilmaz")
+        await wait_for(pilot, lambda: "Dana Yilmaz" in screen_of(pilot))
+        assert pilot.app.screen.line.value == "yilmaz"
+        await press(pilot, "tab", "slash")
+        await write(pilot, "petrov")
+        await wait_for(pilot, lambda: "Mona Petrov" in screen_of(pilot))
+        assert "1 case found" in screen_of(pilot)
+
+
 async def test_a_search_line_takes_letters_as_letters(desk):
     async with at(desk) as pilot:
         await press(pilot, "2")

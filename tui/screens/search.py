@@ -60,6 +60,12 @@ class SearchScreen(CaseListing):
         self.show_title([Part(" Search all cases, open and closed", "strong")])
         self.line.focus()
 
+    def begin(self) -> None:
+        """Give the line the keys, its words chosen: the next letter takes their place. A new screen does so itself."""
+        if self.is_mounted:
+            self.set_focus(self.line)
+            self.line.select_all()
+
     def on_input_changed(self, message: Input.Changed) -> None:
         if self._timer is not None:
             self._timer.stop()
