@@ -20,6 +20,8 @@ MORE_TIME: Final = "extends"
 PAUSE: Final = "pauses"
 PROMISE: Final = "promises"
 _BEGUN: Final = "begun"
+BEFORE: Final = ("before", "before_at", "why")
+"""How the deadline stood when more time was given to it; kept only as long as that holds."""
 
 
 def of(letter: Letter, effect: str) -> Mapping[str, Any] | None:
@@ -51,7 +53,8 @@ def keep(letter: Letter, effect: str, more: Mapping[str, Any]) -> None:
 def take_back(letter: Letter, effect: str) -> None:
     """The letter came back; sent again, to this address or another, it has its effect then."""
     if (word := of(letter, effect)) is not None:
-        letter.facts = {**letter.facts, effect: {name: value for name, value in word.items() if name != _BEGUN}}
+        granted = {name: value for name, value in word.items() if name not in (_BEGUN, *BEFORE)}
+        letter.facts = {**letter.facts, effect: granted}
 
 
 def deadline_of(file: CaseFile, word: Mapping[str, Any]) -> Deadline | None:

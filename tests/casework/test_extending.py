@@ -248,6 +248,10 @@ def test_a_notice_that_came_back_after_the_old_date_leaves_a_breach_and_comes_to
     post_all(office, now=late + timedelta(hours=1))
     (lapsed,) = [one for one in case_of(office, case_id).events if one.kind == "extension-lapsed"]
     assert "it is too late for it" in lapsed.data["because"]
+    anew = [one for one in case_of(office, case_id).letters if one.kind == LetterKind.HOLDING][-1]
+    came_back(office, anew, now=late + timedelta(hours=2))
+    kinds = [event.kind for event in case_of(office, case_id).events]
+    assert kinds.count("deadline-put-back") == 1, "a notice that was too late had given nothing to be taken back"
     assert response_of(office, case_id).due_date == "2026-12-21" and verify(office.book).problems == ()
 
 
