@@ -25,7 +25,7 @@ from amends.casework.recomputing import Found, Sum, examine, look_through
 from amends.deadlines.fingerprint import changed, fingerprint, in_words, whole
 from amends.deadlines.recount import OF_A_CHANGE, Recount, Sort, noted
 from amends.deadlines.words import counted
-from amends.kernel.errors import Refused, Unreadable
+from amends.kernel.errors import Refused
 from amends.kernel.instants import iso, to_utc
 from amends.kernel.text import one_line
 from amends.ledger import storewide
@@ -125,10 +125,7 @@ def seen(office: Office, session: Session) -> Change | None:
 
 def _applied_of(kept: str) -> tuple[tuple[int, int], dict[str, str]]:
     applied = json.loads(kept)
-    first, last = map(int, applied["years"])
-    if not 0 < last - first < 100 or not 1900 <= first < 2200:
-        raise Unreadable("The years over which a calendar was compared cannot be read.")
-    return (first, last), {str(name): str(mark) for name, mark in applied["parts"].items()}
+    return standing.years_of(*applied["years"]), {str(name): str(mark) for name, mark in applied["parts"].items()}
 
 
 def pending(session: Session) -> Pending | None:

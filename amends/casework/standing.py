@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from amends.casework.office import Office, remembered, write_meta
 from amends.deadlines.fingerprint import calendar_of_facts, facts_of_calendar
+from amends.kernel.errors import Unreadable
 
 if TYPE_CHECKING:
     from amends.deadlines.calendar import WorkingCalendar
@@ -37,10 +38,22 @@ def kept(office: Office, session: Session) -> WorkingCalendar | None:
     return office.calendar.once(("standing", json.dumps(facts)), lambda: calendar_of_facts(facts))
 
 
+def years_of(first: Any, last: Any) -> tuple[int, int]:
+    """The years over which a calendar is compared.  Raises Unreadable, ValueError or TypeError for what is none."""
+    first, last = int(first), int(last)
+    if not 0 < last - first < 100 or not 1900 <= first < 2200:
+        raise Unreadable("The years over which a calendar was compared cannot be read.")
+    return first, last
+
+
 def _read(text: str) -> tuple[int, int, dict[str, Any]]:
+    """Raises what `remembered` catches for what is no calendar by which dates can be counted."""
     first, last, facts = json.loads(text)
-    calendar_of_facts(facts)  # raises for what is no calendar
-    return int(first), int(last), facts
+    years = years_of(first, last)
+    calendar = calendar_of_facts(facts)
+    if not facts["hours"] or not all(calendar.hours.values()):
+        raise Unreadable("The calendar by which dates were counted has no working hours.")
+    return *years, facts
 
 
 def _facts(office: Office, first: int, last: int) -> dict[str, Any]:

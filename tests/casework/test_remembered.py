@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 from sqlalchemy import text
 
-from amends.casework import clockwork, doubts, policychange, reconciling, selfcheck
+from amends.casework import clockwork, doubts, policychange, reconciling, selfcheck, standing
 from amends.casework.office import read_meta, write_meta
 from amends.casework.recomputing import Sum, look_through
 from amends.kernel.errors import NeedsOperator, Unreadable
@@ -73,6 +73,21 @@ def test_the_self_check_finds_its_verdict_anew(office, name, kept):
     with office.book.read() as session:
         assert selfcheck.last_check(session) == verdict
         assert policychange.seen(office, session) is None
+
+
+NO_HOURS = '{"zone": "Europe/London", "hours": {}, "closures": [], "openings": [], "holidays": {}}'
+
+
+@pytest.mark.parametrize(
+    "kept", [*GARBAGE, f"[2024, 2029, {NO_HOURS}]", *(f'[{years}, {{"hours": {{}}}}]' for years in ("1, 9999", "7, 7"))]
+)
+def test_dates_stand_on_the_calendar_of_now_where_the_one_before_cannot_be_read(office, kept):
+    keep(office, "policy_calendar", kept)
+    with office.book.read() as session:
+        assert standing.kept(office, session) is None
+    look(office)
+    with office.book.read() as session:
+        assert read_meta(session, "policy_calendar") != kept and standing.kept(office, session) is None
 
 
 @pytest.mark.parametrize("kept", GARBAGE)
