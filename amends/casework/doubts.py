@@ -122,10 +122,9 @@ def count_waiting(session: Session) -> int:
     return session.connection().execute(waiting).scalar() or 0
 
 
-def behind(session: Session, *, now: datetime) -> datetime | None:
-    """The latest hour that this store has seen, if the clock stands before it; None if not."""
-    seen = remembered(session, HIGH_WATER, _instant_of) or EARLIEST
-    return seen if now < seen - BEHIND else None
+def is_behind(session: Session, *, now: datetime) -> bool:
+    """Whether the clock stands before the latest hour that this store has seen."""
+    return now < (remembered(session, HIGH_WATER, _instant_of) or EARLIEST) - BEHIND
 
 
 # A store that was restored

@@ -114,8 +114,8 @@ def store(office: Office, items: Sequence[Incoming], *, now: datetime) -> list[S
     with office.book.write() as session:
         raw_ids = _keep_bytes(session, packed)
         before = _known_rows(session, items, raw_ids)
-        behind = doubts.behind(session, now=now)
-        rows = [_arrival(item, raw_ids[sha256], now, behind) for item, sha256, _ in packed]
+        behind = doubts.is_behind(session, now=now)
+        rows = [_arrival(item, raw_ids[sha256], now, behind=behind) for item, sha256, _ in packed]
         new = [row for row in rows if _key(row) not in before]
         add_missing(session, Arrival, list({_key(row): row for row in new}.values()))
         after = _known_rows(session, items, raw_ids) if new else before
@@ -140,20 +140,14 @@ def _raw_ids(session: Session, hashes: Sequence[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in session.connection().execute(statement)} if hashes else {}
 
 
-def _received(item: Incoming, now: datetime, behind: datetime | None) -> datetime:
-    """Not in the future; but where our clock stands before `behind`, the mail server's is the better one."""
-    if behind is None or item.received_at < now:
-        return min(item.received_at, now)
-    return max(item.received_at, behind)
-
-
-def _arrival(item: Incoming, raw_id: int, now: datetime, behind: datetime | None) -> dict[str, Any]:
+def _arrival(item: Incoming, raw_id: int, now: datetime, *, behind: bool) -> dict[str, Any]:
+    """`received_at` is not in the future; but where our clock is `behind`, the mail server's is the better one."""
     return {
         "mailbox": item.mailbox,
         "uidvalidity": item.uidvalidity,
         "uid": item.uid,
         "raw_id": raw_id,
-        "received_at": _received(item, now, behind),
+        "received_at": item.received_at if behind else min(item.received_at, now),
         "stored_at": now,
         "history": item.history,
         "state": "quarantined" if item.reason else "stored",
