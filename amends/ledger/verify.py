@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import zstandard
 from sqlalchemy import ColumnElement, func, or_, select
@@ -289,7 +290,10 @@ class _Told:
     people: dict[str, bool] = field(default_factory=dict)
     messages: dict[int, str] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
+    kinds: dict[int, str] = field(default_factory=dict)  # of the messages
     letters: dict[int, tuple[str, str]] = field(default_factory=dict)
+    sorts: dict[int, tuple[str, bool, bool]] = field(default_factory=dict)  # of the letters: kind, automatic, staff
+    stands: dict[int, str] = field(default_factory=dict)  # the state of each letter
     sent: set[int] = field(default_factory=set)
     due: dict[_Which, str] = field(default_factory=dict)
     breached: set[_Which] = field(default_factory=set)
@@ -302,6 +306,7 @@ class _Told:
     kin: _Kin = field(default_factory=_Kin)
 
     def hear(self, kind: str, data: dict[str, Any]) -> None:
+        self._hear_of_letter(kind, data)
         match kind:
             case "opened":
                 self.complaint, self.address = data["digest"], data["address"]
@@ -341,7 +346,7 @@ class _Told:
                 self.address = data["after"]
                 self.people.setdefault(data["after"], True)
             case "message":
-                self.messages[data["message"]] = data["digest"]
+                self.messages[data["message"]], self.kinds[data["message"]] = data["digest"], data["message_kind"]
             case "message-split":
                 self.messages.pop(data["message"], None)
             case "merged":
@@ -360,8 +365,10 @@ class _Told:
                 self.notes[data["note"]] = data["digest"]
             case "letter-queued":
                 self.letters[data["letter"]] = (data["digest"], data["bytes"])
+                self.sorts[data["letter"]] = (data["letter_kind"], data["automatic"], data["staff"])
             case "letter-called-back":
                 self.letters.pop(data["letter"], None)
+                self.sorts.pop(data["letter"], None)
             case "letter-sent":
                 self.sent.add(data["letter"])
             case "deadlines-started":
@@ -391,6 +398,29 @@ class _Told:
                 self.settled.add(_which(data))
             case "deadline-restored":
                 self.settled.discard(_which(data))
+
+    def _hear_of_letter(self, kind: str, data: dict[str, Any]) -> None:
+        match kind:
+            case "letter-written-anew" | "draft-discarded":
+                self.stands[data["letter"]] = "cancelled"
+            case "letter-settled" if not data["sent"]:
+                self.stands[data["letter"]] = "cancelled"
+            case "letter-bounced" if self.stands.get(data["letter"]) == "cancelled":
+                pass  # what was given up stays so
+            case _ if kind in _LETTER_STATES:
+                self.stands[data["letter"]] = _LETTER_STATES[kind]
+
+
+_LETTER_STATES: Final = {
+    "letter-queued": "queued",
+    "letter-queued-again": "queued",
+    "letter-sent-again": "queued",
+    "letter-called-back": "draft",
+    "letter-sent": "sent",
+    "letter-failed": "failed",
+    "letter-bounced": "bounced",
+    "letter-uncertain": "uncertain",
+}
 
 
 def _row_problems(session: Session, row: Case, events: list[Any], kin: _Kin) -> Iterator[str]:
@@ -488,6 +518,8 @@ def _message_problems(session: Session, row: Case, told: _Told) -> Iterator[str]
         )
         if told.messages.get(message.id or 0) != found:
             yield f"message {message.id} is not what the ledger sealed"
+        elif message.kind != told.kinds[message.id or 0]:
+            yield f"message {message.id} is called {message.kind}, the ledger says {told.kinds[message.id or 0]}"
     for missing in sorted(told.messages.keys() - seen):
         yield f"message {missing} is in the ledger but not in the store"
     staff = set(session.scalars(select(col(Letter.id)).where(col(Letter.case_id) == row.id, col(Letter.staff))))
@@ -526,8 +558,15 @@ def _letter_problems(session: Session, row: Case, told: _Told) -> Iterator[str]:
         elif letter.raw is not None and bytes_seal(letter.salt, letter.raw) != raw:
             yield f"the bytes of letter {letter_id} are not what the ledger sealed"
     for letter_id, letter in letters.items():
+        stands = told.stands.get(letter_id, "draft")
         if letter_id not in told.letters and letter.state not in ("draft", "cancelled"):
             yield f"letter {letter_id} is {letter.state}, but the ledger does not know it"
+        elif {"sending": "queued"}.get(letter.state, letter.state) != stands:
+            yield f"letter {letter_id} is {letter.state}, but the ledger says {stands}"
+        if letter_id in told.sorts and (letter.kind, letter.automatic, letter.staff) != told.sorts[letter_id]:
+            yield f"the kind of letter {letter_id}, or whether it is automatic or to staff, is not what the ledger says"
+        if letter.raw is not None and f"<{letter.message_id}>".encode() not in letter.raw:
+            yield f"letter {letter_id} does not bear the Message-ID that it left under"
         said_sent = letter.sent_at is not None
         if said_sent != (letter_id in told.sent) or (letter.state == "sent" and not said_sent):
             yield f"the ledger and the store do not agree on whether letter {letter_id} was sent"
@@ -551,6 +590,8 @@ def _deadline_problems(session: Session, row: Case, told: _Told) -> Iterator[str
             yield f"{name} was removed"
         elif iso(found.due_at) != due:
             yield f"{name} was due {due}, now it says {iso(found.due_at)}"
+        elif not _is_day_of(found.due_at, found.due_date):
+            yield f"{name} says that it is due on {found.due_date}, which is not the day of {due}"
         elif (found.breached_at is not None) != (which in told.breached):
             yield f"the breach of {name} does not agree with the ledger"
         elif (found.met_at is not None) != (which in told.met):
@@ -559,6 +600,14 @@ def _deadline_problems(session: Session, row: Case, told: _Told) -> Iterator[str
             yield f"{name} stands as settled, but the ledger says that it is owed"
         elif _pauses(row, found) != told.paused.get(which, []):
             yield f"the times in which {name} stood still are not those of the ledger"
+
+
+def _is_day_of(instant: datetime, day: str) -> bool:
+    """Whether it can be the day of this instant somewhere on earth."""
+    try:
+        return abs(date.fromisoformat(day) - instant.date()) <= timedelta(days=1)
+    except ValueError:
+        return False
 
 
 def _pauses(row: Case, deadline: Deadline) -> list[list[Any]]:
