@@ -241,8 +241,9 @@ def _same_words(ours: str, theirs: str) -> bool:
 
 def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading, *, now: datetime) -> str | None:
     """A bounce of one of our letters marks the letter and stands on its case; None if no letter of ours is meant."""
-    statement = select(Letter).where(col(Letter.message_id).in_(_failed_letters(office, reading)))
-    letter = session.scalars(statement.limit(1)).first()
+    named = _failed_letters(office, reading)
+    meant = {one.message_id: one for one in session.scalars(select(Letter).where(col(Letter.message_id).in_(named)))}
+    letter = next((meant[one] for one in named if one in meant), None)
     if letter is not None and letter.case_id is None and reading.gave_up and letter.state != "cancelled":
         letter.state, letter.error = "bounced", "the address could not be delivered to (see the tray for the report)"
         session.add(letter)
@@ -266,7 +267,7 @@ def _bounce(office: Office, session: Session, arrival: Arrival, reading: Reading
 
 
 def _failed_letters(office: Office, reading: Reading) -> list[str]:
-    """The Message-IDs of the letters that a bounce may mean."""
+    """The Message-IDs of the letters that a bounce may mean, the likeliest first."""
     letter_ids = [
         letter_id
         for address in reading.delivered_to + tuple(m.address for m in reading.to)

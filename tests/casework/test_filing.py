@@ -277,6 +277,18 @@ def test_a_bounce_that_only_quotes_our_letter_finds_it_too(office, acknowledged)
     assert file_mail(office, bounce).reference == acknowledged.row.reference
 
 
+def test_a_bounce_is_of_the_letter_whose_return_path_it_came_to_whatever_else_it_quotes(office, acknowledged):
+    letter = acknowledged.letters[0]
+    other = case_of(office, open_case(office, a_mail(sender="bob@example.org")))
+    post_all(office)
+    for one, quoted in ((letter, other.letters[0]), (other.letters[0], letter)):
+        to = tokens.bounce_address(one.message_id, OURS, key=office.key)
+        ids = {"failed_message_ids": (quoted.message_id,), "gave_up": True}
+        bounce = a_mail(sender="mailer-daemon@example.org", kind=Kind.BOUNCE, to=(to,), subject="Undelivered", **ids)
+        filed = file_mail(office, bounce)
+        assert filed.reference == case_of(office, one.case_id).row.reference
+
+
 def test_the_copy_of_our_own_letter_is_no_message(office, acknowledged):
     letter = acknowledged.letters[0]
     copy = a_mail(sender=OURS, kind=Kind.OWN, message_id=letter.message_id, text=letter.body)
