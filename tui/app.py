@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import locale
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -49,6 +51,8 @@ KEY_PATIENCE: Final = 0.25
 """Seconds after which a key counts as done, though its end was not seen."""
 LOADED_SECONDS: Final = 3.0
 """Seconds after which all that the program always uses is loaded."""
+LEAVING_SECONDS: Final = 10
+"""Seconds that a program which was told to end has for its last words."""
 OPENING_PATIENCE: Final = 3.0
 """Seconds for which keys wait for a screen whose data are being fetched."""
 
@@ -110,6 +114,8 @@ class AmendsApp(App[None]):
         self.trouble = ""
         """Why nothing can be read or changed now; empty while the store answers."""
         self.farewell = ""
+        self.ended_by = 0
+        """The signal that ended the program; 0 while none has."""
         self.undos: list[Undo] = []
         self.findings: dict[int, Finding] = {}
         """What was decided in a final response that is still a draft, by its letter."""
@@ -158,6 +164,7 @@ class AmendsApp(App[None]):
     def on_mount(self) -> None:
         if self._driver is not None and not self.is_headless:
             self._driver.write("\x1b[?25h")  # the terminal's own cursor follows the row
+            self._heed_signals()
         self.set_interval(1.0, self._tick)
         self.set_timer(1.5, self.watch_the_store)  # at the latest: the first rows come first
         self.set_timer(LOADED_SECONDS, self._settled)
@@ -175,15 +182,32 @@ class AmendsApp(App[None]):
 
     def exit(self, *args: Any, **more: Any) -> None:
         """Leave; a draft that is not saved yet is saved first."""
+        try:
+            self._rescue()
+        except AmendsError as why:
+            self.say(f"Not left, for your draft cannot be saved: {why}", "late")
+            return
+        super().exit(*args, **more)
+
+    def _rescue(self) -> None:
         for screen in self.screen_stack:
             rescue = getattr(screen, "rescue", None)
             if rescue is not None and not self.trouble:
-                try:
-                    rescue()
-                except AmendsError as why:
-                    self.say(f"Not left, for your draft cannot be saved: {why}", "late")
-                    return
-        super().exit(*args, **more)
+                rescue()
+
+    def _heed_signals(self) -> None:
+        """Who ends the program from outside finds the draft saved and the terminal as it was."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(number, self._end_by, number)
+
+    def _end_by(self, number: signal.Signals) -> None:
+        signal.alarm(LEAVING_SECONDS)  # a terminal that is gone may hold our last bytes for ever
+        self.ended_by = number
+        try:
+            self._rescue()
+        finally:
+            super().exit()
 
     def on_unmount(self) -> None:
         self._pulse.stop()
@@ -550,7 +574,8 @@ def why_no_screens(environment: dict[str, str]) -> str:
 
 
 def run(settings: Settings, actor: Actor, look: FirstLook | None = None) -> int:
-    """Open the screens; returns the exit status (0 left, 1 ended by a fault, 2 no terminal to draw on).
+    """Open the screens; returns the exit status (0 left, 1 ended by a fault, 2 no terminal to draw on, 128 and the
+    number of the signal that ended them, as shells say it).
 
     Raises ConfigError and NeedsOperator for a store that cannot be there; `look` may know already that it can.
     """
@@ -570,4 +595,4 @@ def run(settings: Settings, actor: Actor, look: FirstLook | None = None) -> int:
     if app.farewell:
         sys.stderr.write(f"{app.farewell}\n")
         return 1
-    return 0
+    return 128 + app.ended_by if app.ended_by else 0

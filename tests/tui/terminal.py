@@ -101,6 +101,9 @@ class Terminal:
         self._pid = 0
         return os.waitstatus_to_exitcode(status)
 
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self._pid, number)
+
     def close(self) -> None:
         if self._pid:
             os.kill(self._pid, signal.SIGKILL)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from amends.casework import handling, intake
 from amends.kernel.instants import wall_clock
+from amends.ledger.tables import Letter
 from tests.builders import SAM, a_mail, an_office, file_mail, store_mail
 from tests.tui.desk import ready
 from tests.tui.terminal import Terminal
@@ -223,6 +226,19 @@ def test_leaving_gives_the_terminal_back_and_ends_well(opened):
     terminal.send("y")
     assert terminal.status() == 0
     assert b"\x1b[?1049l" in terminal.raw
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_who_is_ended_from_outside_gives_the_terminal_back_and_keeps_the_draft(office, opened, number):
+    terminal = opened()
+    terminal.wait_for("Quiet case 0")
+    terminal.send("r1We come on Monday.")
+    terminal.wait_for("We come on Monday.")
+    terminal.signal(number)
+    assert terminal.status() == 128 + number
+    assert b"\x1b[?1049l" in terminal.raw and b"\x1b[?1000l" in terminal.raw
+    with office.book.read() as session:
+        assert any("We come on Monday." in letter.body for letter in session.scalars(select(Letter)))
 
 
 def test_a_terminal_that_cannot_draw_is_told_what_to_use_instead(opened):
