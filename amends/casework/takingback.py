@@ -8,7 +8,7 @@ or met too late by that date goes on the record.  The letter has its effect anew
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -106,7 +106,7 @@ def _counted_without(
     earlier = [one for one in pauses if datetime.fromisoformat(one["begins_at"]) < since]
     on = footing(file.office, file.session, deadline, stood_at=before.due_at, pauses=paused_times(earlier))
     if not moved and (planned := on.planned(deadline, paused_times(earlier))) is not None and _stands(file, on):
-        before = Due(planned.due_at, planned.due_date, planned.derivation)
+        before, on = Due(planned.due_at, planned.due_date, planned.derivation), replace(on, whole=True)
     now = _Counted(before, moved, list(pauses))
     for at, one in later:
         if isinstance(one, Letter):
