@@ -49,7 +49,8 @@ ISO_BY_HAND = {
 ISO_IN_ONE = {
     APRIL: {
         EDITH: ["Where your complaint stands"],  # for 18 March, 3 April and 17 April together
-        AMARA: ["Missed: UPDATE", "Missed: FINAL", "Missed: UPDATE"],  # the first raises the case, the last tells of all
+        # The first that was missed raises the case, the last tells of all.
+        AMARA: ["Missed: UPDATE", "Missed: FINAL", "Missed: UPDATE"],
         SAM_AT: ["Missed: UPDATE", "Missed: FINAL", "Missed: UPDATE"],
     },
 }
