@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from amends.deadlines.calendar import WorkingCalendar
 from amends.deadlines.compute import Paused, due
-from amends.deadlines.model import Pause, Rule
+from amends.deadlines.model import Pause, Rule, Span
 
 EXAMPLES = 10_000 if settings().max_examples >= 1000 else 300
 MINUTE = timedelta(minutes=1)
@@ -77,7 +77,11 @@ def questions(draw: st.DrawFn) -> Question:
         amount=draw(st.integers(0, {"hours": 60, "working_hours": 8}.get(unit, 4))),
         day_count=draw(st.sampled_from(["exclude_trigger_day", "include_trigger_day"])),
         if_last_day_non_working=draw(st.sampled_from(["none", "next_working_day"])),
-        pause=draw(st.sampled_from([None, Pause(reason="r", basis="b", confidence="verified")])),
+        pause=draw(
+            st.sampled_from(
+                [None, Pause(reason="r", most=Span(amount=9, unit="months"), basis="b", confidence="verified")]
+            )
+        ),
         basis="b",
         confidence="verified",
     )

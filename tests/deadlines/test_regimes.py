@@ -336,7 +336,7 @@ def test_waiting_stops_no_clock_unless_the_pack_says_so():
     ],
 )
 def test_a_pause_that_the_pack_allows_is_no_time_of_the_limit(unit, amount, expected):
-    pause = Pause(reason="a document", basis="Rule 2", confidence="verified")
+    pause = Pause(reason="a document", most=Span(amount=9, unit="months"), basis="Rule 2", confidence="verified")
     found = due(a_rule(unit=unit, amount=amount, pause=pause), AT, ENGLAND, pauses=[WAITED])
     assert found.due_date == expected
     assert any("stood still" in step and "approved by sam" in step for step in found.derivation)
@@ -344,7 +344,10 @@ def test_a_pause_that_the_pack_allows_is_no_time_of_the_limit(unit, amount, expe
 
 @pytest.mark.parametrize("unit", ["working_days", "calendar_days", "hours", "working_hours"])
 def test_a_pause_that_began_before_the_start_is_told_and_one_that_had_ended_is_not(unit):
-    rule = a_rule(unit=unit, pause=Pause(reason="a document", basis="Rule 2", confidence="verified"))
+    rule = a_rule(
+        unit=unit,
+        pause=Pause(reason="a document", most=Span(amount=9, unit="months"), basis="Rule 2", confidence="verified"),
+    )
     around = Paused(AT - timedelta(days=3), AT + timedelta(days=4), "around the start")
     over = Paused(AT - timedelta(days=9), AT - timedelta(days=8), "long over")
     found = due(rule, AT, ENGLAND, pauses=[around, over])
@@ -354,13 +357,13 @@ def test_a_pause_that_began_before_the_start_is_told_and_one_that_had_ended_is_n
 
 
 def test_no_hours_are_over_at_once_also_in_a_pause():
-    pause = Pause(reason="a document", basis="Rule 2", confidence="verified")
+    pause = Pause(reason="a document", most=Span(amount=9, unit="months"), basis="Rule 2", confidence="verified")
     during = datetime(2026, 12, 22, 12, tzinfo=UTC)
     assert due(a_rule(unit="hours", amount=0, pause=pause), during, ENGLAND, pauses=[WAITED]).due_at == during
 
 
 def test_while_a_pause_lasts_there_is_no_date():
-    pause = Pause(reason="a document", basis="Rule 2", confidence="verified")
+    pause = Pause(reason="a document", most=Span(amount=9, unit="months"), basis="Rule 2", confidence="verified")
     waits = Paused(WAITED.begins_at, None, "a document is missing")
     assert due(a_rule(pause=pause), AT, ENGLAND, pauses=[waits]) is None
     assert due(a_rule(), AT, ENGLAND, pauses=[waits]) is not None

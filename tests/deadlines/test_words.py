@@ -12,7 +12,7 @@ import pytest
 from amends.deadlines.calendar import calendar_for
 from amends.deadlines.clocks import counting
 from amends.deadlines.compute import Paused, due
-from amends.deadlines.model import Pause, Rule
+from amends.deadlines.model import Pause, Rule, Span
 from amends.deadlines.packs import load_regime
 from amends.deadlines.words import in_days, in_spells
 from amends.kernel.share import config_folder
@@ -104,7 +104,8 @@ def test_the_first_day_is_not_called_day_1_where_it_is_none() -> None:
     """A limit that counts the day of its trigger counts it only if it is a working day on which the clock runs."""
     rule = Rule(
         id="x", label="X", action="a", amount=3, unit="working_days", day_count="include_trigger_day", basis="b",
-        pause=Pause(reason="r", basis="b", confidence="verified"), confidence="verified",
+        pause=Pause(reason="r", most=Span(amount=4, unit="weeks"), basis="b", confidence="verified"),
+        confidence="verified",
     )  # fmt: skip
     england = calendar_for(region="GB-ENG", zone=ZoneInfo("Europe/London"))
     friday = datetime(2026, 11, 13, 12, tzinfo=UTC)
