@@ -17,7 +17,7 @@ from amends.casework.office import Office
 from amends.casework.plans import is_paused, pack_of, pauses_of, row_of
 from amends.deadlines.clocks import PlannedDeadline, meets, replanned
 from amends.deadlines.model import RECEIPT, Pack, Rule
-from amends.deadlines.recount import Recount, Sort, Standing, recounted
+from amends.deadlines.recount import GRACE, Recount, Sort, Standing, recounted
 from amends.kernel.errors import Unreadable
 from amends.kernel.instants import iso
 from amends.ledger.columns import key
@@ -308,7 +308,7 @@ def _differing(
             if one.starts_at < deadline.starts_at
         ]
         standing = _standing(deadline, of_this_start=deadline.occurrence - max(before, default=0))
-        recount = recounted(standing, pack, office.calendar, now=now)
+        recount = recounted(standing, pack, office.calendar, now=now, grace=office.real(GRACE))
         if recount is None:
             continue
         difference = Difference(

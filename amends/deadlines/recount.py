@@ -20,7 +20,7 @@ from amends.deadlines.model import Pack, Rule
 from amends.deadlines.words import a_day
 
 GRACE: Final = timedelta(minutes=10)
-"""The clock may need so long to find that a deadline has passed."""
+"""The clock may need so long, of a person's time, to find that a deadline has passed."""
 _RECOUNTED: Final = "counted anew on "
 _ALWAYS: Final = frozenset({TickKind.BREACH, TickKind.RESUME})
 """What the clock must find however late it comes."""
@@ -107,17 +107,19 @@ def recounted(
     calendar: WorkingCalendar,
     *,
     now: datetime,
+    grace: timedelta = GRACE,
 ) -> Recount | None:
     """How an unmet deadline differs from what it would be by `pack` and `calendar`; None where it does not.
 
-    Without a pack, or a rule of that name in it, it is a promise or a remnant, and owed as it stands.
+    Without a pack, or a rule of that name in it, it is a promise or a remnant, and owed as it stands.  What passed
+    less than `grace` before `now` is still the clock's to find.
     """
     rule = next((one for one in pack.deadline if one.id == standing.kind), None) if pack is not None else None
     to = rule.on_breach if rule is not None else "supervisor"
     if standing.breached:
         return _damaged(standing, to, now)
     if standing.due_at < now:
-        return _passed(standing, to, now)
+        return _passed(standing, to, now, grace)
     if pack is None or rule is None:
         return _damaged(standing, to, now) or _remnant(standing, pack)
     occurrence = standing.occurrence if rule.recurring else 1
@@ -307,9 +309,9 @@ def _damaged(standing: Standing, to: str, now: datetime) -> Recount | None:
     return _mended(standing, Sort.BROKEN, why, to, now) if why else None
 
 
-def _passed(standing: Standing, to: str, now: datetime) -> Recount | None:
+def _passed(standing: Standing, to: str, now: datetime, grace: timedelta) -> Recount | None:
     """It was missed, whatever calendar came since; the clock must say so."""
-    if standing.due_at < now - GRACE:
+    if standing.due_at < now - grace:
         return _mended(standing, Sort.PASSED, "it has passed, and no breach is on the record", to, now)
     return _damaged(standing, to, now)
 
