@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -117,7 +117,12 @@ def instant_said(words: str, now: datetime, zone: ZoneInfo) -> datetime:
         raise Refused(HOW_AN_INSTANT) from None
     if hour is None and day == local.date():
         return now
-    return datetime.combine(day, hour or _NOON, zone)
+    found = datetime.combine(day, hour or _NOON, zone)
+    try:
+        found.astimezone(UTC)
+    except OverflowError:  # in the first or the last hours that a calendar has
+        raise Refused(HOW_AN_INSTANT) from None
+    return found
 
 
 def _hour(said: str) -> tuple[time | None, str]:

@@ -92,6 +92,11 @@ def test_an_instant_that_nobody_can_tell_is_refused(words):
         instant_said(words, NOW, LONDON)
 
 
+def test_an_instant_that_no_calendar_holds_in_utc_is_refused():
+    with pytest.raises(Refused, match="Write now"):
+        instant_said("9999-12-31 23:00", NOW, ZoneInfo("America/New_York"))
+
+
 def test_summer_time_is_of_the_zone():
     assert instant_said("1 july 2026 10:00", NOW, LONDON) == datetime(2026, 7, 1, 9, 0, tzinfo=UTC)
 
