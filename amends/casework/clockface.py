@@ -341,6 +341,8 @@ def _why_not(row: Case, pack: Pack, rule: Rule, applies: bool | None) -> str:
     known = pack.facts(row.facts)
     if applies is False:
         against = next(name for name, values in rule.when.items() if name in known and known[name] not in values)
+        if against not in {name_of(one) for one in row.facts}:
+            return f"{against.replace('_', ' ')} is taken as {known[against]}, for nobody has said"
         return f"not for this case: {against.replace('_', ' ')} is {known[against]}"
     if applies is None:
         asked = next(name for name in rule.when if name not in known)

@@ -106,7 +106,8 @@ class DeadlinesScreen(ClockVerbs):
         if asked:
             role = "muted" if all(one.taken for one in asked) else "warn"
             right.append(Part(f"  {plural(len(asked), 'open question')}: f ", role, "facts"))
-        right.append(Part(f"  {len(owed)} running ", "muted"))
+        still = sum(one.state == "paused" for one in owed)
+        right.append(Part(f"  {len(owed) - still} running{f', {still} paused' if still else ''} ", "muted"))
         self.show_title(left, right)
         heading = dials.head_line(self.size.width, tags=dials.tags_of(case))
         self.bar("head").show([Part(words, role) for words, role in heading])
