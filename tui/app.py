@@ -22,6 +22,7 @@ from textual.binding import Binding
 from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -48,13 +49,13 @@ ALARM_SECONDS: Final = 60.0
 
 
 KEY_PATIENCE: Final = 0.25
-"""Seconds after which a key counts as done, though its end was not seen."""
+"""Seconds after which it is seen whether word of a key can come at all."""
 LOADED_SECONDS: Final = 3.0
 """Seconds after which all that the program always uses is loaded."""
 LEAVING_SECONDS: Final = 10
 """Seconds that a program which was told to end has for its last words."""
 OPENING_PATIENCE: Final = 3.0
-"""Seconds for which keys wait for a screen whose data are being fetched."""
+"""Seconds for which keys wait for a screen whose data are being fetched, and for word of the key before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,9 @@ class AmendsApp(App[None]):
         self.last_key = time.monotonic()
         self._ahead: deque[events.Key] = deque()
         self._key_under_way = False
+        self._key_since = 0.0
+        self._word: Message | None = None
+        self._way: MessagePump = self
         self._opening = 0
         self._opening_since = 0.0
         self._patience: Timer | None = None
@@ -206,8 +210,9 @@ class AmendsApp(App[None]):
         self.ended_by = number
         try:
             self._rescue()
-        finally:
-            super().exit()
+        except AmendsError as why:
+            self.farewell = f"Your draft could not be saved: {why}"
+        super().exit()
 
     def on_unmount(self) -> None:
         self._pulse.stop()
@@ -246,11 +251,26 @@ class AmendsApp(App[None]):
             self.set_timer(0.01, self._next_key)
             return
         key = self._ahead.popleft()
-        self._key_under_way = True
+        self._key_under_way, self._key_since = True, time.monotonic()
         await super().on_event(key)
-        # It goes the way of the key, behind it; where the way is gone by then, the clock ends the waiting.
-        (self.focused or self.screen).post_message(self.KeyDone())
-        self._patience = self.set_timer(KEY_PATIENCE, self._key_done)
+        self._send_word()
+
+    def _send_word(self) -> None:
+        """It goes the way of the key, behind it, and behind what the key brought about on that way."""
+        self._word, self._way = self.KeyDone(), self.focused or self.screen
+        self._way.post_message(self._word)
+        self._patience = self.set_timer(KEY_PATIENCE, self._no_word)
+
+    async def _no_word(self) -> None:
+        """A busy machine needs longer; and where the way is gone, it goes the way that there is now."""
+        if not self.is_running:
+            return
+        if time.monotonic() - self._key_since > OPENING_PATIENCE:
+            await self._key_done()
+        elif self._way.is_running:
+            self._patience = self.set_timer(KEY_PATIENCE, self._no_word)
+        else:
+            self._send_word()
 
     def on_key(self, event: events.Key) -> None:
         """A key that no widget took: say so where it is none of this screen's either."""
@@ -268,13 +288,14 @@ class AmendsApp(App[None]):
         self._opening = max(0, self._opening + by)
 
     async def on_amends_app_key_done(self, message: KeyDone) -> None:
-        await self._key_done()
+        if message is self._word:  # not one that was given up
+            await self._key_done()
 
     async def _key_done(self) -> None:
         if self._patience is not None:
             self._patience.stop()
             self._patience = None
-        self._key_under_way = False
+        self._key_under_way, self._word = False, None
         await self._next_key()
 
     # The frame
@@ -341,6 +362,8 @@ class AmendsApp(App[None]):
     # The store
 
     def on_amends_app_told(self, message: Told) -> None:
+        if not self.is_running:
+            return  # the screens are being taken down
         told = message.news
         now = self.desk.office.wall()
         if isinstance(told, AmendsError):
