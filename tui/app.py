@@ -54,8 +54,11 @@ LOADED_SECONDS: Final = 3.0
 """Seconds after which all that the program always uses is loaded."""
 LEAVING_SECONDS: Final = 10
 """Seconds that a program which was told to end has for its last words."""
-OPENING_PATIENCE: Final = 3.0
-"""Seconds for which keys wait for a screen whose data are being fetched, and for word of the key before."""
+OPENING_PATIENCE: Final = 15.0
+"""Seconds for which keys wait for a screen whose data are being fetched, and for word of the key before.
+
+A busy machine takes five for what takes half of one, and a key that comes too early goes to another screen.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,9 @@ def test_leaving_gives_the_terminal_back_and_ends_well(opened):
 def test_who_is_ended_from_outside_gives_the_terminal_back_and_keeps_the_draft(office, opened, number):
     terminal = opened()
     terminal.wait_for("Quiet case 0")
-    terminal.send("r1We come on Monday.")
+    terminal.send("r1")
+    terminal.wait_for("gap left")
+    terminal.send("We come on Monday.")
     terminal.wait_for("We come on Monday.")
     terminal.signal(number)
     assert terminal.status() == 128 + number
